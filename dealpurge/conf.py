@@ -1,0 +1,99 @@
+"""The settings, read when used, so that ``override_settings`` works and nothing freezes at import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from dealpurge.exceptions import PurgeConfigurationError
+
+
+class Settings:
+    """Typed view of the ``DEALPURGE_*`` settings of the host."""
+
+    @property
+    def cache_alias(self) -> str:
+        """Alias in ``CACHES`` whose Redis holds the deals."""
+        return getattr(settings, "DEALPURGE_CACHE_ALIAS", "default")
+
+    @property
+    def redis_client(self) -> Callable[[], Any] | None:
+        """Callable (or dotted path to one) that returns a redis-py client, instead of the cache alias."""
+        return _callable("DEALPURGE_REDIS_CLIENT")
+
+    @property
+    def key_families(self) -> Mapping[str, str | Sequence[str]]:
+        """Family name to template or templates, merged over the built-in table; an empty list drops a family."""
+        return getattr(settings, "DEALPURGE_KEY_FAMILIES", {})
+
+    @property
+    def checkpoint_thread(self) -> str:
+        """Template of a LangGraph thread id."""
+        return getattr(settings, "DEALPURGE_CHECKPOINT_THREAD", "{deal_id}")
+
+    @property
+    def scan_count(self) -> int:
+        """COUNT of a SCAN: about as many keys a page."""
+        return getattr(settings, "DEALPURGE_SCAN_COUNT", 500)
+
+    @property
+    def max_planned_keys(self) -> int:
+        """Keys a guarded purge holds in memory at once, about 130 bytes each."""
+        return getattr(settings, "DEALPURGE_MAX_PLANNED_KEYS", 1_000_000)
+
+    @property
+    def retry_seconds(self) -> float:
+        """Seconds that a lost server is tried again before the run fails."""
+        return getattr(settings, "DEALPURGE_RETRY_SECONDS", 30)
+
+    @property
+    def authentication_classes(self) -> Sequence[str] | None:
+        """Dotted paths of DRF authentication classes for the endpoint; None takes the host's Bearer classes."""
+        return getattr(settings, "DEALPURGE_AUTHENTICATION_CLASSES", None)
+
+    @property
+    def enqueue(self) -> Callable[[Any], Any] | None:
+        """Callable (or dotted path) that gets a run's id and queues ``services.run``."""
+        return _callable("DEALPURGE_ENQUEUE")
+
+    @property
+    def rate_limit(self) -> str | None:
+        """``"10/hour"``: runs that one user may start; None is no limit."""
+        return getattr(settings, "DEALPURGE_RATE_LIMIT", None)
+
+    @property
+    def rate_limit_live_all(self) -> str | None:
+        """Like ``rate_limit``, for live purges of all deals."""
+        return getattr(settings, "DEALPURGE_RATE_LIMIT_LIVE_ALL", None)
+
+    @property
+    def max_live_runs(self) -> int | None:
+        """Live runs, queued or running, that the endpoint may have under way at once; None is no limit."""
+        return getattr(settings, "DEALPURGE_MAX_LIVE_RUNS", 4)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Longest body that the endpoint reads; a request takes a few hundred bytes."""
+        return getattr(settings, "DEALPURGE_MAX_BODY_BYTES", 1_048_576)
+
+
+def _callable(name: str) -> Callable[..., Any] | None:
+    value = getattr(settings, name, None)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if "://" in value:  # with a password, maybe, and an ImportError would quote it
+            raise PurgeConfigurationError(f"{name} wants the dotted path of a callable, and is an address.")
+        try:
+            value = import_string(value)
+        except ImportError as exc:
+            raise PurgeConfigurationError(f"{name} cannot be imported: {exc}") from exc
+    if not callable(value):
+        raise PurgeConfigurationError(f"{name} is not callable.")
+    return value  # type: ignore[no-any-return]
+
+
+conf = Settings()

@@ -1,0 +1,106 @@
+"""Everything the purge raises on purpose. Each door translates these; anything else is a bug and passes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from dealpurge.report import PurgeReport
+
+
+class DealPurgeError(Exception):
+    """Base of all errors that the purge raises on purpose."""
+
+
+class PurgeConfigurationError(ImproperlyConfigured, DealPurgeError):
+    """A ``DEALPURGE_*`` setting cannot be used; the system checks say the same at start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """One refused field of a request; ``code`` is one of ``scope.CODES`` and every door translates it."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ScopeError(DealPurgeError, ValueError):
+    """What was asked is refused. ``errors`` holds one entry a field, in the order of the request's fields."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+class PurgeNotAllowed(DealPurgeError):
+    """The user may not purge, or may not apply this preview."""
+
+
+class PreviewRefused(DealPurgeError):
+    """A preview that cannot be applied: too old, not finished, empty, never seen, or applied before."""
+
+
+class PurgeInProgress(DealPurgeError):
+    """Another live purge of all deals is queued or running; ``run_id`` names it."""
+
+    def __init__(self, run_id: UUID | None) -> None:
+        super().__init__("Another purge of all deals is in progress" + (f" (run {run_id})." if run_id else "."))
+        self.run_id = run_id
+
+
+class TooManyRequests(DealPurgeError):
+    """The rate limit is reached; the next request is accepted in ``retry_after`` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many purges. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class AuditUnavailable(DealPurgeError):
+    """The run cannot be written down, so nothing is purged."""
+
+
+class QueueUnavailable(DealPurgeError):
+    """The run could not be handed to a worker, so it will not begin; its row says so."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__("The run could not be queued, so nothing was purged.")
+        self.run_id = run_id
+
+
+class RunLost(DealPurgeError):
+    """The run's row is no longer this process's to write: taken for lost, or ended by somebody else.
+
+    Where the run had begun, the service fills in ``run_id`` and ``report``: what was done all the same.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.run_id: UUID | None = None
+        self.report: PurgeReport | None = None
+
+
+class RunTaken(RunLost):
+    """A queued run that this process need not carry out: another one has, or does, or somebody cancelled it."""
+
+
+RedisFailure = Literal["unreachable", "authentication", "replica", "permission", "refused"]
+
+
+class RedisUnavailable(DealPurgeError):
+    """Redis cannot be used: its words never name a host or a password.
+
+    ``run_id`` and ``report`` (what was done so far) are filled in by the service.
+    """
+
+    def __init__(self, reason: RedisFailure, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.run_id: UUID | None = None
+        self.report: PurgeReport | None = None
