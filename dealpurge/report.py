@@ -1,0 +1,182 @@
+"""What a purge did, or a dry run would do: frozen, and the body of every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from dealpurge.scope import Deal, PurgeScope
+
+Status = Literal["completed", "partial", "cancelled", "failed"]
+
+#: Lists in a report hold this many entries at most.
+LIST_LIMIT = 100
+
+#: A backslash and what may follow it in an escaped text; the last branch is what may not.
+ESCAPE = re.compile(r"\\(\\|[nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|)")
+LETTERS = {"n": b"\n", "r": b"\r", "t": b"\t", "\\": b"\\"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DealCounts:
+    """Deals: found in scope, purged (in a dry run: would be), left as active, given up half-way."""
+
+    matched: int = 0
+    purged: int = 0
+    skipped_active: int = 0
+    interrupted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCounts:
+    """Keys. ``deleted`` is the sum of UNLINK replies; a key that was gone by then is ``vanished``.
+
+    ``scanned``: walked past by the server. ``matched``: claimed by the deals in scope. ``unattributed``: org-less
+    keys left by an organisation filter. ``unclaimed``: carry the deal's id, of no family; None if not looked for.
+    """
+
+    scanned: int = 0
+    matched: int = 0
+    deleted: int = 0
+    vanished: int = 0
+    not_removed: int = 0
+    checkpoints_kept: int = 0
+    unattributed: int = 0
+    unclaimed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedDeal:
+    """A deal left because somebody works on it; None for an activity that could not be told."""
+
+    org_id: str | None
+    deal_id: str
+    last_active_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeReport:
+    """The outcome of one run. ``families`` counts keys deleted or vanished; in a dry run those that would be."""
+
+    run_id: UUID | None
+    status: Status
+    scope: PurgeScope
+    deals: DealCounts = field(default_factory=DealCounts)
+    keys: KeyCounts = field(default_factory=KeyCounts)
+    families: Mapping[str, int] = field(default_factory=dict)
+    skipped: tuple[SkippedDeal, ...] = ()
+    skipped_truncated: bool = False
+    unclaimed_sample: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    started_at: datetime
+    duration_ms: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON data; ids and keys escaped for display, times in UTC."""
+        return {
+            "run_id": str(self.run_id) if self.run_id else None,
+            "status": self.status,
+            **scope_as_dict(self.scope),
+            "deals": _counts(self.deals),
+            "keys": _counts(self.keys),
+            "families": dict(self.families),
+            "skipped": [_skipped(deal) for deal in self.skipped],
+            "skipped_truncated": self.skipped_truncated,
+            "unclaimed_sample": list(self.unclaimed_sample),
+            "warnings": list(self.warnings),
+            "started_at": timestamp(self.started_at),
+            "duration_ms": self.duration_ms,
+        }
+
+
+def scope_as_dict(scope: PurgeScope) -> dict[str, Any]:
+    """What was asked as JSON data, ids escaped for display."""
+    body: dict[str, Any] = {
+        "mode": scope.mode,
+        "deal_id": escape(scope.single[1]) if scope.single else None,
+        "org_id": _escape_or_none(scope.organisation),
+        "include_checkpoints": scope.include_checkpoints,
+        "exclude_active_within_secs": scope.exclude_active_within_secs,
+        "dry_run": scope.dry_run,
+    }
+    if len(scope.deals) > 1:
+        body["deals_named"] = [_deal(deal) for deal in scope.deals[:LIST_LIMIT]]
+    return body
+
+
+def escape(text: str | bytes) -> str:
+    """``text`` fit to be shown: backslash escapes for the backslash and all that is not printable or not UTF-8."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_escape_character(character) for character in text)
+
+
+def plain(text: str) -> str:
+    """What people wrote, fit to be shown: its lines and backslashes stay, what is not printable is escaped."""
+    return "".join(c if c.isprintable() or c in "\\\n" else _escape_character(c) for c in text.replace("\r\n", "\n"))
+
+
+def in_ascii(text: str) -> str:
+    """An escaped text with escapes for all that is not ASCII besides, for a terminal that has no more."""
+    return "".join(character if character.isascii() else _code(character) for character in text)
+
+
+def unescape(text: str) -> bytes:
+    """The key that ``escape`` shows as ``text``; raises ``ValueError`` for a backslash that begins no escape."""
+    done, place = b"", 0
+    for found in ESCAPE.finditer(text):
+        done += text[place : found.start()].encode("utf-8", "surrogateescape") + _unescaped(found[1])
+        place = found.end()
+    return done + text[place:].encode("utf-8", "surrogateescape")
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC to the second, with a Z."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _escape_character(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte that was not UTF-8, as surrogateescape keeps it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return _code(character)
+
+
+def _code(character: str) -> str:
+    if "\x7f" < character < "\u0100":  # \\x80 and above are bytes that were not UTF-8
+        return f"\\u{ord(character):04x}"
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _unescaped(code: str) -> bytes:
+    if code in LETTERS:
+        return LETTERS[code]
+    if not code:
+        raise ValueError("a backslash is written twice, as reports show it")
+    number = int(code[1:], 16)
+    return bytes([number]) if code[0] == "x" else chr(number).encode()
+
+
+def _escape_or_none(text: str | None) -> str | None:
+    return None if text is None else escape(text)
+
+
+def _counts(counts: DealCounts | KeyCounts) -> dict[str, int | None]:
+    return {item.name: getattr(counts, item.name) for item in fields(counts)}
+
+
+def _deal(deal: Deal) -> dict[str, str | None]:
+    org_id, deal_id = deal
+    return {"org_id": _escape_or_none(org_id), "deal_id": escape(deal_id)}
+
+
+def _skipped(deal: SkippedDeal) -> dict[str, str | None]:
+    moment = deal.last_active_at
+    return _deal((deal.org_id, deal.deal_id)) | {"last_active_at": timestamp(moment) if moment else None}

@@ -1,0 +1,182 @@
+"""What was asked of a purge, validated: the one definition of a legal request, shared by all doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from django.utils.functional import Promise
+
+from dealpurge.exceptions import FieldError, ScopeError
+
+Mode = Literal["all", "by_deal"]
+MODES: tuple[str, ...] = get_args(Mode)
+
+#: ``(org_id, deal_id)``; None for an organisation means: whatever the organisation.
+Deal = tuple[str | None, str]
+
+#: Longer spans are taken as this one, some 317 years, so that no clock arithmetic overflows.
+MAX_SECONDS = 10**10
+
+ID_MAX_BYTES = 255
+FORBIDDEN_IN_IDS = frozenset(map(chr, range(0x21))) | frozenset("\x7f:{}")
+
+#: Codes that a ``FieldError`` may have.
+CODES = (
+    "missing",
+    "literal_error",
+    "string_type",
+    "string_too_short",
+    "string_too_long",
+    "string_pattern_mismatch",
+    "bool_type",
+    "int_type",
+    "greater_than_equal",
+    "value_error",
+)
+
+
+def id_problem(value: object) -> tuple[str, str] | None:
+    """Code and message of what keeps ``value`` from being an id (1 to 255 bytes of UTF-8), or None."""
+    if not isinstance(value, str):
+        return "string_type", "Input should be a valid string"
+    if not value:
+        return "string_too_short", "String should have at least 1 character"
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "string_pattern_mismatch", "String should be valid UTF-8"
+    if FORBIDDEN_IN_IDS.intersection(value):
+        return "string_pattern_mismatch", "String should have no control characters, spaces, ':', '{' or '}'"
+    if size > ID_MAX_BYTES:
+        return "string_too_long", f"String should have at most {ID_MAX_BYTES} bytes"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeScope:
+    """Which deals, which keys, and whether for real. Raises ``ScopeError`` for what is refused.
+
+    ``deals`` names the deals of ``by_deal``; ``org_id`` narrows ``all``. A deal's own organisation stands in its pair.
+    """
+
+    mode: Mode
+    deals: tuple[Deal, ...] = ()
+    org_id: str | None = None
+    include_checkpoints: bool = False
+    exclude_active_within_secs: int | None = None
+    dry_run: bool = True
+
+    def __post_init__(self) -> None:
+        errors = [error for error in self._errors() if error]
+        if errors:
+            raise ScopeError(*errors)
+        object.__setattr__(self, "deals", tuple(dict.fromkeys((org, deal) for org, deal in self.deals)))
+        if self.exclude_active_within_secs is not None:
+            capped = min(self.exclude_active_within_secs, MAX_SECONDS)
+            object.__setattr__(self, "exclude_active_within_secs", capped)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether deals are judged by their activity; 0 seconds skip none."""
+        return bool(self.exclude_active_within_secs)
+
+    @property
+    def single(self) -> Deal | None:
+        """The one deal that is named, if it is one."""
+        return self.deals[0] if len(self.deals) == 1 else None
+
+    @property
+    def organisation(self) -> str | None:
+        """The one organisation that all of it belongs to, if it is one."""
+        organisations = {org for org, _ in self.deals} or {self.org_id}
+        return organisations.pop() if len(organisations) == 1 else None
+
+    @classmethod
+    def named(
+        cls,
+        *,
+        mode: Any,
+        deal_ids: Iterable[Any] = (),
+        org_id: Any = None,
+        **options: Any,
+    ) -> PurgeScope:
+        """The scope of a request that gives deal ids and one organisation apart, as the API and the command do."""
+        deals = tuple((org_id, deal_id) for deal_id in deal_ids)
+        return cls(mode=mode, deals=deals, org_id=None if deals and mode == "by_deal" else org_id, **options)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for storing; ``from_dict`` reads it."""
+        return {
+            "mode": self.mode,
+            "deals": [list(deal) for deal in self.deals],
+            "org_id": self.org_id,
+            "include_checkpoints": self.include_checkpoints,
+            "exclude_active_within_secs": self.exclude_active_within_secs,
+            "dry_run": self.dry_run,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PurgeScope:
+        """The scope that ``as_dict`` wrote."""
+        return cls(**{**data, "deals": tuple((org, deal) for org, deal in data["deals"])})
+
+    def _errors(self) -> Iterable[FieldError | None]:
+        yield self._mode_error()
+        yield self._deals_error()
+        yield self._org_error()
+        yield _bool_error("include_checkpoints", self.include_checkpoints)
+        yield self._seconds_error()
+        yield _bool_error("dry_run", self.dry_run)
+
+    def _mode_error(self) -> FieldError | None:
+        if self.mode in MODES:
+            return None
+        return _error("mode", "literal_error", "Input should be 'all' or 'by_deal'")
+
+    def _deals_error(self) -> FieldError | None:
+        # A text of two characters would be taken for a pair of ids.
+        if not all(map(_is_pair, self.deals)):
+            return _error("deal_id", "value_error", "Value error, a deal is a pair of organisation or None and deal id")
+        for _, deal_id in self.deals:
+            problem = id_problem(deal_id)
+            if problem:
+                return _error("deal_id", *problem)
+        if self.mode == "by_deal" and not self.deals:
+            return _error("deal_id", "missing", "Field required")
+        if self.mode == "all" and self.deals:
+            return _error("deal_id", "value_error", "Value error, deal_id cannot be combined with mode 'all'")
+        return None
+
+    def _org_error(self) -> FieldError | None:
+        for org_id in (self.org_id, *(deal[0] for deal in filter(_is_pair, self.deals))):
+            problem = None if org_id is None else id_problem(org_id)
+            if problem:
+                return _error("org_id", *problem)
+        if self.mode == "by_deal" and self.deals and self.org_id is not None:
+            return _error("org_id", "value_error", "Value error, a named deal carries its own organisation")
+        return None
+
+    def _seconds_error(self) -> FieldError | None:
+        seconds = self.exclude_active_within_secs
+        if seconds is None:
+            return None
+        if isinstance(seconds, bool) or not isinstance(seconds, int):
+            return _error("exclude_active_within_secs", "int_type", "Input should be a valid integer")
+        if seconds < 0:
+            message = "Input should be greater than or equal to 0"
+            return _error("exclude_active_within_secs", "greater_than_equal", message)
+        return None
+
+
+def _is_pair(deal: object) -> bool:
+    return isinstance(deal, tuple | list) and len(deal) == 2
+
+
+def _bool_error(field: str, value: object) -> FieldError | None:
+    return None if isinstance(value, bool) else _error(field, "bool_type", "Input should be a valid boolean")
+
+
+def _error(field: str, code: str, message: str | Promise) -> FieldError:
+    return FieldError(field=field, code=code, message=str(message))

@@ -1,0 +1,107 @@
+"""Numbers, times and scopes in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.utils.formats import date_format, number_format, time_format
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dealpurge.models import PurgeRun
+from dealpurge.report import escape
+
+
+def number(value: float | None) -> str:
+    """A whole number with the digits grouped as the language does it."""
+    return "" if value is None else number_format(value, 0, force_grouping=True)
+
+
+def utc(moment: datetime) -> str:
+    """A moment to the second, in UTC whatever the host's time zone."""
+    return date_format(moment.astimezone(UTC), _("j M Y, H:i:s")) + " UTC"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """A moment in UTC, without its date if that is today's."""
+    if moment.astimezone(UTC).date() != now.astimezone(UTC).date():
+        return utc(moment)
+    return time_format(moment.astimezone(UTC), _("H:i:s")) + " UTC"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long before ``now``; what is less than a minute old, or not yet, is "just now"."""
+    if (now - moment).total_seconds() < 60:
+        return _("just now")
+    return _("%(span)s ago") % {"span": timesince(moment, now, depth=1)}
+
+
+def duration(milliseconds: int) -> str:
+    """A time taken, as precise as somebody wants it who waits for it."""
+    if milliseconds < 100:
+        return _("%(n)s ms") % {"n": number(milliseconds)}
+    if milliseconds < 60_000:
+        return _("%(seconds)s s") % {"seconds": number_format(milliseconds / 1000, 1)}
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    return _("%(minutes)s min %(seconds)s s") % {"minutes": number(minutes), "seconds": seconds}
+
+
+def span(seconds: int) -> str:
+    """A number of seconds in the largest unit that it is a whole number of: "1 hour", "90 seconds"."""
+    if seconds % 86400 == 0:
+        return ngettext("%(n)s day", "%(n)s days", seconds // 86400) % {"n": number(seconds // 86400)}
+    if seconds % 3600 == 0:
+        return ngettext("%(n)s hour", "%(n)s hours", seconds // 3600) % {"n": number(seconds // 3600)}
+    if seconds % 60 == 0:
+        return ngettext("%(n)s minute", "%(n)s minutes", seconds // 60) % {"n": number(seconds // 60)}
+    return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": number(seconds)}
+
+
+def deals(count: int) -> str:
+    """A number of deals."""
+    return ngettext("%(n)s deal", "%(n)s deals", count) % {"n": number(count)}
+
+
+def keys(count: int) -> str:
+    """A number of keys."""
+    return ngettext("%(n)s key", "%(n)s keys", count) % {"n": number(count)}
+
+
+def deal(org_id: str | None, deal_id: str) -> str:
+    """One deal by name."""
+    if org_id is None:
+        return escape(deal_id)
+    return _("%(deal)s of %(organisation)s") % {"deal": escape(deal_id), "organisation": escape(org_id)}
+
+
+def scope(run: PurgeRun, first: Sequence[str | None] | None = None) -> str:
+    """Which deals a run is about. ``first`` is the first deal named, for rows that were loaded without their deals."""
+    if run.mode == PurgeRun.RunMode.ALL:
+        if run.org_id is None:
+            return _("all deals")
+        return _("all deals of %(organisation)s") % {"organisation": escape(run.org_id)}
+    org_id, deal_id = first or run.deals[0]
+    name = deal(org_id, str(deal_id))
+    others = run.deals_named - 1
+    if others < 1:
+        return name
+    return ngettext("%(deal)s and %(n)s other", "%(deal)s and %(n)s others", others) % {
+        "deal": name,
+        "n": number(others),
+    }
+
+
+def conditions(run: PurgeRun) -> list[str]:
+    """What limits or widens a run besides its deals."""
+    seconds = run.exclude_active_within_secs
+    return [
+        _("deals active within %(span)s stay") % {"span": span(seconds)} if seconds else _("active deals go too"),
+        _("checkpoints go too") if run.include_checkpoints else _("checkpoints stay"),
+    ]
+
+
+def family(name: str) -> str:
+    """The name of a key family as a heading."""
+    return escape(name).replace("_", " ").capitalize()
