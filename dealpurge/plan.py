@@ -1,0 +1,170 @@
+"""The guarded purge's plan: the keys of every deal in scope, and what tells whether somebody works on it."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any
+from zlib import crc32
+
+from dealpurge.claiming import Batch
+from dealpurge.keyspace import Keyspace
+from dealpurge.selection import Selection
+from dealpurge.sightings import Holders, Sightings, sole_deal
+from dealpurge.tally import Tally
+
+MISREAD_WARNING = (
+    "Org-less keys of some ids were left, because each such id was seen as an organisation and never as a deal. "
+    "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'."
+)
+OVERSIZED_WARNING = "More keys of a single deal id than DEALPURGE_MAX_PLANNED_KEYS were planned whole: {}."
+MOST_BITS = 32
+
+
+@dataclass(slots=True)
+class Unit:
+    """Keys that are judged and deleted together: a deal, with its org-less keys where those are surely its own."""
+
+    token: bytes
+    #: Key and family of each, in turn.
+    rows: list[Any]
+    #: Keys to judge and to watch, existing or not.
+    events: tuple[bytes, ...]
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The keys alone."""
+        return self.rows[::2]
+
+    @property
+    def families(self) -> list[int]:
+        """The family of each key."""
+        return self.rows[1::2]
+
+    @property
+    def size(self) -> int:
+        """How many keys."""
+        return len(self.rows) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The deals whose id's hash ends in ``residue`` under ``bits`` bits, all organisations together."""
+
+    bits: int = 0
+    residue: int = 0
+
+    def holds(self, token: bytes) -> bool:
+        """Whether the token's deal belongs here."""
+        return crc32(token.rpartition(b":")[2]) & ((1 << self.bits) - 1) == self.residue
+
+    def halves(self) -> tuple[Part, Part]:
+        """The same deals in two parts."""
+        return Part(self.bits + 1, self.residue), Part(self.bits + 1, self.residue | 1 << self.bits)
+
+
+class Held(dict[bytes, bool]):
+    """Whether a deal belongs to a part, by its token, found out once."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self._part = part
+
+    def __missing__(self, token: bytes) -> bool:
+        held = self[token] = self._part.holds(token)
+        return held
+
+
+class Plan:
+    """Collects what one pass over all servers finds of a part. Takes pages from several threads.
+
+    Where that is more than ``limit`` keys, it goes on with a half of the part, again and again, and names the other
+    halves in ``left``: each of them takes another pass.
+    """
+
+    def __init__(self, keyspace: Keyspace, part: Part, limit: int, tally: Tally, seen: set[bytes]) -> None:
+        self.part = part
+        self.left: list[Part] = []
+        self.limit = limit
+        self.tally = tally
+        self.size = 0
+        #: Key and family of each, in turn, by the deal's token: one list a deal costs the fewest cache misses a key.
+        self.deals: defaultdict[bytes, list[Any]] = defaultdict(list)
+        self.sightings = Sightings(keyspace, seen)
+        self._held = Held(part)
+        self._lock = Lock()
+
+    def take(self, selection: Selection, keys: Sequence[bytes]) -> None:
+        """Plan a page of one server. All that the scope asks for is counted, of other parts as well."""
+        for claimed in selection.claim(keys):
+            with self._lock:
+                self.sightings.note_events(claimed, self._held if self.part.bits else None)
+                batch = selection.narrow(claimed)
+                if batch is not claimed:
+                    self.sightings.note_deals(claimed.tokens)
+                self._add(self._mine(batch))
+
+    def tokens(self) -> list[bytes]:
+        """The deals that are judged one by one, in the order of their ids.
+
+        Org-less keys go with their deal if its id has one holder, and ids that may be none are left (``misread``).
+        """
+        return sorted(self.deals.keys() - self._merged - self.misread())
+
+    def unit(self, token: bytes) -> Unit:
+        """What is judged and deleted together."""
+        rows = self.deals[token]
+        deal_id = token.rpartition(b":")[2]
+        if token != deal_id and deal_id in self._merged:
+            rows = rows + self.deals[deal_id]
+        return Unit(token, rows, self.sightings.events_of(token, self._holders))
+
+    def misread(self) -> set[bytes]:
+        """Org-less ids that were seen as an organisation and never as a deal: most likely no deal ids at all."""
+        organisations = set().union(*self._holders.values())
+        return {token for token in self.deals if token in organisations and token not in self._holders}
+
+    @cached_property
+    def _merged(self) -> set[bytes]:
+        holders = self._holders
+        return {token for token in self.deals if b":" not in token and sole_deal(token, holders) in self.deals}
+
+    @cached_property
+    def _holders(self) -> Holders:
+        """Who holds each id; to be asked when the plan is complete."""
+        self.sightings.note_deals(self._held)  # those of other parts
+        return self.sightings.holders(self.deals)
+
+    def _mine(self, batch: Batch) -> Batch:
+        if not self.part.bits:
+            return batch
+        return batch.only(list(map(self._held.__getitem__, batch.tokens)))
+
+    def _add(self, batch: Batch) -> None:
+        # A loop in Python would take as long as claiming the keys.
+        rows = map(self.deals.__getitem__, batch.tokens)
+        deque(map(list.extend, rows, zip(batch.keys, batch.families, strict=True)), maxlen=0)
+        self.size += len(batch.keys)
+        if self.size > self.limit:
+            self._check_size()
+
+    def _check_size(self) -> None:
+        while self.size > self.limit:
+            ids = {token.rpartition(b":")[2] for token in self.deals}
+            if len(ids) == 1 or self.part.bits == MOST_BITS:
+                self.tally.warn(OVERSIZED_WARNING, *ids)
+                return
+            self._halve()
+
+    def _halve(self) -> None:
+        self.part, other = self.part.halves()
+        self.left.append(other)
+        self.sightings.note_deals(self._held)
+        self._held = Held(self.part)
+        self.sightings.keep_events(self._held)
+        dropped = [token for token in self.deals if not self._held[token]]
+        self.size -= sum(len(self.deals.pop(token)) for token in dropped) // 2
+        self.sightings.note_deals(dropped)

@@ -1,0 +1,94 @@
+"""What a look at events keys told: when each was last written, and whether a deal counts as active by it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+#: 2001-01-01 in milliseconds: an id or a score below it is no time.
+EARLIEST = 978_307_200_000
+#: A score of seconds, milliseconds, microseconds or nanoseconds is told by its size.
+SECONDS_BELOW = 10**11
+_FAR_FUTURE = 10**18
+
+
+class Judge(Protocol):
+    """What a look at events keys told: one of a single node, or of several."""
+
+    def verdict(self, keys: Iterable[bytes], window: int) -> Verdict:
+        """Whether one of ``keys`` was active within ``window`` milliseconds."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one look at the events keys told: the server's time and each key's last activity, in milliseconds.
+
+    A key that does not exist is missing; None stands for an activity that cannot be told.
+    """
+
+    now: int
+    last: dict[bytes, int | None] = field(default_factory=dict)
+    types: dict[bytes, bytes] = field(default_factory=dict)
+    #: Keys whose last activity is taken from their idle time.
+    idle: set[bytes] = field(default_factory=set)
+    #: What tells of those among them whose idle time this look has reset that they moved (``mark_of``).
+    marks: dict[bytes, Any] = field(default_factory=dict)
+
+    def verdict(self, keys: Iterable[bytes], window: int) -> Verdict:
+        """Whether one of ``keys`` was active within ``window`` milliseconds."""
+        newest, unknown = None, False
+        for key in keys:
+            if key not in self.last:
+                continue
+            moment = self.last[key]
+            if moment is None:
+                unknown = True
+            elif newest is None or moment > newest:
+                newest = moment
+        active = unknown or (newest is not None and self.now - newest <= window)
+        return Verdict(active, newest)
+
+
+class Verdict(NamedTuple):
+    """Whether a deal counts as active, and its last activity in milliseconds, if any could be told."""
+
+    active: bool
+    last_active: int | None
+
+
+def moment_of(kind: bytes, reply: Any) -> int | None:
+    """The time in a reply, in milliseconds, or None if it holds none."""
+    if isinstance(reply, Exception) or not reply:
+        return None
+    return _stream_time(reply) if kind == b"stream" else _score_time(reply)
+
+
+def mark_of(kind: bytes, reply: Any) -> Any:
+    """What of a stream or a sorted set tells that it moved: the newest id, or the member on top."""
+    return newest_id(reply) if kind == b"stream" else reply
+
+
+def newest_id(reply: Any) -> bytes:
+    """The last id that a stream has given, trimmed away or not, in what XINFO answered."""
+    # RESP3 answers a map, RESP2 a flat list.
+    name = b"last-generated-id"
+    newest: bytes = reply[name] if isinstance(reply, dict) else reply[reply.index(name) + 1]
+    return newest
+
+
+def _stream_time(reply: Any) -> int | None:
+    newest = int(newest_id(reply).partition(b"-")[0])
+    return newest if newest >= EARLIEST else None
+
+
+def _score_time(reply: Any) -> int | None:
+    row = reply[-1]
+    score = float(row[-1] if isinstance(row, list) else row)
+    if not score >= EARLIEST / 1000:  # not a number neither
+        return None
+    for unit in (1, 10**3, 10**6, 10**9):
+        if score < SECONDS_BELOW * unit:
+            moment = round(score / unit * 1000)
+            return moment if moment >= EARLIEST else None
+    return _FAR_FUTURE
