@@ -1,0 +1,165 @@
+"""System checks of every setting: no network, no database. They register themselves when the app is ready.
+
+E001  DEALPURGE_CACHE_ALIAS names no cache.
+E002  The cache of DEALPURGE_CACHE_ALIAS is not one of django-redis.
+E003  DEALPURGE_REDIS_CLIENT cannot be imported or called.
+E004  DEALPURGE_KEY_FAMILIES is no dictionary of names and templates.
+E005  A template cannot be read.
+E006  A template does not have {deal_id} exactly once.
+E007  A template does not begin with literal text.
+E008  A template has nothing between its placeholders that ends an id.
+E009  Two families claim the same key.
+E010  One family reads the same key as two deals.
+E011  DEALPURGE_CHECKPOINT_THREAD is no template of a thread id.
+E012  DEALPURGE_SCAN_COUNT is no number of keys.
+E013  DEALPURGE_MAX_PLANNED_KEYS is no number of keys.
+E014  DEALPURGE_RETRY_SECONDS is no number of seconds.
+E015  DEALPURGE_AUTHENTICATION_CLASSES cannot be used.
+E016  No authentication class is left that answers with Bearer.
+E017  DEALPURGE_ENQUEUE cannot be imported or called.
+E018  DEALPURGE_RATE_LIMIT or DEALPURGE_RATE_LIMIT_LIVE_ALL is no rate.
+E019  An admin site uses the mixin without having PurgeRun registered.
+E020  A field that the mixin names is none of the model's (the admin's own checks run it).
+E021  DEALPURGE_MAX_LIVE_RUNS or DEALPURGE_MAX_BODY_BYTES is no number.
+E022  A ModelAdmin has the mixin behind ModelAdmin among its bases, where its buttons never show.
+W001  A DEALPURGE_* setting is unknown.
+W002  Without an events family no purge can spare active deals.
+W003  A template ends in a colon.
+W004  DEALPURGE_SCAN_COUNT is so large that pages hold up other clients.
+W005  DEALPURGE_AUTHENTICATION_CLASSES names a class that the endpoint never asks.
+W006  The URLconf has the endpoint nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from dealpurge import limits
+from dealpurge.conf import Settings, conf
+from dealpurge.door_checks import check_admin_sites, check_authentication, check_endpoint
+from dealpurge.redaction import redacted
+from dealpurge.template_checks import check_families
+
+#: A page of SCAN this large takes milliseconds of the server's time, which all other clients wait for.
+LARGE_PAGE = 10_000
+
+
+@register("dealpurge")
+def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every check of this app, those of one subject together."""
+    subjects: tuple[Callable[[], Iterator[CheckMessage]], ...] = (
+        _check_names,
+        _check_server,
+        check_families,
+        _check_numbers,
+        _check_queue,
+        _check_rates,
+        _check_bounds,
+        check_authentication,
+        check_endpoint,
+        check_admin_sites,
+    )
+    return [message for subject in subjects for message in subject()]
+
+
+def setting_names() -> list[str]:
+    """The settings there are, as the host writes them."""
+    return [f"DEALPURGE_{name.upper()}" for name, item in vars(Settings).items() if isinstance(item, property)]
+
+
+def _check_names() -> Iterator[CheckMessage]:
+    known = setting_names()
+    for name in sorted(dir(settings)):
+        if name.startswith("DEALPURGE_") and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"The settings are {', '.join(known)}."
+            yield Warning(f"The setting {name} is unknown and has no effect.", hint=hint, id="dealpurge.W001")
+
+
+def _check_server() -> Iterator[CheckMessage]:
+    try:
+        if conf.redis_client is not None:
+            return
+    except ImproperlyConfigured as exc:
+        hint = "Give the dotted path of a callable without parameters that returns a redis-py client."
+        yield Error(str(exc), hint=hint, id="dealpurge.E003")
+        return
+    alias: object = conf.cache_alias
+    if not isinstance(alias, str) or alias not in settings.CACHES:
+        hint = f"CACHES has {', '.join(map(repr, settings.CACHES))}. Name the one whose Redis holds the deals."
+        yield Error(f"DEALPURGE_CACHE_ALIAS names no cache: {redacted(repr(alias))}.", hint=hint, id="dealpurge.E001")
+    elif not _is_django_redis(settings.CACHES[alias]):
+        hint = (
+            "Set its BACKEND to 'django_redis.cache.RedisCache' (with a CLIENT_CLASS that talks to one server), "
+            "name another alias, or supply a client through DEALPURGE_REDIS_CLIENT."
+        )
+        yield Error(f"The cache {alias!r} is not one of django-redis.", hint=hint, id="dealpurge.E002")
+
+
+def _is_django_redis(cache: dict[str, Any]) -> bool:
+    """Whether ``get_redis_connection`` can give a client of it; a ShardClient has several and gives none."""
+    from django_redis.cache import RedisCache
+    from django_redis.client import DefaultClient, ShardClient
+
+    try:
+        backend = import_string(cache.get("BACKEND", ""))
+        client = import_string(cache.get("OPTIONS", {}).get("CLIENT_CLASS", "django_redis.client.DefaultClient"))
+    except ImportError:
+        return False
+    return issubclass(backend, RedisCache) and issubclass(client, DefaultClient) and not issubclass(client, ShardClient)
+
+
+def _check_numbers() -> Iterator[CheckMessage]:
+    numbers: tuple[tuple[str, object, str], ...] = (
+        ("DEALPURGE_SCAN_COUNT", conf.scan_count, "E012"),
+        ("DEALPURGE_MAX_PLANNED_KEYS", conf.max_planned_keys, "E013"),
+    )
+    for name, value, code in numbers:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            hint = "Give a whole number of keys, 1 at least, or leave the setting out."
+            yield Error(f"{name} is no number of keys: {value!r}.", hint=hint, id=f"dealpurge.{code}")
+        elif code == "E012" and value > LARGE_PAGE:
+            hint = "500 to 1000 is as fast as any, and no other client waits for it."
+            yield Warning(f"{name} is {value}: each page holds up other clients.", hint=hint, id="dealpurge.W004")
+    seconds: object = conf.retry_seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        hint = "Give the seconds that a lost server is tried again, 0 for not at all."
+        yield Error(f"DEALPURGE_RETRY_SECONDS is no time: {seconds!r}.", hint=hint, id="dealpurge.E014")
+
+
+def _check_queue() -> Iterator[CheckMessage]:
+    try:
+        _ = conf.enqueue
+    except ImproperlyConfigured as exc:
+        hint = "Give the dotted path of a callable that takes a run's id and queues dealpurge.services.run(run_id)."
+        yield Error(str(exc), hint=hint, id="dealpurge.E017")
+
+
+def _check_rates() -> Iterator[CheckMessage]:
+    rates: tuple[tuple[str, object], ...] = (
+        ("DEALPURGE_RATE_LIMIT", conf.rate_limit),
+        ("DEALPURGE_RATE_LIMIT_LIVE_ALL", conf.rate_limit_live_all),
+    )
+    for name, value in rates:
+        if value is not None and not (isinstance(value, str) and limits.RATE.fullmatch(value)):
+            hint = "Write it as '10/hour': a number, a slash, and second, minute, hour or day. None is no limit."
+            yield Error(f"{name} is no rate: {value!r}.", hint=hint, id="dealpurge.E018")
+
+
+def _check_bounds() -> Iterator[CheckMessage]:
+    bounds: tuple[tuple[str, object], ...] = (
+        ("DEALPURGE_MAX_LIVE_RUNS", 1 if conf.max_live_runs is None else conf.max_live_runs),
+        ("DEALPURGE_MAX_BODY_BYTES", conf.max_body_bytes),
+    )
+    for name, value in bounds:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            hint = "Give a whole number, 1 at least, or leave the setting out."
+            yield Error(f"{name} is no number: {value!r}.", hint=hint, id="dealpurge.E021")

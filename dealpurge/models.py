@@ -1,0 +1,177 @@
+"""The audit row of a run, which deals it touched, and what an inventory found.
+
+Rows are written by ``runs``, never edited by hand.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from dealpurge.scope import Mode, PurgeScope
+
+#: A running run whose heartbeat is older is lost.
+LOST_AFTER = timedelta(seconds=60)
+#: A queued run that no worker took by then expires.
+QUEUE_EXPIRES_AFTER = timedelta(minutes=15)
+#: A preview can be applied for this long after it finished.
+PREVIEW_VALID_FOR = timedelta(minutes=15)
+
+
+class PurgeRun(models.Model):
+    """One call of the service, dry runs included. ``exclusive`` is set while a live purge of all deals is under way."""
+
+    class Status(models.TextChoices):
+        """``partial``: something could not be removed, or a deal was interrupted."""
+
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        COMPLETED = "completed", _("completed")
+        PARTIAL = "partial", _("partial")
+        CANCELLED = "cancelled", _("cancelled")
+        FAILED = "failed", _("failed")
+
+    class Source(models.TextChoices):
+        """The door it came through."""
+
+        API = "api", _("API")
+        COMMAND = "command", _("command")
+        ADMIN = "admin", _("admin")
+
+    class RunMode(models.TextChoices):
+        """The modes of a scope."""
+
+        ALL = "all", _("all deals")
+        BY_DEAL = "by_deal", _("by deal")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.CharField(_("source"), max_length=10, choices=Source.choices)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("actor")
+    )
+    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True)
+    reason = models.TextField(_("reason"), blank=True)
+
+    mode = models.CharField(_("mode"), max_length=10, choices=RunMode.choices)
+    deals = models.JSONField(_("deals"), default=list, blank=True)
+    org_id = models.CharField(_("organisation"), max_length=255, null=True, blank=True)  # noqa: DJ001 - null: all
+    include_checkpoints = models.BooleanField(_("checkpoints included"), default=False)
+    exclude_active_within_secs = models.BigIntegerField(_("active within seconds stay"), null=True, blank=True)
+    dry_run = models.BooleanField(_("dry run"), default=True)
+    inventory = models.BooleanField(_("inventory"), default=False)
+    families_digest = models.CharField(_("digest of the key families"), max_length=64, blank=True, editable=False)
+
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    keys_total = models.BigIntegerField(_("keys to scan"), default=0)
+    keys_scanned = models.BigIntegerField(_("keys scanned"), default=0)
+    keys_deleted = models.BigIntegerField(_("keys deleted"), default=0)
+    # What the list of runs shows; the report and the named deals themselves may be large.
+    keys_to_go = models.BigIntegerField(_("keys that would go"), default=0)
+    deals_purged = models.IntegerField(_("deals purged"), default=0)
+    deals_named = models.IntegerField(_("deals named"), default=0)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    heartbeat_at = models.DateTimeField(_("heartbeat"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    cancel_requested = models.BooleanField(_("cancel requested"), default=False)
+    report = models.JSONField(_("report"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True)
+
+    exclusive = models.CharField(max_length=10, null=True, unique=True, editable=False)  # noqa: DJ001 - null: not exclusive
+    preview = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="applied", verbose_name=_("preview")
+    )
+    seen_at = models.DateTimeField(_("seen by its actor"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("purge run")
+        verbose_name_plural = _("purge runs")
+        ordering = ("-created_at", "-id")
+        default_permissions = ("view",)
+        permissions = (("purge_deals", _("Can purge deals from Redis")),)
+        indexes = (
+            models.Index(fields=("status", "heartbeat_at"), name="dealpurge_run_live"),
+            models.Index(fields=("actor", "created_at"), name="dealpurge_run_actor"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse to overwrite: a run changes by conditional UPDATE only."""
+        if not self._state.adding:
+            raise TypeError("A PurgeRun is changed by conditional UPDATE only.")
+        super().save(*args, **kwargs)
+
+    @property
+    def scope(self) -> PurgeScope:
+        """What was asked, as the service takes it."""
+        mode: Mode = "all" if self.mode == self.RunMode.ALL else "by_deal"
+        return PurgeScope(
+            mode=mode,
+            deals=tuple((org, deal) for org, deal in self.deals),
+            org_id=self.org_id,
+            include_checkpoints=self.include_checkpoints,
+            exclude_active_within_secs=self.exclude_active_within_secs,
+            dry_run=self.dry_run,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, one way or another."""
+        return self.status not in (self.Status.QUEUED, self.Status.RUNNING)
+
+
+class PurgeRunDeal(models.Model):
+    """One deal that a live run purged, skipped or gave up half-way: answers who purged it."""
+
+    class Outcome(models.TextChoices):
+        """``interrupted``: begun, and left because somebody became active."""
+
+        PURGED = "purged", _("purged")
+        SKIPPED_ACTIVE = "skipped_active", _("skipped, active")
+        INTERRUPTED = "interrupted", _("interrupted")
+        NOT_REMOVED = "not_removed", _("not removed")
+
+    run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="run_deals", verbose_name=_("run"))
+    org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
+    deal_id = models.CharField(_("deal"), max_length=255, db_index=True)
+    outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
+
+    class Meta:
+        verbose_name = _("deal of a run")
+        verbose_name_plural = _("deals of a run")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.org_id}:{self.deal_id}"
+
+
+class InventoryDeal(models.Model):
+    """What one deal held when an inventory was taken. ``families`` maps names to numbers of keys, without zeros."""
+
+    run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="inventory_deals", verbose_name=_("run"))
+    org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
+    deal_id = models.CharField(_("deal"), max_length=255)
+    keys = models.BigIntegerField(_("keys"))
+    families = models.JSONField(_("families"))
+    last_active_at = models.DateTimeField(_("last activity"), null=True)
+
+    class Meta:
+        verbose_name = _("deal in Redis")
+        verbose_name_plural = _("deals in Redis")
+        default_permissions = ()
+        indexes = (
+            models.Index(fields=("run", "keys"), name="dealpurge_inventory_keys"),
+            models.Index(fields=("run", "last_active_at"), name="dealpurge_inventory_active"),
+            models.Index(fields=("run", "org_id", "deal_id"), name="dealpurge_inventory_org"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.org_id}:{self.deal_id}"

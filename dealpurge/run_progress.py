@@ -1,0 +1,49 @@
+"""How far a run is that is under way, for its page and for the script that polls."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dealpurge import wording
+from dealpurge.models import PurgeRun
+
+Status = PurgeRun.Status
+
+
+class RunProgress:
+    """Progress as the row has it."""
+
+    run: PurgeRun
+
+    @property
+    def rate(self) -> int:
+        """Keys scanned a second, by the database's clock; 0 while it cannot be told."""
+        run = self.run
+        if not (run.started_at and run.heartbeat_at):
+            return 0
+        seconds = (run.heartbeat_at - run.started_at).total_seconds()
+        return round(run.keys_scanned / seconds) if seconds >= 0.5 else 0
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        run = self.run
+        if run.status == Status.QUEUED:
+            return _("Waiting for a worker.")
+        values = {"scanned": wording.number(run.keys_scanned), "total": wording.number(self.total)}
+        words = _("%(scanned)s of about %(total)s keys scanned") % values
+        return words + (_(" · %(rate)s keys a second") % {"rate": wording.number(self.rate)} if self.rate else "")
+
+    @property
+    def total(self) -> int:
+        """Keys to scan, never fewer than were scanned."""
+        return max(self.run.keys_total, self.run.keys_scanned, 1)
+
+    @property
+    def so_far(self) -> str:
+        """What a run under way has deleted."""
+        if self.run.dry_run:
+            return _("Nothing is deleted: this is a dry run.")
+        count = self.run.keys_deleted
+        return ngettext("%(n)s key deleted so far.", "%(n)s keys deleted so far.", count) % {"n": wording.number(count)}

@@ -1,0 +1,249 @@
+"""The life of a ``PurgeRun`` row: every write is its own committed transaction and conditional on what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error as DatabaseTrouble
+from django.db import IntegrityError, connections, router, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from dealpurge import limits
+from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
+from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
+from dealpurge.report import PurgeReport
+from dealpurge.scope import PurgeScope
+from dealpurge.unwritable import unwritable
+
+Result = TypeVar("Result")
+
+Status = PurgeRun.Status
+#: Rows of ``PurgeRunDeal`` written at once.
+BATCH = 1000
+#: Trouble with the database is borne this long: well before others take the run for lost.
+PATIENCE_SECONDS = LOST_AFTER.total_seconds() / 2
+RETRY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asked, through which door, and why; ``request_id`` is for the log alone."""
+
+    source: str
+    actor: AbstractBaseUser | None = None
+    actor_name: str = ""
+    reason: str = ""
+    request_id: str = ""
+
+
+def create(
+    scope: PurgeScope,
+    origin: Origin,
+    *,
+    queued: bool = False,
+    preview: PurgeRun | None = None,
+    inventory: bool = False,
+    families_digest: str = "",
+) -> PurgeRun:
+    """Commit the row of a run that is to begin. Raises ``PurgeInProgress``, ``PreviewRefused``,
+    ``TooManyRequests``, ``AuditUnavailable``, and ``RuntimeError`` inside an open transaction."""
+    fail_lost_runs()
+    actor = origin.actor
+    run = PurgeRun(
+        source=origin.source,
+        actor_id=actor.pk if actor else None,
+        actor_name=_storable(origin.actor_name or (actor.get_username() if actor else ""))[:255],
+        reason=_storable(origin.reason),
+        mode=scope.mode,
+        deals=[list(deal) for deal in scope.deals],
+        deals_named=len(scope.deals),
+        org_id=scope.org_id,
+        include_checkpoints=scope.include_checkpoints,
+        exclude_active_within_secs=scope.exclude_active_within_secs,
+        dry_run=scope.dry_run,
+        inventory=inventory,
+        families_digest=families_digest,
+        exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
+        preview_id=preview.pk if preview else None,
+        created_at=Now(),
+        **({} if queued else _running()),
+    )
+    try:
+        _insert(run)
+    except PurgeInProgress as exc:
+        if exc.run_id:
+            raise
+        _insert_again(run)  # the other one ended in between
+    return run
+
+
+def claim(run_id: UUID) -> PurgeRun:
+    """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
+    waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
+    if _patiently(run_id, lambda: update(waiting, **_running())):
+        return stored().get(pk=run_id)
+    fail_lost_runs()
+    taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
+    raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
+
+
+def request_cancel(run_id: UUID) -> bool:
+    """Cancel a queued run at once, ask a running one to stop; whether there was anything to cancel."""
+    fail_lost_runs()
+    if update(Q(pk=run_id, status=Status.QUEUED), **_ended(Status.CANCELLED), cancel_requested=True):
+        return True
+    return bool(update(Q(pk=run_id, status=Status.RUNNING), cancel_requested=True))
+
+
+def fail_queued(run_id: UUID, error: str) -> bool:
+    """Mark a queued run failed that no worker was told of; False if it was queued no more.
+
+    A database in trouble makes no difference: nobody comes for the run, and it expires.
+    """
+    try:
+        return bool(update(Q(pk=run_id, status=Status.QUEUED), **_ended(Status.FAILED), error=error))
+    except DatabaseTrouble:
+        return True
+
+
+def fail_lost_runs() -> int:
+    """Mark failed the running runs without a heartbeat and the queued ones that nobody took; how many."""
+    lost = Q(status=Status.RUNNING, heartbeat_at__lt=Now() - LOST_AFTER)
+    expired = Q(status=Status.QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
+    ended = _ended(Status.FAILED)
+    try:
+        count = update(lost, **ended, error=_("The process that ran it was lost: no sign of life for a minute."))
+        return count + update(expired, **ended, error=_("No worker took it in time."))
+    except DatabaseTrouble as exc:
+        raise unwritable(exc, alias()) from exc
+
+
+def finish(
+    run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", outcomes: Iterable[tuple[Any, ...]] = ()
+) -> None:
+    """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
+    running, and writes nothing then."""
+    _write_deals(run, outcomes)
+    end = _ended(report.status) | {
+        "report": report.as_dict(),
+        "error": error,
+        "keys_total": total,
+        "keys_scanned": report.keys.scanned,
+        "keys_deleted": report.keys.deleted,
+        "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
+        "deals_purged": report.deals.purged,
+    }
+    if not _patiently(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
+        raise RunLost(f"Run {run.pk} was ended by somebody else.")
+    run.refresh_from_db(using=alias())
+
+
+def alias() -> str:
+    """The database of the record. Reads go there too: a replica may not know the run yet."""
+    return router.db_for_write(PurgeRun)
+
+
+def stored() -> QuerySet[PurgeRun]:
+    """The rows, as the database of ``alias`` knows them."""
+    return PurgeRun.objects.using(alias())
+
+
+def update(condition: Q, **values: Any) -> int:
+    """One conditional UPDATE, committed; how many rows it changed."""
+    with _durable():
+        return stored().filter(condition).update(**values)
+
+
+def revive_connection() -> None:
+    """After an error: let go of a connection that is broken, so that the next query makes another."""
+    connections[alias()].close_if_unusable_or_obsolete()
+
+
+def _running() -> dict[str, Any]:
+    return {"status": Status.RUNNING, "started_at": Now(), "heartbeat_at": Now()}
+
+
+def _ended(status: str) -> dict[str, Any]:
+    return {"status": status, "finished_at": Now(), "exclusive": None}
+
+
+def _storable(text: str) -> str:
+    """Text from a command line may hold bytes that are not UTF-8, and no database takes those, nor NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _durable() -> transaction.Atomic:
+    connection = connections[alias()]
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        # atomic() would make savepoints and never commit.
+        raise RuntimeError("A purge cannot be written down while autocommit is off.")
+    return transaction.atomic(using=alias(), durable=True)
+
+
+def _insert(run: PurgeRun) -> None:
+    try:
+        with _durable(), limits.admission(run, alias()):
+            run.save(force_insert=True, using=alias())
+        run.refresh_from_db(using=alias())
+    except IntegrityError as exc:
+        raise _conflict(run, exc) from exc
+    except DatabaseTrouble as exc:
+        raise unwritable(exc, alias()) from exc
+
+
+def _insert_again(run: PurgeRun) -> None:
+    run._state.adding = True  # where the COMMIT failed, Django takes it for saved
+    try:
+        _insert(run)
+    except PurgeInProgress as exc:
+        # No other run stood in the way: the user may have been deleted since.
+        raise exc if exc.run_id else unwritable(exc.__cause__ or exc, alias()) from exc
+
+
+def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | PreviewRefused | AuditUnavailable:
+    if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
+        return PreviewRefused(_("This preview was applied before."))
+    if run.exclusive is None:
+        return unwritable(cause, alias())
+    return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
+
+
+def _write_deals(run: PurgeRun, outcomes: Iterable[tuple[Any, ...]]) -> None:
+    """In batches, each of them also a heartbeat, and none once the run is no longer running."""
+    rows = (PurgeRunDeal(run_id=run.pk, org_id=org, deal_id=deal, outcome=outcome) for org, deal, outcome in outcomes)
+    while batch := list(islice(rows, BATCH)):
+        _patiently(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
+
+
+def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
+    with _durable():
+        if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
+            raise RunLost(f"Run {run.pk} was ended by somebody else.")
+        PurgeRunDeal.objects.using(alias()).bulk_create(batch)
+
+
+def _patiently(run_id: UUID, write: Callable[[], Result]) -> Result:
+    """Repeat a write while the database is in trouble. Raises ``RunLost`` when patience ends."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return write()
+        except DatabaseTrouble as exc:
+            if monotonic() > deadline:
+                raise RunLost(f"Run {run_id} cannot be written down any more.") from exc
+            revive_connection()
+        sleep(RETRY_SECONDS)
+
+
+def _is_stored(run: PurgeRun, end: dict[str, Any]) -> bool:
+    """Whether the end is in the row: an UPDATE that was committed may still have reported a lost connection."""
+    row = stored().filter(pk=run.pk, status=end["status"]).first()
+    return row is not None and bool(row.report == end["report"])

@@ -1,0 +1,8 @@
+"""What the host can listen to."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+#: Sent after every run that began, with ``run`` (the ``PurgeRun``) and ``report`` (the ``PurgeReport``).
+purge_finished = Signal()

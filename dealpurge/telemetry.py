@@ -1,0 +1,36 @@
+"""What the log is told of a run: one record at its start, one at its end, their fields named in the README."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from dealpurge.models import PurgeRun
+from dealpurge.report import PurgeReport, escape
+
+logger = logging.getLogger("dealpurge")
+
+#: Ids that go into the log and back to the sender as they came: nothing in them ends a line, a field or a quotation.
+REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/+=@|-]{0,199}")
+
+
+def valid_request_id(text: str) -> str:
+    """``text`` if it is fit to be a request's id, else nothing."""
+    return text if REQUEST_ID.fullmatch(text) else ""
+
+
+def log_run(message: str, run: PurgeRun, request_id: str = "", report: PurgeReport | None = None) -> None:
+    """A record about a run; at its end with what it did, and an error where it was lost."""
+    fields: dict[str, Any] = {
+        "run_id": str(run.pk),
+        "request_id": request_id,
+        "source": run.source,
+        "actor": escape(run.actor_name),
+        "mode": run.mode,
+        "dry_run": run.dry_run,
+        "status": run.status,
+    }
+    if report:
+        fields |= {"deleted": report.keys.deleted, "deals": report.deals.purged, "duration_ms": report.duration_ms}
+    logger.log(logging.ERROR if message == "purge lost" else logging.INFO, message, extra=fields)
