@@ -1,0 +1,108 @@
+"""The options of ``manage.py purge_deals``, and what they ask for: a scope, or keys to explain."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from dealpurge import services
+from dealpurge.exceptions import DealPurgeError, FieldError, ScopeError
+from dealpurge.report import unescape
+from dealpurge.scope import MODES, PurgeScope
+
+#: What a purge may be told, and its value where it is not.
+PURGE_OPTIONS = {
+    "deal_ids": None,
+    "org_id": None,
+    "include_checkpoints": False,
+    "exclude_active_within_secs": None,
+    "dry_run": True,
+    "interactive": True,
+    "reason": "",
+}
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Of a purge, and ``--explain`` in place of them."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--mode", choices=MODES, help="every deal in Redis, or those named")
+    what.add_argument(
+        "--explain",
+        action="append",
+        metavar="KEY",
+        help="purge nothing, but say which family and deal a key belongs to and why; may be repeated",
+    )
+    parser.add_argument(
+        "--deal-id",
+        action="append",
+        dest="deal_ids",
+        metavar="ID",
+        help="a deal to purge, in every organisation unless --org-id names one; may be repeated",
+    )
+    parser.add_argument("--org-id", metavar="ID", help="only keys of this organisation")
+    parser.add_argument(
+        "--include-checkpoints",
+        action="store_true",
+        help="LangGraph checkpoints go too, which aborts synthesis runs in flight",
+    )
+    parser.add_argument(
+        "--exclude-active-within-secs", type=int, metavar="N", help="skip deals with events in the last N seconds"
+    )
+    parser.add_argument("--dry-run", action=BooleanOptionalAction, default=True, help="count and report only (default)")
+    parser.add_argument(
+        "--no-input",
+        "--noinput",
+        action="store_false",
+        dest="interactive",
+        help="purge without showing the numbers first, and without asking",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the outcome")
+    parser.add_argument("--reason", default="", help="why, for the record")
+
+
+def scope_of(options: Mapping[str, Any]) -> PurgeScope:
+    """What is to be purged. Raises ``CommandError``, of usage where the options ask for nothing sensible."""
+    deal_ids = options["deal_ids"] or ()
+    try:
+        scope = PurgeScope.named(
+            mode=options["mode"],
+            deal_ids=[deal_ids] if isinstance(deal_ids, str) else deal_ids,
+            org_id=options["org_id"],
+            include_checkpoints=options["include_checkpoints"],
+            exclude_active_within_secs=options["exclude_active_within_secs"],
+            dry_run=options["dry_run"],
+        )
+        services.check(scope)
+    except ScopeError as exc:
+        raise usage_error("; ".join(map(_option_error, exc.errors))) from exc
+    except DealPurgeError as exc:
+        raise CommandError(str(exc)) from exc
+    return scope
+
+
+def keys_of(options: Mapping[str, Any]) -> list[bytes]:
+    """The keys to explain. Raises ``CommandError`` of usage for options of a purge, and for what no report shows."""
+    if any(options[name] != value for name, value in PURGE_OPTIONS.items()):
+        raise usage_error("--explain goes with --format alone: it purges nothing.")
+    keys = options["explain"]
+    try:
+        return [unescape(key) for key in ([keys] if isinstance(keys, str) else keys)]
+    except ValueError as exc:
+        raise usage_error(f"argument --explain: {exc}") from exc
+
+
+def usage_error(message: str) -> CommandError:
+    """Ends the command with the code that argparse ends it with."""
+    return CommandError(message, returncode=2)
+
+
+def _option_error(error: FieldError) -> str:
+    if (error.field, error.code) == ("deal_id", "missing"):
+        return "--mode by_deal needs a --deal-id"
+    if (error.field, error.code) == ("deal_id", "value_error"):
+        return "--deal-id does not go with --mode all"
+    option = "--" + error.field.replace("_", "-")
+    return f"argument {option}: {error.message.removeprefix('Value error, ')}"
