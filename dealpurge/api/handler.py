@@ -1,0 +1,109 @@
+"""Exceptions into answers: whatever is raised, the client reads JSON and never a traceback."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.signals import got_request_exception
+from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.log import log_response
+from rest_framework.exceptions import APIException, MethodNotAllowed
+
+from dealpurge.api.errors import InvalidBody, RunOver, answer
+from dealpurge.exceptions import (
+    AuditUnavailable,
+    PreviewRefused,
+    PurgeInProgress,
+    PurgeNotAllowed,
+    QueueUnavailable,
+    RedisUnavailable,
+    RunLost,
+    TooManyRequests,
+)
+
+
+def handle(exc: Exception, context: dict[str, Any]) -> JsonResponse:
+    """The exception handler of our views; the host's own stays what it is for the host's."""
+    response = to_answer(exc)
+    return _unexpected(exc, context["request"]._request) if response is None else response
+
+
+@singledispatch
+def to_answer(exc: Exception) -> JsonResponse | None:
+    """The answer to an exception that is raised on purpose; None for any other."""
+    return None
+
+
+@to_answer.register
+def _(exc: APIException) -> JsonResponse:
+    # Some authentication classes raise a dictionary, and some of those hold the token.
+    detail = str(exc.detail if isinstance(exc.detail, str) else exc.default_detail)
+    challenge = getattr(exc, "auth_header", None)
+    return answer(exc.status_code, detail, headers={"WWW-Authenticate": challenge} if challenge else None)
+
+
+@to_answer.register
+def _(exc: MethodNotAllowed) -> JsonResponse:
+    return answer(405, "Method Not Allowed")
+
+
+@to_answer.register
+def _(exc: InvalidBody) -> JsonResponse:
+    return answer(422, [item.as_dict() for item in exc.items])
+
+
+@to_answer.register
+def _(exc: Http404) -> JsonResponse:
+    return answer(404, "Not Found")
+
+
+@to_answer.register(PermissionDenied)
+@to_answer.register(PurgeNotAllowed)
+def _(exc: Exception) -> JsonResponse:
+    return answer(403, "You do not have permission to perform this action.")
+
+
+@to_answer.register
+def _(exc: PurgeInProgress) -> JsonResponse:
+    return answer(409, str(exc), run_id=exc.run_id)
+
+
+@to_answer.register
+def _(exc: RunOver) -> JsonResponse:
+    return answer(409, str(exc.detail), run_id=exc.run_id)
+
+
+@to_answer.register
+def _(exc: PreviewRefused) -> JsonResponse:
+    return answer(409, str(exc))
+
+
+@to_answer.register
+def _(exc: TooManyRequests) -> JsonResponse:
+    return answer(429, str(exc), headers={"Retry-After": str(exc.retry_after)})
+
+
+@to_answer.register(RedisUnavailable)
+@to_answer.register(RunLost)
+def _(exc: RedisUnavailable | RunLost) -> JsonResponse:
+    return answer(503, str(exc), run_id=exc.run_id, report=exc.report)
+
+
+@to_answer.register
+def _(exc: QueueUnavailable) -> JsonResponse:
+    return answer(503, str(exc), run_id=exc.run_id)
+
+
+@to_answer.register
+def _(exc: AuditUnavailable) -> JsonResponse:
+    return answer(503, str(exc))
+
+
+def _unexpected(exc: Exception, request: HttpRequest) -> JsonResponse:
+    """Tell whoever listens, as Django would have, and the client nothing."""
+    got_request_exception.send(sender=None, request=request)
+    response = answer(500, "Internal Server Error")
+    log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request, exception=exc)
+    return response
