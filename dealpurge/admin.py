@@ -1,0 +1,154 @@
+"""The record of purges in the admin, read-only, with the console behind it; and the mixin for the host's deals."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from dealpurge import run_export, run_filters, runs, wording
+from dealpurge.admin_pages import non_atomic, viewers_only
+from dealpurge.deal_admin import DealPurgeAdminMixin
+from dealpurge.exceptions import AuditUnavailable
+from dealpurge.inventory_console import InventoryConsole
+from dealpurge.models import PurgeRun
+from dealpurge.permissions import may_purge, may_view_runs
+from dealpurge.report import plain
+
+__all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
+
+
+@admin.register(PurgeRun)
+class PurgeRunAdmin(InventoryConsole):
+    """The list of runs. Nothing in it can be added, changed or deleted by hand."""
+
+    list_display = ("state", "what", "scope_in_words", "who", "keys", "took", "when")
+    list_display_links = ("state", "scope_in_words")
+    list_filter = (
+        "status",
+        run_filters.KindFilter,
+        "mode",
+        "source",
+        "include_checkpoints",
+        ("actor", admin.RelatedOnlyFieldListFilter),
+    )
+    list_per_page = 50
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "-id")
+    # One of them must stand here for the search box to show; ``get_search_results`` does the work.
+    search_fields = ("actor_name",)
+    search_help_text = _("A deal's id in full, a run's id, or who asked for it")
+    show_full_result_count = False
+    change_list_template = "admin/dealpurge/purgerun/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Ours before the admin's own."""
+        export = self.route("export/", self.export_view, "export")
+        return [export, *self.console_urls(), *self.inventory_urls(), *super().get_urls()]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Who may purge may read the record."""
+        return may_view_runs(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: PurgeRun | None = None) -> bool:
+        """Who may purge may read the record."""
+        return may_view_runs(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Runs come from the service alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: PurgeRun | None = None) -> bool:
+        """The record is not edited."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: PurgeRun | None = None) -> bool:
+        """The record is not thinned out."""
+        return False
+
+    @non_atomic
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, after lost runs were found out: a list that says "running" of a dead one would be wrong."""
+        if may_view_runs(request.user):
+            with suppress(AuditUnavailable):
+                runs.fail_lost_runs()
+        query = request.GET.urlencode()
+        ours = {
+            "may_purge": may_purge(request.user),
+            "purge_address": self.address("purge"),
+            "inventory_address": self.address("latest_inventory"),
+            "export_address": f"{self.address('export')}?{query}",
+            "title": _("Purge runs"),
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **ours})
+
+    @viewers_only
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The rows that the list shows with the same query, all pages of them."""
+        try:
+            changes = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return self.go("changelist")
+        return run_export.response(changes.get_queryset(request).defer(None).defer("report", "deals"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
+        """Without what the list does not show: reports and named deals may be large."""
+        rows = super().get_queryset(request).defer("report", "deals", "error", "reason")
+        return rows.annotate(first_deal=F("deals__0"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PurgeRun], search_term: str
+    ) -> tuple[QuerySet[PurgeRun], bool]:
+        """Runs that touched the deal or named it, that run, or those of somebody."""
+        return run_filters.search(queryset, search_term), False
+
+    @admin.display(description=_("status"), ordering="status")
+    def state(self, run: PurgeRun) -> str:
+        """The status as a badge."""
+        return format_html('<span class="dp-badge dp-{}">{}</span>', run.status, run.get_status_display())
+
+    @admin.display(description=_("run"), ordering="dry_run")
+    def what(self, run: PurgeRun) -> str:
+        """Whether anything was to be deleted."""
+        if run.inventory:
+            return str(_("inventory"))
+        return str(_("dry run")) if run.dry_run else format_html("<strong>{}</strong>", _("purge"))
+
+    @admin.display(description=_("scope"))
+    def scope_in_words(self, run: PurgeRun) -> str:
+        """Which deals."""
+        return wording.scope(run, getattr(run, "first_deal", None))
+
+    @admin.display(description=_("by"), ordering="actor_name")
+    def who(self, run: PurgeRun) -> str:
+        """The name as it was at the time, and the door."""
+        door = _("via %s") % run.get_source_display()
+        return format_html('{} <span class="dp-quiet">{}</span>', plain(run.actor_name) or "-", door)
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def when(self, run: PurgeRun) -> str:
+        """In UTC, as everywhere in the console; a narrow column breaks it in front of the time, not behind it."""
+        return wording.utc(run.created_at).replace(" UTC", "\u00a0UTC")
+
+    @admin.display(description=_("keys"), ordering="keys_deleted")
+    def keys(self, run: PurgeRun) -> str:
+        """Keys deleted; in a dry run, those that would be, and said so."""
+        if run.inventory:
+            return "-"
+        if run.dry_run:
+            return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % wording.number(run.keys_to_go))
+        return wording.number(run.keys_deleted)
+
+    @admin.display(description=_("took"))
+    def took(self, run: PurgeRun) -> str:
+        """From start to end."""
+        if not (run.started_at and run.finished_at):
+            return "-"
+        return wording.duration(round((run.finished_at - run.started_at).total_seconds() * 1000))

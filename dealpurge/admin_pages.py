@@ -1,0 +1,82 @@
+"""What all pages of the console share: their addresses in whatever admin site, their frame, and who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import django
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from dealpurge.models import PurgeRun
+from dealpurge.permissions import may_purge, may_view_runs
+
+if TYPE_CHECKING:
+    RunModelAdmin = admin.ModelAdmin[PurgeRun]
+else:
+    RunModelAdmin = admin.ModelAdmin
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+def purgers_only(view: View) -> View:
+    """403 for who may not purge."""
+    return _allowed(may_purge, view)
+
+
+def viewers_only(view: View) -> View:
+    """403 for who may not see the record."""
+    return _allowed(may_view_runs, view)
+
+
+def non_atomic(view: View) -> View:
+    """Keep ``ATOMIC_REQUESTS`` of any database away: every write of a run is a transaction of its own."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
+def _allowed(test: Callable[[Any], bool], view: View) -> View:
+    @wraps(view)
+    def guarded(page: ConsolePages, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not test(request.user):
+            raise PermissionDenied
+        return view(page, request, *args, **kwargs)
+
+    return cast(View, guarded)
+
+
+class ConsolePages(RunModelAdmin):
+    """The frame of a page and the address of one."""
+
+    def address(self, name: str, *args: Any) -> str:
+        """The URL of one of our pages in this admin site."""
+        return reverse(f"admin:dealpurge_purgerun_{name}", args=args, current_app=self.admin_site.name)
+
+    def route(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+        """A URL pattern of ours, behind the site's login and outside of any transaction."""
+        wrapped = non_atomic(self.admin_site.admin_view(view))
+        return path(route, wrapped, name=f"dealpurge_purgerun_{name}")
+
+    def go(self, name: str, *args: Any) -> HttpResponseRedirect:
+        """Redirect to one of our pages."""
+        return HttpResponseRedirect(self.address(name, *args))
+
+    def page(self, request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
+        """A page of ours in the frame of the admin."""
+        request.current_app = self.admin_site.name
+        frame = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "may_purge": may_purge(request.user),
+            # Their markup changed in Django 6.1.
+            "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
+        }
+        return TemplateResponse(request, f"admin/dealpurge/purgerun/{template}", frame | context)

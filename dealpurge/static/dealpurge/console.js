@@ -1,0 +1,88 @@
+"use strict";
+
+// The pages work without this: it saves reloading, a second click and some typing.
+(() => {
+    const POLL_MILLISECONDS = 1000;
+
+    function submitOnce(form) {
+        form.addEventListener("submit", (event) => {
+            if (form.dataset.dpSent) {
+                event.preventDefault();
+                return;
+            }
+            form.dataset.dpSent = "yes";
+            form.querySelectorAll("button").forEach((button) => button.classList.add("dp-sent"));
+        });
+    }
+
+    // A page that the back button brings back must be usable again, and must not show what is over.
+    function wakeUp(event) {
+        if (!event.persisted) return;
+        if (document.querySelector(".dp-apply, [data-dp-poll]")) {
+            location.reload();
+            return;
+        }
+        document.querySelectorAll("form[data-dp-sent]").forEach((form) => {
+            delete form.dataset.dpSent;
+            form.querySelectorAll("button").forEach((button) => button.classList.remove("dp-sent"));
+        });
+    }
+
+    function show(state) {
+        const bar = document.getElementById("dp-bar");
+        if (state.value) {
+            bar.max = state.max;
+            bar.value = state.value;
+        }
+        document.getElementById("dp-progress").textContent = state.progress;
+        document.getElementById("dp-so-far").textContent = state.so_far;
+        document.getElementById("dp-badge").textContent = state.badge;
+    }
+
+    async function poll(address) {
+        try {
+            const response = await fetch(address, { credentials: "same-origin", redirect: "manual" });
+            // Logged out, or no longer allowed: the page itself says so best.
+            if (!response.ok) {
+                if (response.type === "opaqueredirect" || response.status === 403) location.reload();
+                throw new Error(response.statusText);
+            }
+            const state = await response.json();
+            if (state.over) {
+                location.reload();
+                return;
+            }
+            show(state);
+        } catch (error) {
+            // The server may be restarting: the next poll will tell.
+        }
+        setTimeout(poll, POLL_MILLISECONDS, address);
+    }
+
+    function offerCopy(block) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "dp-copy";
+        button.textContent = block.dataset.dpCopy || "Copy";
+        button.addEventListener("click", async () => {
+            const text = block.querySelector("code").textContent;
+            try {
+                await navigator.clipboard.writeText(text);
+                button.classList.add("dp-copied");
+                setTimeout(() => button.classList.remove("dp-copied"), 1500);
+            } catch (error) {
+                getSelection().selectAllChildren(block.querySelector("code"));
+            }
+        });
+        const wrapper = document.createElement("div");
+        wrapper.className = "dp-copyable";
+        block.replaceWith(wrapper);
+        wrapper.append(block, button);
+    }
+
+    document.querySelectorAll("form[data-dp-once]").forEach(submitOnce);
+    document.querySelectorAll("[data-dp-copy]").forEach(offerCopy);
+    const polled = document.querySelector("[data-dp-poll]");
+    if (polled) setTimeout(poll, POLL_MILLISECONDS, polled.dataset.dpPoll);
+    window.addEventListener("pageshow", wakeUp);
+})();
