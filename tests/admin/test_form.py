@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from dealpurge.exceptions import TooManyRequests
+from dealpurge.forms import MAX_DEALS, PurgeForm, read_deals, write_deals
+from dealpurge.models import PurgeRun
+
+from .conftest import FORM, ClientOf, MakePreview
+
+
+def form(**data: Any) -> PurgeForm:
+    return PurgeForm({"mode": "all"} | data)
+
+
+def scope_of(**data: Any) -> Any:
+    filled = form(**data)
+    assert filled.is_valid(), filled.errors
+    return filled.cleaned_data["scope"]
+
+
+def test_the_form_makes_dry_runs_only() -> None:
+    assert scope_of(dry_run="false", live="on").dry_run is True
+
+
+def test_named_deals_carry_their_own_organisation_or_that_of_the_form() -> None:
+    scope = scope_of(mode="by_deal", deals="deal-1\nbirch:deal-1\n\n deal-2 ", org_id="acme")
+
+    assert scope.deals == (("acme", "deal-1"), ("birch", "deal-1"), ("acme", "deal-2"))
+
+
+def test_a_deal_without_an_organisation_is_meant_in_any() -> None:
+    assert scope_of(mode="by_deal", deals="deal-1").deals == ((None, "deal-1"),)
+
+
+def test_white_space_that_an_id_may_have_is_kept() -> None:
+    assert scope_of(mode="by_deal", deals="a\u2003b\u2028c\u00a0").deals == ((None, "a\u2003b\u2028c\u00a0"),)
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "seconds"),
+    [
+        ("", "3600", None),
+        ("0", "3600", None),
+        ("90", "1", 90),
+        ("2", "3600", 7200),
+        ("5", "", 5),
+        ("9" * 10, "86400", 10**10),
+    ],
+)
+def test_the_time_is_an_amount_and_a_unit(amount: str, unit: str, seconds: int | None) -> None:
+    scope = scope_of(exclude_active_0=amount, exclude_active_1=unit)
+
+    assert scope.exclude_active_within_secs == seconds
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"mode": "everything"}, "mode"),
+        ({"mode": "by_deal"}, "deals"),
+        ({"mode": "by_deal", "deals": "a:b:c"}, "org_id"),
+        ({"mode": "by_deal", "deals": "a b"}, "deals"),
+        ({"mode": "by_deal", "deals": "$(touch x)"}, "deals"),
+        ({"mode": "by_deal", "deals": "x" * 256}, "deals"),
+        ({"mode": "by_deal", "deals": "{x}"}, "deals"),
+        ({"mode": "by_deal", "deals": "acme:"}, "deals"),
+        ({"mode": "by_deal", "deals": "x\n" * (MAX_DEALS + 1)}, "deals"),
+        ({"mode": "all", "deals": "deal-1"}, "deals"),
+        ({"org_id": "a:b"}, "org_id"),
+        ({"exclude_active_0": "-1"}, "exclude_active"),
+        ({"exclude_active_0": "1.5"}, "exclude_active"),
+        ({"exclude_active_0": "1", "exclude_active_1": "7"}, "exclude_active"),
+        ({"reason": "x" * 1001}, "reason"),
+    ],
+)
+def test_what_is_refused_is_said_at_its_field(data: dict[str, str], field: str) -> None:
+    assert list(form(**data).errors) == [field]
+
+
+def test_without_an_events_family_nobody_can_be_judged(settings: Settings) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"events": []}
+
+    assert "events family" in str(form(exclude_active_0="1", exclude_active_1="60").errors["exclude_active"])
+
+
+def test_deals_survive_being_written_and_read() -> None:
+    deals = [("acme", "deal-1"), (None, "deal-2"), ("*", "<script>")]
+
+    assert list(read_deals(write_deals(deals), None)) == deals
+
+
+def test_the_form_proposes_to_leave_deals_of_the_last_hour(client_of: ClientOf, purger: User) -> None:
+    page = client_of(purger).get(FORM).content.decode()
+
+    assert 'name="exclude_active_0" value="1"' in page
+    assert '<option value="3600" selected>' in page
+
+
+def test_a_link_fills_in_the_form_and_nothing_else(client_of: ClientOf, purger: User) -> None:
+    page = client_of(purger).get(FORM, {"mode": "by_deal", "deals": "acme:<b>", "org_id": "x", "reason": "y"})
+
+    initial = page.context["form"].initial
+    assert initial == {"mode": "by_deal", "deals": "acme:<b>", "org_id": "x"}
+    assert "acme:&lt;b&gt;" in page.content.decode()
+    assert not PurgeRun.objects.exists()
+
+
+def test_a_selection_too_long_for_a_link_is_posted(client_of: ClientOf, purger: User) -> None:
+    page = client_of(purger).post(FORM, {"prefill": "1", "mode": "by_deal", "deals": ["a:1", "b:2"]})
+
+    assert page.context["form"].initial["deals"] == "a:1\nb:2"
+    assert not PurgeRun.objects.exists()
+
+
+def test_an_earlier_run_can_be_changed_first(client_of: ClientOf, purger: User, make_preview: MakePreview) -> None:
+    run = make_preview(purger, mode="by_deal", deals=[["acme", "d1"], [None, "d2"]], exclude_active_within_secs=5400)
+
+    page = client_of(purger).get(FORM, {"again": str(run.pk)}).content.decode()
+
+    assert "acme:d1\nd2" in page
+    assert 'name="exclude_active_0" value="90"' in page
+
+
+def test_too_many_requests_are_told(client_of: ClientOf, purger: User) -> None:
+    with patch("dealpurge.services.queue", side_effect=TooManyRequests(17)):
+        response = client_of(purger).post(FORM, {"mode": "all"}, follow=True)
+
+    assert "Try again in 17 seconds." in response.content.decode()
+
+
+def test_a_refused_form_keeps_what_was_filled_in(client_of: ClientOf, purger: User) -> None:
+    page = Client.post(client_of(purger), FORM, {"mode": "by_deal", "deals": "a b", "reason": "kept"})
+
+    assert page.status_code == 200
+    assert 'value="kept"' in page.content.decode()
+    assert "should have no control characters" in page.content.decode()

@@ -1,0 +1,64 @@
+"""The console in another language: its words, its numbers, and every page of it."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from .conftest import FORM, LIST, ClientOf, MakePreview, latest, page_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def browser(client_of: ClientOf, purger: User, settings: Settings) -> Client:
+    settings.LANGUAGE_CODE = "de"
+    return client_of(purger)
+
+
+def html(browser: Client, address: str) -> str:
+    response = browser.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (LIST, "Bereinigungsläufe"),
+        (LIST, "Deals bereinigen …"),
+        (FORM, "Auch LangGraph-Checkpoints löschen"),
+        (FORM, "Es wird nichts gelöscht, bevor Sie das gesehen haben."),
+        (f"{LIST}inventory/", "Noch hat niemand nachgesehen"),
+    ],
+)
+def test_pages_speak_it(browser: Client, address: str, words: str) -> None:
+    assert words in html(browser, address)
+
+
+def test_a_preview_speaks_it_and_groups_digits_its_way(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, deals_purged=1200, exclude_active_within_secs=7200)
+
+    page = html(browser, page_of(run))
+
+    assert "Diese 1.200 Deals bereinigen" in page
+    assert "Zur Bestätigung <strong>1.200</strong> eingeben" in page
+    assert "bleiben: letzte Aktivität höchstens 2 Stunden her" in page
+    assert "Probelauf · nichts gelöscht" in page
+
+
+def test_a_purge_is_made_in_it(browser: Client, deals: redis.Redis) -> None:
+    browser.post(FORM, {"mode": "by_deal", "deals": "acme:deal-1", "exclude_active_0": "", "exclude_active_1": "60"})
+    preview = latest()
+    assert "Diesen Deal bereinigen" in html(browser, page_of(preview))
+
+    browser.post(page_of(preview, "apply"))
+
+    assert latest().status == "completed"
+    assert "Schlüssel gelöscht, von" in html(browser, page_of(latest()))
+    assert deals.dbsize() == 5

@@ -1,0 +1,84 @@
+"""The figures that the README gives, held against their limits on a million keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks.__main__ import Rounds, go_round, server_with
+from tests.benchmarks.conftest import HUNDRED_THOUSAND
+from tests.benchmarks.measuring import Round
+from tests.benchmarks.rivals import has_redis_cli
+from tests.benchmarks.table import ratio
+from tests.servers import RedisServer, missing
+
+pytestmark = [pytest.mark.slow, pytest.mark.bench]
+
+TUNED = [
+    "SCAN 10,000 a family, UNLINK a key",
+    "SCAN 500 a family, UNLINK a key",
+    "delete_pattern, itersize 10,000",
+]
+
+
+def test_every_way_takes_the_same_keys(rounds_of_all: Rounds) -> None:
+    gone = {name: {item.keys_gone for item in rounds} for name, rounds in rounds_of_all.items()}
+
+    assert gone["sweep"] == gone["floor"] == {17_000 * 45}
+    assert gone["guarded"] == {17_000 * 45 // 2}
+
+
+def test_a_sweep_is_not_far_from_the_floor(rounds_of_all: Rounds) -> None:
+    assert ratio(rounds_of_all, "sweep", "floor") <= 1.4
+
+
+def test_a_guarded_purge_is_not_far_from_the_floor(rounds_of_all: Rounds) -> None:
+    # 2.2 is the goal, and 1.9 to 2.1 what quiet machines show; a plan feels it most when others use the memory.
+    assert ratio(rounds_of_all, "guarded", "floor") <= 2.4
+
+
+def test_the_memory_of_a_sweep_does_not_grow_with_the_keys(rounds_of_all: Rounds) -> None:
+    assert max(item.memory for item in rounds_of_all["sweep"]) < 30_000_000
+
+
+def test_a_guarded_purge_holds_less_than_200_bytes_a_key(rounds_of_all: Rounds) -> None:
+    for item in rounds_of_all["guarded"]:
+        assert item.report is not None
+        assert item.memory < 200 * item.report["keys"]["matched"]
+
+
+@pytest.mark.parametrize("name", ["by_deal", "guarded by_deal"])
+def test_one_deal_costs_one_pass_of_scan(rounds_of_one: Rounds, name: str) -> None:
+    assert {item.keys_gone for item in rounds_of_one[name]} == {45}
+    assert ratio(rounds_of_one, name, "raw SCAN") <= 1.15
+
+
+def test_tuned_scripts_take_times_as_long_and_hold_others_up(million: RedisServer) -> None:
+    ours = Round.median(go_round(million, ["sweep"], 3)["sweep"])
+    theirs = {name: rounds[0] for name, rounds in go_round(million, TUNED, 1).items()}
+
+    for item in theirs.values():
+        assert item.keys_gone == ours.keys_gone
+        assert item.wall >= 4 * ours.wall
+    assert ours.p99 < theirs[TUNED[0]].p99
+
+
+def test_what_everybody_pastes_takes_many_times_as_long() -> None:
+    if not has_redis_cli():
+        missing("redis-cli is not installed (apt-get install redis-tools)")
+    untuned = ["delete_pattern", "redis-cli --scan, xargs"]
+
+    with server_with(HUNDRED_THOUSAND) as server:
+        rounds = go_round(server, ["sweep", *untuned], 3, once=set(untuned))
+
+    ours = Round.median(rounds["sweep"])
+    for name in untuned:
+        assert rounds[name][0].keys_gone == ours.keys_gone
+        assert rounds[name][0].wall >= 10 * ours.wall
+
+
+def test_time_grows_with_the_number_of_keys_and_no_faster(rounds_of_all: Rounds) -> None:
+    with server_with(HUNDRED_THOUSAND) as server:
+        few = go_round(server, ["floor", "sweep", "guarded"], 3)
+
+    for name in ("sweep", "guarded"):
+        assert ratio(rounds_of_all, name, "floor") <= 1.5 * ratio(few, name, "floor")

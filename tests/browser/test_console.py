@@ -1,0 +1,307 @@
+"""The flow of the console, as somebody on call goes through it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from playwright.sync_api import expect
+
+from dealpurge.models import PurgeRun
+from project.deals.models import Deal, Organization
+
+from .conftest import LIST, Person, Worker
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+Sit = Callable[..., Person]
+
+
+def number_in(text: str, pattern: str) -> int:
+    found = re.search(pattern, text)
+    assert found, f"{pattern} is not in {text!r}"
+    return int(found[1].replace(",", ""))
+
+
+def test_a_purge_is_seen_before_it_is_done(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+
+    preview = somebody.preview(org_id="acme", reason="offboarding")
+    shown = somebody.text()
+
+    assert deals.dbsize() == 3112
+    assert "7\nwould be purged" in shown
+    assert "deal-3" in shown
+    somebody.page.fill("#id_typed", "8")
+    somebody.press("Purge 7 deals")
+    expect(somebody.page.locator(".errorlist")).to_contain_text("That is not the number of deals: 7 would be purged.")
+    somebody.page.fill("#id_typed", "7")
+    somebody.press("Purge 7 deals")
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals of acme")
+    assert somebody.run().preview == preview
+    assert deals.dbsize() == 3112 - 7 * 250
+    assert "offboarding" in somebody.text()
+
+
+def test_progress_is_seen_moving(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    worker.hold_at = [600, 1500]
+    somebody = person()
+    somebody.go(f"{LIST}purge/?mode=all")
+    somebody.press("Preview")
+    text = somebody.page.locator("#dp-progress")
+
+    expect(text).to_contain_text("of about 3,112 keys scanned")
+    first = number_in(text.inner_text(), r"([\d,]+) of about")
+    worker.release()
+    expect(text).to_contain_text(re.compile(r"1,[5-9]\d\d of about"))
+
+    assert 600 <= first < 1500
+    assert "Nothing is deleted: this is a dry run." in somebody.text()
+    assert float(somebody.page.get_attribute("#dp-bar", "value") or 0) >= 600
+    worker.release()
+    expect(somebody.page.locator("h1")).to_contain_text("dry run · nothing deleted")
+
+
+def test_cancel_in_the_middle_tells_the_truth(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    somebody = person()
+    somebody.go(f"{LIST}purge/?mode=all")
+    somebody.page.fill("[name=exclude_active_0]", "")
+    somebody.press("Preview")
+    somebody.page.fill("#id_typed", "12")
+    worker.hold_at = [1500]
+    somebody.press("Purge 12 deals")
+    expect(somebody.page.locator("#dp-so-far")).to_contain_text(re.compile("[1-9].* keys deleted so far"))
+
+    somebody.press("Cancel this run")
+
+    expect(somebody.page.locator("#dp-badge")).to_have_text("cancelled")
+    gone = number_in(somebody.text(), r"([\d,]+)\nkeys deleted")
+    assert 0 < gone < 3000
+    assert deals.dbsize() == 3112 - gone
+    assert somebody.run().keys_deleted == gone
+
+
+def test_a_double_click_starts_one_run(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    somebody.preview(deals="acme:deal-1")
+
+    somebody.page.dblclick("button:has-text('Purge 1 deal')")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: deal-1 of acme")
+    assert PurgeRun.objects.filter(dry_run=False).count() == 1
+
+
+def test_a_double_click_on_preview_makes_one_run(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    somebody = person()
+    somebody.go(f"{LIST}purge/?mode=all")
+
+    somebody.page.dblclick("button:has-text('Preview')")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Preview: all deals")
+    assert PurgeRun.objects.count() == 1
+
+
+def test_two_browsers_at_once(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    ann, bob = person("root"), person("purger")
+    for one in (ann, bob):
+        one.preview()
+        one.page.wait_for_selector("#id_typed")
+        one.page.fill("#id_typed", "10")
+    worker.hold_at = [600]
+    ann.press("Purge 10 deals")
+    expect(ann.page.locator("h1")).to_contain_text("Purge: all deals")
+
+    bob.press("Purge 10 deals")
+
+    expect(bob.page.locator(".messagelist")).to_contain_text("Another purge of all deals is under way.")
+    bob.page.click("text=Look at it.")
+    assert bob.run() == ann.run()
+    assert PurgeRun.objects.filter(dry_run=False).count() == 1
+
+
+def test_a_preview_of_somebody_else_has_no_button(person: Sit, deals: redis.Redis) -> None:
+    preview = person("root").preview()
+    bob = person("purger")
+
+    bob.go(f"{LIST}{preview.pk}/change/")
+
+    assert "Only root, who made this preview, can apply it." in bob.text()
+    assert bob.page.locator("button:has-text('Purge')").count() == 0
+
+
+def test_the_back_button_shows_that_the_preview_was_applied(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    somebody.preview(deals="acme:deal-1")
+    somebody.press("Purge 1 deal")
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: deal-1 of acme")
+
+    somebody.page.go_back()
+
+    expect(somebody.page.locator(".dp-apply h2")).to_have_text("This preview was applied")
+    assert somebody.page.locator("button:has-text('Purge 1 deal')").count() == 0
+
+
+def test_a_session_that_expired_in_between_costs_a_login_and_nothing_else(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    preview = somebody.preview(deals="acme:deal-1")
+    cookies = [cookie for cookie in somebody.context.cookies() if cookie["name"] != "sessionid"]
+    somebody.context.clear_cookies(name="sessionid")
+    assert cookies
+
+    somebody.press("Purge 1 deal")
+    somebody.log_in("root")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Preview: deal-1 of acme")
+    assert somebody.run() == preview
+    assert not PurgeRun.objects.filter(dry_run=False).exists()
+    somebody.press("Purge 1 deal")
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: deal-1 of acme")
+
+
+def test_a_session_that_expires_while_a_run_is_watched_leads_to_the_login(
+    person: Sit, deals: redis.Redis, worker: Worker
+) -> None:
+    worker.hold_at = [600]
+    somebody = person()
+    somebody.go(f"{LIST}purge/?mode=all")
+    somebody.press("Preview")
+    somebody.page.wait_for_selector("#dp-bar")
+
+    somebody.context.clear_cookies(name="sessionid")
+
+    expect(somebody.page.locator("#id_username")).to_be_visible()
+
+
+def test_without_the_permission_there_is_no_button_and_403_at_the_address(
+    person: Sit, staff: User, deals: redis.Redis
+) -> None:
+    somebody = person("staff")
+
+    somebody.go("/admin/deals/deal/")
+    assert "Purge" not in somebody.page.inner_text("body")
+    response = somebody.page.goto(f"{somebody.base}{LIST}purge/")
+
+    assert response
+    assert response.status == 403
+
+
+def test_from_the_list_of_deals_to_a_purge_of_those_selected(person: Sit, deals: redis.Redis) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    for number in range(3):
+        Deal.objects.create(deal_id=f"deal-{number}", organization=acme, name="A deal")
+    somebody = person()
+    somebody.go("/admin/deals/deal/")
+    somebody.page.check("tr:has-text('deal-1') input")
+    somebody.page.check("tr:has-text('deal-2') input")
+    somebody.page.select_option("select[name=action]", "purge_redis_state")
+    somebody.page.click("button[name=index]")
+
+    assert sorted(somebody.page.input_value("[name=deals]").split()) == ["acme:deal-1", "acme:deal-2"]
+    somebody.press("Preview")
+    somebody.press("Purge 2 deals")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: deal-")
+    assert deals.dbsize() == 3112 - 500
+    somebody.go("/admin/deals/deal/")
+    somebody.page.click("th a:has-text('deal-1')")
+    somebody.page.click("text=History")
+    assert "Redis state purged" in somebody.text()
+
+
+def test_the_page_of_a_deal_leads_to_its_purge(person: Sit, deals: redis.Redis) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    deal = Deal.objects.create(deal_id="deal-1", organization=acme, name="A deal")
+    somebody = person()
+
+    somebody.go(f"/admin/deals/deal/{deal.pk}/change/")
+    somebody.page.click("text=Purge Redis state…")
+    somebody.press("Preview")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Preview: deal-1 of acme")
+
+
+def test_the_keyboard_alone_suffices(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    keys = somebody.page.keyboard
+    somebody.go(f"{LIST}purge/")
+
+    somebody.page.focus("input[name=mode]:checked")
+    keys.press("ArrowDown")
+    expect(somebody.page.locator("#id_deals")).to_be_hidden()
+    keys.press("Tab")
+    keys.type("birch")
+    keys.press("Enter")
+    somebody.page.wait_for_selector("#id_typed")
+    somebody.page.focus("#id_typed")
+    keys.type("3")
+    keys.press("Tab")
+    keys.press("Enter")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals of birch")
+    assert deals.dbsize() == 3112 - 750
+
+
+def test_without_javascript_everything_works_by_reloading(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    worker.hold_at = [600]
+    somebody = person(java_script_enabled=False)
+    somebody.go(f"{LIST}purge/")
+    somebody.page.check("input[name=mode][value=all]")
+    somebody.press("Preview")
+    assert "This page reloads by itself every three seconds." in somebody.text()
+    worker.release()
+
+    somebody.page.wait_for_selector("#id_typed")
+    somebody.page.fill("#id_typed", "10")
+    somebody.press("Purge 10 deals")
+
+    expect(somebody.page.locator("h1")).to_contain_text("completed")
+    assert deals.dbsize() == 3112 - 2500
+
+
+def test_an_id_that_is_a_script_is_text(person: Sit, deals: redis.Redis) -> None:
+    evil = "<script>document.title='evil'</script>"
+    deals.set(f"canvas:lock:acme:{evil}", "1")
+    somebody = person()
+
+    somebody.preview(deals=f"acme:{evil}")
+
+    assert somebody.page.title() != "evil"
+    assert evil in somebody.page.inner_text("h1")
+    assert "'--deal-id=<script>document.title='\"'\"'evil'\"'\"'</script>'" in somebody.text()
+
+
+def test_a_command_is_copied_as_it_stands(person: Sit, deals: redis.Redis) -> None:
+    somebody = person(permissions=["clipboard-read", "clipboard-write"])
+    somebody.preview(deals="acme:a'b")
+
+    somebody.page.click(".dp-copy >> nth=0")
+
+    copied = somebody.page.evaluate("navigator.clipboard.readText()")
+    assert copied == somebody.page.inner_text(".dp-code code >> nth=0")
+    assert "--deal-id=a" in copied
+
+
+def test_deals_are_picked_from_what_is_in_redis(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    worker.hold_at = [600]
+    somebody = person()
+    somebody.go(LIST)
+    somebody.page.click("text=What is in Redis")
+    somebody.press("Scan Redis")
+    expect(somebody.page.locator("#dp-progress")).to_contain_text("keys scanned")
+    worker.release()
+
+    expect(somebody.page.locator(".dp-inventory tbody tr")).to_have_count(12)
+    somebody.page.fill("#dp-org", "birch")
+    somebody.press("Filter")
+    expect(somebody.page.locator(".dp-inventory tbody tr")).to_have_count(4)
+    somebody.page.check("[aria-label='Select deal-8']")
+    somebody.page.check("[aria-label='Select deal-10']")
+    somebody.press("Purge those selected…")
+    somebody.press("Preview")
+    somebody.press("Purge 2 deals")
+
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: deal-")
+    assert deals.dbsize() == 3112 - 500

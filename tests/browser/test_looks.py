@@ -1,0 +1,109 @@
+"""What a picture would show: nothing sticks out at 400 pixels, and both themes are readable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from .conftest import LIST, Person
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+NARROW = {"viewport": {"width": 400, "height": 800}}
+
+#: Contrast of the text of every element with text of its own against the first background behind it.
+CONTRASTS = """
+() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+        .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (element) => {
+        for (let e = element; e; e = e.parentElement) {
+            const colour = rgb(getComputedStyle(e).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return rgb(getComputedStyle(document.body).backgroundColor);
+    };
+    const poor = [];
+    for (const element of document.querySelectorAll("#content *")) {
+        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+        if (!own || !element.checkVisibility() || element.closest(".visually-hidden, noscript, option")) continue;
+        const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) poor.push(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
+    }
+    return poor;
+}
+"""
+
+#: Fields and buttons that a screen reader could not name.
+NAMELESS = """
+() => [...document.querySelectorAll(
+    "#content :is(input:not([type=hidden]), select, textarea, button, progress)"
+)].filter((e) => !e.closest("#changelist"))
+  .filter((e) => !e.labels?.length && !e.ariaLabel && !e.textContent.trim())
+  .map((e) => e.outerHTML)
+"""
+
+
+def pages_of(somebody: Person) -> dict[str, str]:
+    """The addresses of all kinds of pages."""
+    preview = somebody.preview(deals="acme:deal-3\nacme:deal-1")
+    somebody.press("Purge 1 deal")
+    somebody.page.wait_for_selector("h1:has-text('Purge:')")
+    live = somebody.run()
+    fresh = somebody.preview()
+    somebody.go(f"{LIST}inventory/")
+    somebody.press("Scan Redis")
+    somebody.page.wait_for_selector(".dp-inventory")
+    return {
+        "inventory": f"{LIST}{somebody.run().pk}/inventory/",
+        "form": f"{LIST}purge/",
+        "list": LIST,
+        "applied": f"{LIST}{preview.pk}/change/",
+        "live": f"{LIST}{live.pk}/change/",
+        "preview": f"{LIST}{fresh.pk}/change/",
+    }
+
+
+def test_nothing_sticks_out_at_400_pixels(person: Callable[..., Person], deals: redis.Redis) -> None:
+    somebody = person(**NARROW)
+
+    for name, address in pages_of(somebody).items():
+        somebody.go(address)
+        assert somebody.page.evaluate("document.documentElement.scrollWidth") <= 400, name
+
+
+@pytest.mark.parametrize("width", [1280, 1360])
+def test_the_list_fits_a_laptop_between_navigation_and_filter(
+    person: Callable[..., Person], deals: redis.Redis, width: int
+) -> None:
+    somebody = person(viewport={"width": width, "height": 800})
+    somebody.preview(deals="acme:deal-3\nacme:deal-1")
+    somebody.preview()
+
+    somebody.go(LIST)
+
+    assert somebody.page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('.results'))") <= 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_is_readable_in_both_themes(person: Callable[..., Person], deals: redis.Redis, theme: str) -> None:
+    somebody = person(color_scheme=theme)
+
+    for name, address in pages_of(somebody).items():
+        if name != "list":  # the list is Django's own
+            somebody.go(address)
+            assert somebody.page.evaluate(CONTRASTS) == [], name
+
+
+def test_every_field_and_button_has_a_name(person: Callable[..., Person], deals: redis.Redis) -> None:
+    somebody = person()
+
+    for name, address in pages_of(somebody).items():
+        somebody.go(address)
+        nameless = somebody.page.evaluate(NAMELESS)
+        assert nameless == [], name

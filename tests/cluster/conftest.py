@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+from redis.cluster import RedisCluster
+
+from dealpurge import crew
+from dealpurge.keyspace import FAMILIES
+
+from ..faults.scene import strangers
+from .ring import Ring
+
+KINDS = ("redis", "valkey")
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def steady_ring(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
+    """Three primaries that no test breaks."""
+    ring = Ring(request.param, tmp_path_factory.mktemp(f"ring-{request.param}")).start()
+    yield ring
+    ring.stop()
+
+
+@pytest.fixture
+def ring(steady_ring: Ring, settings: Settings) -> Iterator[Ring]:
+    """The emptied cluster, which the settings name; afterwards no connection is left on it but the test's own."""
+    yield from in_use(steady_ring, settings)
+
+
+@pytest.fixture
+def kind() -> str:
+    """Which servers `own_ring` is made of."""
+    return "redis"
+
+
+@pytest.fixture
+def own_ring(kind: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
+    """A cluster of this test's own, to be torn; the first primary has a replica.
+
+    Small pages and many looks at the threads, so that a run has a middle, and a fault strikes in it.
+    """
+    settings.DEALPURGE_SCAN_COUNT = 10
+    monkeypatch.setattr(crew, "TICK", 0.001)
+    ring = Ring(kind, tmp_path / "ring", replicas=1).start()
+    try:
+        yield from in_use(ring, settings)
+    finally:
+        ring.stop()
+
+
+def in_use(ring: Ring, settings: Settings) -> Iterator[Ring]:
+    ring.flush()
+    clients: list[RedisCluster] = []
+
+    def client() -> RedisCluster:
+        clients.append(ring.client())
+        return clients[-1]
+
+    settings.DEALPURGE_REDIS_CLIENT = client
+    yield ring
+    for made in clients:
+        made.close()
+    # MIGRATE keeps a connection from node to node open for a while.
+    left = [name for server in ring.primaries() for name in strangers(server) if not name.startswith("restore")]
+    assert left == [], "a connection is left behind"
+
+
+@pytest.fixture
+def cluster(ring: Ring) -> Iterator[RedisCluster]:
+    """The test's own client of `ring`."""
+    with ring.client(client_name="test") as client:
+        yield client
+
+
+def tagged(text: str = "{{{org_id}:{deal_id}}}") -> dict[str, Any]:
+    """DEALPURGE_KEY_FAMILIES with a hash tag in every template, so that a deal's keys lie in one slot."""
+    return {name: template.replace("{org_id}:{deal_id}", text) for name, template in FAMILIES.items()}

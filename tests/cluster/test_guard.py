@@ -1,0 +1,268 @@
+"""A guarded purge of a cluster: what somebody works on stays, whole, wherever its keys and its events lie."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+from redis.cluster import RedisCluster
+
+from dealpurge import cluster_guard, guard, pipeline, transaction
+from dealpurge.link import Link
+
+from ..faults.scene import run, seed
+from ..purging import HOUR, purge
+from .conftest import tagged
+from .ring import Ring, slot_of
+
+pytestmark = pytest.mark.cluster
+
+FAMILIES = ("canvas:lock", "canvas:image_crop", "digitization:cache", "intake:summary", "doc:readiness")
+
+
+@contextmanager
+def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[bytes]], None]) -> Iterator[None]:
+    """Let something happen between the last judgement and every EXEC, or every UNLINK without a transaction."""
+
+    def late(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(link: Link, keys: list[bytes], *packed: Sequence[bytes]) -> Any:
+            happens(keys)
+            return act(link, keys, *packed)
+
+        return acting
+
+    with monkeypatch.context() as patch:
+        for module in (transaction, pipeline):
+            patch.setattr(module, "send_commit", late(transaction.send_commit))
+        for remover in (guard, cluster_guard):
+            patch.setattr(remover, "remove", late(remover.remove))
+        yield
+
+
+def seed_deal(cluster: RedisCluster, token: str, *, age: float | None) -> set[bytes]:
+    keys = {f"{head}:{token}:x".encode() for head in FAMILIES}
+    for key in keys:
+        cluster.set(key, "x")
+    return keys if age is None else keys | {touch(cluster, token, age=age)}
+
+
+def touch(cluster: RedisCluster, token: str, *, age: float = 0) -> bytes:
+    """Write an event of so many seconds ago; returns its key."""
+    seconds, micros = cluster.time(target_nodes=RedisCluster.RANDOM)
+    key = f"canvas:events:{token}"
+    cluster.xadd(key, {"kind": "edit"}, id=f"{int((seconds + micros / 1e6 - age) * 1000)}-*")
+    return key.encode()
+
+
+@pytest.mark.parametrize("tags", [False, True])
+def test_idle_deals_go_and_active_ones_stay(ring: Ring, settings: Settings, tags: bool) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = tagged() if tags else {}
+    with ring.client(client_name="test") as cluster:
+        scene = seed(cluster, active_every=5, tagged=tags)
+
+    outcome = run(guarded=True)
+
+    scene.assert_purged(*ring.clients())
+    keys, deals = outcome.report.keys, outcome.report.deals
+    assert (keys.deleted, keys.vanished, keys.not_removed) == (len(scene.mine), 0, 0)
+    assert (deals.matched, deals.purged, deals.skipped_active, deals.interrupted) == (1500, 1200, 300, 0)
+    assert outcome.warned("1200 deals went without one transaction") == (not tags)
+
+
+def test_an_event_between_judgement_and_exec_keeps_every_key_of_a_tagged_deal(
+    ring: Ring, cluster: RedisCluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = tagged()
+    kept = seed_deal(cluster, "{acme:wakes}", age=2 * HOUR)
+    for number in range(20):
+        seed_deal(cluster, f"{{acme:idle{number}}}", age=2 * HOUR)
+
+    def wake(keys: list[bytes]) -> None:
+        if b"canvas:lock:{acme:wakes}:x" in keys:
+            touch(cluster, "{acme:wakes}")
+
+    with before_removal(monkeypatch, wake):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert ring.names() == kept
+    assert (report.deals.purged, report.deals.skipped_active, report.deals.interrupted) == (20, 1, 0)
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize("age", [2 * HOUR, None])
+def test_an_event_aborts_the_slots_beside_it_and_stops_the_deal(
+    ring: Ring, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch, age: float | None
+) -> None:
+    keys = seed_deal(cluster, "acme:wakes", age=age)
+    home = ring.owner(slot_of("canvas:events:acme:wakes"))
+    beside = {key for key in keys if ring.owner(slot_of(key)) is home}
+    assert beside
+    assert beside < keys
+    woken: list[bytes] = []
+
+    def wake(batch: list[bytes]) -> None:
+        if batch[0] in beside and not woken:
+            woken.append(touch(cluster, "acme:wakes"))
+
+    with before_removal(monkeypatch, wake):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert ring.names() == beside | set(woken)
+    assert (report.status, report.deals.interrupted, report.deals.purged) == ("partial", 1, 0)
+    assert report.keys.deleted == len(keys - beside)
+
+
+@contextmanager
+def after_the_first_look(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> Iterator[None]:
+    groups = cluster_guard.ClusterGuard._groups
+
+    def late(self: cluster_guard.ClusterGuard, units: Any) -> Any:
+        happens()
+        return groups(self, units)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_guard.ClusterGuard, "_groups", late)
+        yield
+
+
+def test_an_event_before_the_first_removal_keeps_the_deal_whole(
+    ring: Ring, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = seed_deal(cluster, "acme:wakes", age=2 * HOUR)
+
+    with after_the_first_look(monkeypatch, lambda: touch(cluster, "acme:wakes")):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert ring.names() == kept
+    assert (report.status, report.deals.skipped_active, report.deals.interrupted) == ("completed", 1, 0)
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize("tags", [False, True])
+def test_deals_under_constant_work_lose_no_key_unless_interrupted(ring: Ring, settings: Settings, tags: bool) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = tagged() if tags else {}
+    tokens = [f"{{acme:d{n}}}" if tags else f"acme:d{n}" for n in range(200)]
+    with ring.client(client_name="test") as cluster:
+        keys = {token: seed_deal(cluster, token, age=2 * HOUR) for token in tokens}
+
+    with working_on(ring, tokens[::2]):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    left = ring.names()
+    assert not any(left & keys[token] for token in tokens[1::2])
+    harmed = [token for token in tokens[::2] if not keys[token] <= left]
+    assert len(harmed) <= report.deals.interrupted
+    assert (report.deals.purged, report.deals.skipped_active) == (100, 100 - report.deals.interrupted)
+    assert not (tags and harmed)
+
+
+@contextmanager
+def working_on(ring: Ring, tokens: list[str]) -> Iterator[None]:
+    """Somebody writes events to the deals, one after the other, and has been at each of them once."""
+    over, rounds = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with ring.client(client_name="test") as cluster:
+            while not over.is_set():
+                for token in tokens:
+                    touch(cluster, token)
+                rounds.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert rounds.wait(30)
+        yield
+    finally:
+        over.set()
+        worker.join()
+
+
+def test_keys_without_an_organisation_are_judged_by_every_holder_of_the_id(ring: Ring, cluster: RedisCluster) -> None:
+    ages = {"one": (2 * HOUR, 2 * HOUR, 2 * HOUR), "two": (2 * HOUR, 2 * HOUR, 1), "three": (2 * HOUR, None, None)}
+    kept = set()
+    for deal, of in ages.items():
+        for org, age in zip(("acme", "birch", "cedar"), of, strict=True):
+            keys = seed_deal(cluster, f"{org}:{deal}", age=age)
+            kept |= keys if age == 1 else set()
+        cluster.set(f"checkpoint:{deal}:__empty__:1", "x")
+
+    report = purge(exclude_active_within_secs=HOUR, include_checkpoints=True)
+
+    assert ring.names() == kept | {b"checkpoint:two:__empty__:1"}
+    assert (report.deals.matched, report.deals.purged, report.deals.skipped_active) == (9, 8, 1)
+
+
+@pytest.fixture
+def events(ring: Ring, cluster: RedisCluster, settings: Settings) -> list[str]:
+    """The two events keys of an idle deal, on different nodes."""
+    settings.DEALPURGE_KEY_FAMILIES = {"events": ["live:{deal_id}", "canvas:events:{org_id}:{deal_id}"]}
+    pairs = ([f"live:d{number}", f"canvas:events:acme:d{number}"] for number in range(100))
+    pair = next(pair for pair in pairs if ring.owner(slot_of(pair[0])) is not ring.owner(slot_of(pair[1])))
+    for key in pair:
+        cluster.xadd(key, {"a": "b"}, id="1600000000000-1")
+    return pair
+
+
+def test_events_on_several_nodes_are_all_watched(
+    ring: Ring, cluster: RedisCluster, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last: list[bytes] = []
+
+    def wake(keys: list[bytes]) -> None:
+        last.extend(keys)
+        cluster.xadd(keys[0], {"a": "b"})
+
+    with before_removal(monkeypatch, wake):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert ring.names() == {key.encode() for key in events}
+    assert last
+    assert (report.keys.deleted, report.deals.skipped_active) == (0, 1)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_events_on_several_nodes_are_all_judged_again(
+    ring: Ring, cluster: RedisCluster, events: list[str], monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    with after_the_first_look(monkeypatch, lambda: cluster.xadd(events[which], {"a": "b"})):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert ring.names() == {key.encode() for key in events}
+    assert (report.keys.deleted, report.deals.skipped_active) == (0, 1)
+
+
+def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring) -> None:
+    with ring.client(client_name="test") as cluster:
+        seed(cluster, deals=300)
+    before = threading.active_count()
+
+    report = purge(exclude_active_within_secs=HOUR, pulse=iter([True] * 5 + [False] * 1000).__next__)
+
+    assert report.status == "cancelled"
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("limit", [7, 40])
+def test_a_plan_in_parts_is_exact(ring: Ring, cluster: RedisCluster, settings: Settings, limit: int) -> None:
+    """Org-less keys are judged by every holder of their id, while other nodes purge those."""
+    settings.DEALPURGE_SCAN_COUNT, settings.DEALPURGE_MAX_PLANNED_KEYS = 10, limit
+    idle, active = set[bytes](), set[bytes]()
+    for number in range(60):
+        for place, organisation in enumerate("ab" if number % 3 else "a"):
+            age = 0 if (number + place) % 4 == 0 else 2 * HOUR
+            (idle if age else active).update(seed_deal(cluster, f"{organisation}:d{number}", age=age))
+        checkpoint = f"checkpoint:d{number}:n".encode()
+        cluster.set(checkpoint, "x")
+        awake = number % 4 == 0 or (number % 3 and number % 4 == 3)
+        (active if awake else idle).add(checkpoint)
+
+    report = purge(exclude_active_within_secs=HOUR, include_checkpoints=True)
+
+    assert ring.names() == active
+    keys = report.keys
+    assert (keys.scanned, keys.matched, keys.deleted) == (len(idle | active), len(idle | active), len(idle))

@@ -1,0 +1,147 @@
+"""A sweep of three nodes: exact by every scope, the same dry, and no further than the deal's hash tag asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+from pytest_django.fixtures import Settings
+from redis.cluster import RedisCluster
+
+from dealpurge.inventory import take_inventory
+from dealpurge.keyspace import Keyspace
+from dealpurge.report import PurgeReport
+from dealpurge.tally import Tally
+
+from .. import oracle
+from ..purging import HOUR, purge
+from .conftest import tagged
+from .ring import Ring, slot_of
+
+pytestmark = pytest.mark.cluster
+
+ORGANISATIONS = ("acme", "birch", "cedar")
+#: Seconds since the last event of a deal by its number's remainder; None: it has no events.
+AGES = (None, 60, 2 * HOUR)
+SCOPES: list[dict[str, Any]] = [
+    {},
+    {"include_checkpoints": True},
+    {"org_id": "acme"},
+    {"mode": "by_deal", "deals": ((None, "12"),)},
+    {"mode": "by_deal", "deals": (("acme", "1"), ("birch", "2"), (None, "nobody"))},
+    {"mode": "by_deal", "deals": (("acme", "12"),), "include_checkpoints": True},
+]
+
+
+@pytest.fixture(params=[{}, tagged(), tagged("{{{deal_id}}}:{org_id}")], ids=["untagged", "pair", "deal"])
+def templates(request: pytest.FixtureRequest, settings: Settings) -> dict[str, str]:
+    settings.DEALPURGE_KEY_FAMILIES = request.param
+    families: dict[str, str] = request.param
+    return families
+
+
+@pytest.fixture
+def keys(cluster: RedisCluster, templates: dict[str, str]) -> dict[bytes, float]:
+    """Three organisations that hold the same forty ids, keys without an organisation, and keys of others.
+
+    Each with the time of its last use; that of a key that is no events key does not matter.
+    """
+    table, now = oracle.families(templates), server_time(cluster)
+    keys: dict[bytes, float] = {}
+    for number in range(40):
+        for org in ORGANISATIONS[: 1 + number % 3]:
+            for family, (template, *_) in table.items():
+                if family in ("events", "checkpoints"):
+                    continue
+                keys[template.format(org_id=org, deal_id=number).encode() + b":x"] = now
+            age = AGES[(number + len(org)) % 3]
+            if age is not None:
+                events = table["events"][0].format(org_id=org, deal_id=number)
+                cluster.xadd(events, {"kind": "edit"}, id=f"{int((now - age) * 1000)}-1")
+                keys[events.encode()] = now - age
+        keys[b"checkpoint:%d:__empty__:1" % number] = now
+        keys[b"canvas:lockets:acme:%d" % number] = now
+    for key in keys:
+        if not cluster.exists(key):
+            cluster.set(key, "x")
+    return keys
+
+
+def server_time(cluster: RedisCluster) -> float:
+    seconds, micros = cluster.time(target_nodes=RedisCluster.RANDOM)
+    return float(seconds + micros / 1e6)
+
+
+def expected(
+    scope: dict[str, Any], window: int | None, keys: dict[bytes, float], templates: dict[str, str]
+) -> oracle.Expected:
+    now = max(keys.values())
+    request = oracle.Request(**{"mode": "all", **scope}, exclude_active_within_secs=window)
+    return oracle.expect(request, keys, oracle.families(templates), now)
+
+
+@pytest.mark.parametrize("window", [None, HOUR], ids=["sweep", "guarded"])
+@pytest.mark.parametrize("scope", SCOPES, ids=str)
+def test_every_scope_is_exact_dry_and_live(
+    ring: Ring, keys: dict[bytes, float], templates: dict[str, str], scope: dict[str, Any], window: int | None
+) -> None:
+    wanted = expected(scope, window, keys, templates)
+
+    dry = purge(**scope, exclude_active_within_secs=window, dry_run=True)
+    assert ring.names() == set(keys)
+    live = purge(**scope, exclude_active_within_secs=window)
+
+    assert ring.names() == set(keys) - wanted.gone
+    assert counts(live) == {**wanted.deals, **wanted.families, "deleted": len(wanted.gone), "left": 0}
+    assert counts(dry) == {**counts(live), "deleted": 0}
+
+
+def counts(report: PurgeReport) -> dict[str, int]:
+    body = report.as_dict()
+    keys = body["keys"]
+    left = keys["vanished"] + keys["not_removed"]
+    return {**body["deals"], **body["families"], "deleted": keys["deleted"], "left": left}
+
+
+def scans(client: redis.Redis) -> int:
+    statistics: dict[str, Any] = client.info("commandstats").get("cmdstat_scan", {})
+    return int(statistics.get("calls", 0))
+
+
+@pytest.mark.parametrize("window", [None, HOUR], ids=["sweep", "guarded"])
+def test_only_the_node_of_a_deals_hash_tag_is_asked(
+    ring: Ring, cluster: RedisCluster, settings: Settings, window: int | None
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {**tagged("{{{deal_id}}}:{org_id}"), "checkpoints": []}
+    for deal in ("d1", "d2"):
+        cluster.set(f"canvas:lock:{{{deal}}}:acme", "x")
+    cluster.xadd("canvas:events:{d1}:acme", {"kind": "edit"})
+    for client in ring.clients():
+        client.config_resetstat()
+
+    report = purge(mode="by_deal", deals=(("acme", "d1"),), exclude_active_within_secs=window)
+
+    asked = [server for server in ring.primaries() if scans(ring.direct(server))]
+    assert asked == [ring.owner(slot_of("{d1}"))]
+    assert (report.keys.deleted, report.deals.skipped_active) == ((0, 1) if window else (2, 0))
+
+
+def test_the_inventory_shows_activity_wherever_it_lies(
+    cluster: RedisCluster, keys: dict[bytes, float], templates: dict[str, str]
+) -> None:
+    table = oracle.families(templates)
+    newest = {}
+    for key, moment in keys.items():
+        claim = oracle.read(key, table)
+        if claim and claim[0] == "events":
+            newest[claim[1:]] = int(moment * 1000)
+
+    rows = list(take_inventory(Keyspace.from_settings(), Tally(), lambda: True))
+
+    shown = {(row.org_id, row.deal_id): row.last_active_at for row in rows}
+    assert {deal for deal in shown if deal[0]} == {
+        (org, str(n)) for n in range(40) for org in ORGANISATIONS[: 1 + n % 3]
+    }
+    moments = {deal: round(moment.timestamp() * 1000) for deal, moment in shown.items() if moment and deal[0]}
+    assert moments == newest

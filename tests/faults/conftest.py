@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django_redis.pool import ConnectionFactory
+from pytest_django.fixtures import Settings
+
+from dealpurge import guarded, link
+
+from ..conftest import PointCacheAt, start_server
+from ..servers import RedisServer
+from .scene import open_sockets, strangers
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, cache_at: PointCacheAt) -> Iterator[None]:
+    """No connection of ours, no thread and no socket outlives the test, and the host's pool has all that it lent."""
+    made, threads, sockets = list[Any](), set(threading.enumerate()), open_sockets()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(link, "fresh_connection", partial(_noting, made, link.fresh_connection))
+        yield
+    assert [connection for connection in made if connection._sock] == []
+    for pool in ConnectionFactory._pools.values():
+        assert not pool._in_use_connections
+        assert not any(connection in made for connection in pool._available_connections)
+        pool.disconnect()
+    assert set(threading.enumerate()) <= threads
+    assert open_sockets() <= sockets
+
+
+def _noting(made: list[Any], make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    made.append(make(*args, **kwargs))
+    return made[-1]
+
+
+@pytest.fixture(autouse=True)
+def _two_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one of the kinds of server a guarded purge looks ahead over a second connection, few keys or many."""
+    if "valkey" in request.node.name:
+        monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
+
+
+@pytest.fixture
+def server(server_kind: str, tmp_path: Path, settings: Settings) -> Iterator[RedisServer]:
+    """A server of this test's own, to be killed and filled; small pages, so that a run has a middle."""
+    settings.DEALPURGE_SCAN_COUNT = 100
+    server = start_server(server_kind, tmp_path / "server")
+    yield server
+    if server.process:
+        assert strangers(server) == [], "a connection is left behind"
+    server.stop()
+
+
+@pytest.fixture
+def client(server: RedisServer, cache_at: PointCacheAt) -> Iterator[redis.Redis]:
+    """The test's own client of `server`, at which Django's cache points too."""
+    cache_at(server.url)
+    with server.client(client_name="test") as client:
+        yield client

@@ -1,0 +1,114 @@
+"""A TCP proxy in front of a server that cuts connections in the middle of a reply."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Literal
+
+#: Whether to cut, given the bytes that went from the server to clients so far; asked before each further piece.
+Cut = Callable[[int], bool]
+
+
+#: Whether to cut upon a request, before or after the server has got it, or not at all.
+CutRequest = Callable[[bytes], Literal["before", "after"] | None]
+
+
+class CuttingProxy:
+    """Forwards both ways. Where `cut` says so it passes on half of the piece in hand and closes both ends.
+
+    `cut_request` sees what clients send: of a request that is cut nothing reaches the server, or all of it does and
+    half of its reply comes back. `target` may be changed at any time; it is for connections made from then on.
+    """
+
+    def __init__(
+        self, target: tuple[str, int], cut: Cut = lambda passed: False, cut_request: CutRequest = lambda request: None
+    ) -> None:
+        self.target = target
+        self.cut = cut
+        self.cut_request = cut_request
+        self.passed = 0
+        self.cuts = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._doomed: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def __enter__(self) -> CuttingProxy:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._sockets:
+            _end(sock)
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self.target)
+            except OSError:
+                client.close()
+                continue
+            self._sockets += [client, server]
+            for work in (self._up, self._down):
+                self._threads.append(threading.Thread(target=work, args=(client, server), daemon=True))
+                self._threads[-1].start()
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        for piece in _pieces(client):
+            moment = self.cut_request(piece)
+            if moment == "before":
+                self.cuts += 1
+                _end(client)
+                break
+            if moment == "after":
+                self._doomed.add(client)
+            if not _send(server, piece):
+                break
+        _end(server)
+
+    def _down(self, client: socket.socket, server: socket.socket) -> None:
+        for piece in _pieces(server):
+            if client in self._doomed or self.cut(self.passed):
+                self.cuts += 1
+                _send(client, piece[: len(piece) // 2])
+                break
+            self.passed += len(piece)
+            if not _send(client, piece):
+                break
+        _end(client)
+        _end(server)
+
+
+def _pieces(sock: socket.socket) -> Iterator[bytes]:
+    with suppress(OSError):
+        while piece := sock.recv(65536):
+            yield piece
+
+
+def _send(sock: socket.socket, data: bytes) -> bool:
+    try:
+        sock.sendall(data)
+    except OSError:
+        return False
+    return True
+
+
+def _end(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()

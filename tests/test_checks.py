@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.sites import all_sites
+from django.core import checks as django_checks
+from django.core.checks import CheckMessage
+from pytest_django.fixtures import Settings
+from rest_framework.authentication import TokenAuthentication
+
+from dealpurge import checks
+from dealpurge.admin import DealPurgeAdminMixin
+from dealpurge.checks import check_settings, setting_names
+from dealpurge.models import PurgeRun
+from project.deals.models import Deal
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "E001": {"CACHE_ALIAS": "deals"},
+    "E002": {"CACHE_ALIAS": "memory"},
+    "E003": {"REDIS_CLIENT": "project.nowhere.client"},
+    "E004": {"KEY_FAMILIES": ["canvas:notes:{org_id}:{deal_id}"]},
+    "E005": {"KEY_FAMILIES": {"notes": "canvas:notes:{deal_id"}},
+    "E006": {"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}"}},
+    "E007": {"KEY_FAMILIES": {"notes": "{org_id}:{deal_id}"}},
+    "E008": {"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}-{deal_id}"}},
+    "E009": {"KEY_FAMILIES": {"notes": "digitization:{org_id}:{deal_id}"}},
+    "E010": {"KEY_FAMILIES": {"notes": ["notes:{org_id}:{deal_id}", "notes:{deal_id}"]}},
+    "E011": {"CHECKPOINT_THREAD": "{org_id}"},
+    "E012": {"SCAN_COUNT": 0},
+    "E013": {"MAX_PLANNED_KEYS": "many"},
+    "E014": {"RETRY_SECONDS": -1},
+    "E015": {"AUTHENTICATION_CLASSES": ["project.nowhere.Authentication"]},
+    "E016": {"AUTHENTICATION_CLASSES": []},
+    "E017": {"ENQUEUE": "project.nowhere.enqueue"},
+    "E018": {"RATE_LIMIT": "often"},
+    "E021": {"MAX_LIVE_RUNS": 0},
+    "W001": {"SCANCOUNT": 500},
+    "W002": {"KEY_FAMILIES": {"events": []}},
+    "W003": {"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}:{deal_id}:"}},
+    "W004": {"SCAN_COUNT": 100_000},
+    "W005": {
+        "AUTHENTICATION_CLASSES": [
+            "rest_framework.authentication.SessionAuthentication",
+            "knox.auth.TokenAuthentication",
+        ]
+    },
+}
+
+
+@pytest.fixture
+def found(settings: Settings) -> Callable[..., list[CheckMessage]]:
+    """What the checks say of some settings."""
+    settings.CACHES = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"},
+        "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "sharded": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": ["redis://127.0.0.1:1/0", "redis://127.0.0.1:1/1"],
+            "OPTIONS": {"CLIENT_CLASS": "django_redis.client.ShardClient"},
+        },
+    }
+
+    def check(**values: Any) -> list[CheckMessage]:
+        for name, value in values.items():
+            setattr(settings, f"DEALPURGE_{name}", value)
+        return check_settings()
+
+    return check
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id).removeprefix("dealpurge.") for message in messages]
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_what_is_wrong_is_found_alone_and_with_a_hint(found: Callable[..., list[CheckMessage]], code: str) -> None:
+    messages = found(**BROKEN[code])
+
+    assert ids(messages) == [code]
+    assert messages[0].hint
+
+
+def test_default_settings_are_clean(found: Callable[..., list[CheckMessage]]) -> None:
+    assert found() == []
+
+
+def test_every_id_is_listed_once_and_tested() -> None:
+    listed = re.findall(r"^([EW]\d{3})  ", checks.__doc__ or "", re.MULTILINE)
+
+    assert sorted(listed) == sorted([*BROKEN, "E019", "E020", "E022", "W006"])
+
+
+def test_checks_run_with_manage_py_check(settings: Settings) -> None:
+    settings.DEALPURGE_SCAN_COUNT = 0
+
+    assert "dealpurge.E012" in [message.id for message in django_checks.run_checks()]
+
+
+def test_no_check_opens_a_connection(found: Callable[..., list[CheckMessage]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError("a check connects")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+    assert found() == []
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_setting_is_checked(found: Callable[..., list[CheckMessage]], name: str) -> None:
+    messages = found(**{name.removeprefix("DEALPURGE_"): object()})
+
+    assert any(name in message.msg for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"CACHE_ALIAS": "sharded"}, ["E002"]),
+        ({"CACHE_ALIAS": "deals", "REDIS_CLIENT": "tests.test_checks.ids"}, []),
+        ({"REDIS_CLIENT": "tests.test_checks.BROKEN"}, ["E003"]),
+        ({"KEY_FAMILIES": {"notes": None}}, ["E004"]),
+        ({"KEY_FAMILIES": {"notes": b"canvas:notes:{deal_id}"}}, ["E004"]),
+        ({"KEY_FAMILIES": {7: "canvas:notes:{deal_id}"}}, ["E004"]),
+        ({"KEY_FAMILIES": {"notes": [None]}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{deal}"}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{deal_id!r}"}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{deal_id:>9}"}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{}"}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}:{org_id}:{deal_id}"}}, ["E005"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{deal_id}:{deal_id}"}}, ["E006"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes"}}, ["E006"]),
+        ({"KEY_FAMILIES": {"notes": ["canvas:notes:{deal_id}:{org_id}", "{deal_id}"]}}, ["E007"]),
+        ({"KEY_FAMILIES": {"notes": "canvas:notes:{{{org_id}}}{deal_id}"}}, []),
+        ({"KEY_FAMILIES": {"notes": "canvas:events:{org_id}:{deal_id}:notes"}}, ["E009"]),
+        ({"KEY_FAMILIES": {"notes": "checkpoint:{{{deal_id}}}"}}, ["E009"]),
+        ({"KEY_FAMILIES": {"notes": "writes:{deal_id}"}}, []),
+        ({"KEY_FAMILIES": {"notes": ["notes:{deal_id}", "notes:{deal_id}:text"]}}, []),
+        ({"KEY_FAMILIES": {"notes": "notes:{deal_id}", "events": [], "locks": []}}, ["W002"]),
+        ({"KEY_FAMILIES": {"events": "live:{deal_id}"}}, []),
+        ({"CHECKPOINT_THREAD": "{org_id}:{deal_id}"}, []),
+        ({"CHECKPOINT_THREAD": "{org_id}{deal_id}"}, ["E011"]),
+        ({"CHECKPOINT_THREAD": "{deal_id"}, ["E011"]),
+        ({"SCAN_COUNT": True}, ["E012"]),
+        ({"MAX_PLANNED_KEYS": 1.5}, ["E013"]),
+        ({"RETRY_SECONDS": 0}, []),
+        ({"RETRY_SECONDS": 0.5}, []),
+        ({"RETRY_SECONDS": float("nan")}, ["E014"]),
+        ({"RETRY_SECONDS": float("inf")}, ["E014"]),
+        ({"AUTHENTICATION_CLASSES": "knox.auth.TokenAuthentication"}, ["E015"]),
+        ({"AUTHENTICATION_CLASSES": ["tests.test_checks.ids"]}, ["E015"]),
+        ({"AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"]}, ["E016"]),
+        ({"AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"]}, []),
+        ({"AUTHENTICATION_CLASSES": ["tests.test_checks.BearerAuthentication"]}, []),
+        ({"ENQUEUE": "tests.test_checks.ids"}, []),
+        ({"ENQUEUE": 7}, ["E017"]),
+        ({"RATE_LIMIT_LIVE_ALL": "0/hour"}, ["E018"]),
+        ({"RATE_LIMIT_LIVE_ALL": "3/day", "RATE_LIMIT": "10/minute"}, []),
+    ],
+)
+def test_more_of_each_kind(
+    found: Callable[..., list[CheckMessage]], values: dict[str, Any], expected: list[str]
+) -> None:
+    assert ids(found(**values)) == expected
+
+
+def test_an_overlap_is_named_with_both_families_and_a_key(found: Callable[..., list[CheckMessage]]) -> None:
+    messages = found(KEY_FAMILIES={"notes": "canvas:{org_id}:{deal_id}"})
+
+    assert ids(messages) == ["E009"] * 5
+    assert any(
+        "'notes'" in item.msg and "'events'" in item.msg and "'canvas:events:1:1'" in item.msg for item in messages
+    )
+
+
+def test_a_misspelt_setting_is_told_its_name(found: Callable[..., list[CheckMessage]]) -> None:
+    assert found(SCANCOUNT=500)[0].hint == "Did you mean DEALPURGE_SCAN_COUNT?"
+
+
+def test_the_hosts_own_classes_are_taken_without_the_setting(
+    found: Callable[..., list[CheckMessage]], settings: Settings
+) -> None:
+    paths = ["rest_framework.authentication.SessionAuthentication", "rest_framework.authentication.TokenAuthentication"]
+    settings.REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": paths}
+
+    assert ids(found()) == ["E016"]
+
+
+class BearerAuthentication(TokenAuthentication):
+    keyword = "Bearer"
+
+
+class TestEndpoint:
+    @pytest.mark.parametrize(
+        "urlconf",
+        ["tests.urlconfs.plain", "tests.urlconfs.nested", "tests.urlconfs.tenants", "tests.urlconfs.decorated"],
+    )
+    def test_it_is_found_wherever_it_is(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings, urlconf: str
+    ) -> None:
+        settings.ROOT_URLCONF = urlconf
+
+        assert found() == []
+
+    def test_a_urlconf_without_it_is_told_the_line_to_paste(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings
+    ) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.without"
+
+        messages = found()
+
+        assert ids(messages) == ["W006"]
+        assert "include('dealpurge.api.urls')" in (messages[0].hint or "")
+
+    def test_who_wants_none_silences_it(self, settings: Settings) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.without"
+        (message,) = [item for item in django_checks.run_checks() if item.id == "dealpurge.W006"]
+        assert not message.is_silenced()
+
+        settings.SILENCED_SYSTEM_CHECKS = ["dealpurge.W006"]
+
+        assert message.is_silenced()
+
+    def test_who_wants_none_needs_no_class_that_guards_it(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings
+    ) -> None:
+        assert ids(found(AUTHENTICATION_CLASSES=[])) == ["E016"]
+
+        settings.ROOT_URLCONF = "tests.urlconfs.without"
+
+        assert ids(found(AUTHENTICATION_CLASSES=[])) == ["W006"]
+
+    @pytest.mark.parametrize("urlconf", ["tests.urlconfs.broken", "tests.urlconfs.absent", None])
+    def test_a_urlconf_that_cannot_be_read_is_for_django_to_report(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings, urlconf: str | None
+    ) -> None:
+        settings.ROOT_URLCONF = urlconf
+
+        assert found() == []
+
+
+class TestAdminSites:
+    @pytest.fixture
+    def site(self) -> Iterator[AdminSite]:
+        site = AdminSite(name="back-office")
+        yield site
+        all_sites.discard(site)
+
+    def test_a_site_without_the_record_of_runs_is_told_the_line_to_paste(
+        self, found: Callable[..., list[CheckMessage]], site: AdminSite
+    ) -> None:
+        site.register(Deal, type("DealAdmin", (DealPurgeAdminMixin, ModelAdmin), {}))
+
+        messages = found()
+
+        assert ids(messages) == ["E019"]
+        assert "site.register(PurgeRun, PurgeRunAdmin)" in (messages[0].hint or "")
+
+    def test_a_mixin_behind_the_admin_that_it_is_to_extend(
+        self, found: Callable[..., list[CheckMessage]], site: AdminSite
+    ) -> None:
+        site.register(PurgeRun, ModelAdmin)
+        site.register(Deal, type("DealAdmin", (ModelAdmin, DealPurgeAdminMixin), {}))
+
+        messages = found()
+
+        assert ids(messages) == ["E022"]
+        assert messages[0].hint == "Put the mixin first: class DealAdmin(DealPurgeAdminMixin, admin.ModelAdmin)"
+
+    def test_a_site_with_it_is_clean(self, found: Callable[..., list[CheckMessage]], site: AdminSite) -> None:
+        site.register(PurgeRun, ModelAdmin)
+        site.register(Deal, type("DealAdmin", (DealPurgeAdminMixin, ModelAdmin), {}))
+
+        assert found() == []

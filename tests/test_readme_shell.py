@@ -1,0 +1,193 @@
+"""What the README gives a shell is given to one, against a demo that serves; and what it shows is what is answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from project.deals.seed import ORGANIZATIONS
+from tests.project.terminal import SECONDS, Demo, Terminal
+
+from .readme_blocks import BLOCKS, ROOT, Block, of_kind
+from .servers import RedisServer, free_port, wait_until
+
+Shell = Callable[[str], subprocess.CompletedProcess[str]]
+
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+#: What changes from run to run, and what stands for it.
+MASKS = (
+    (UUID, "ID"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+    (r"\b\d[\d,]*\b", "N"),
+    (rf"\b(?:{'|'.join(ORGANIZATIONS)})\b", "ORG"),
+    (r"\s+", " "),
+)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = Demo(Terminal(tmp_path_factory.mktemp("demo"), DEMO_REDIS_PORT=str(free_port())))
+    yield demo
+    demo.process.terminate()
+    demo.process.wait(SECONDS)
+
+
+def python_on_path(directory: Path) -> str:
+    """A PATH on which ``python`` is this one."""
+    executable = directory / "python"
+    executable.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    executable.chmod(0o755)
+    return f"{directory}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture
+def shell(demo: Demo, tmp_path: Path) -> Shell:
+    """A second terminal in the checkout, with the demo's token; the demo serves on another port than 8000."""
+    (token,) = demo.found(r"Bearer (\w+)")
+    environment = demo.terminal.environment | {"TOKEN": token, "PATH": python_on_path(tmp_path)}
+
+    def run(text: str) -> subprocess.CompletedProcess[str]:
+        text = text.replace("http://127.0.0.1:8000", demo.address).replace("335c4f…", token)
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+def masked(text: str) -> str:
+    for pattern, mark in MASKS:
+        text = re.sub(pattern, mark, text)
+    return text.strip()
+
+
+def shows(transcript: str, output: str) -> bool:
+    """Whether the output is what the README shows; there ``...`` on a line, and ``…`` anywhere, leave something out."""
+    parts = re.split(r"^\.\.\.$|[\w-]*…", transcript, flags=re.MULTILINE)
+    return re.fullmatch(".*".join(re.escape(masked(part)) + r"\ ?" for part in parts), masked(output)) is not None
+
+
+def after(block: Block) -> Block | None:
+    """The transcript that follows a block of commands."""
+    place = BLOCKS.index(block) + 1
+    return BLOCKS[place] if place < len(BLOCKS) and BLOCKS[place].language == "text" else None
+
+
+def test_a_transcript_is_compared() -> None:
+    shown = 'Deleted 3 keys.\n...\n... and 7 more\n{"run_id": "9f0c6a1e-…", "keys": {"n": 1, …}}'
+
+    assert shows(shown, 'Deleted 1,234 keys.\na\nb\n... and 2 more\n{"run_id": "aa-1", "keys": {"n": 4, "m": 5}}')
+    assert not shows(shown, 'Removed 3 keys.\na\n... and 2 more\n{"run_id": "aa-1", "keys": {"n": 4, "m": 5}}')
+    assert not shows(shown, 'Deleted 3 keys.\na\n... and 2 more\n{"run_id": "aa-1", "keys": {"o": 4, "m": 5}}')
+
+
+def test_every_transcript_follows_its_command() -> None:
+    followers = {after(block) for kind in ("checkout", "shell") for block in of_kind(kind)}
+
+    assert [block for block in of_kind("transcript") if block not in followers and block.text[0] != "$"] == []
+
+
+@pytest.mark.parametrize("block", of_kind("shell"), ids=str)
+def test_commands_do_what_is_shown(shell: Shell, block: Block) -> None:
+    transcript = after(block)
+
+    done = shell(block.text)
+
+    assert (done.returncode != 0) is bool(transcript and "CommandError" in transcript.text), done.stdout
+    if transcript:
+        assert shows(transcript.text, done.stdout), done.stdout
+    else:
+        assert json.loads(done.stdout)["run_id"]
+
+
+@pytest.mark.parametrize("block", [block for block in of_kind("transcript") if block.text.startswith("$ ")], ids=str)
+def test_a_command_with_its_answer(shell: Shell, block: Block) -> None:
+    command, brace, answer = block.text.removeprefix("$ ").partition("\n{")
+
+    done = shell(command)
+
+    assert json.loads(done.stdout)["keys"]["deleted"] > 0
+    assert shows(brace + answer, done.stdout), done.stdout
+
+
+def test_the_demo_prints_what_is_shown(demo: Demo) -> None:
+    first, *_ = of_kind("transcript")
+
+    assert shows(first.text + "...\nCtrl-C ends the demo.\n", demo.text), demo.text
+
+
+@pytest.mark.parametrize("block", of_kind("checkout"), ids=str)
+def test_a_checkout_is_installed_and_used(block: Block) -> None:
+    (line,) = block.commands
+    environment, installation, use = line.split(" && ")
+
+    assert environment == "python3 -m venv .venv"
+    assert shlex.split(installation.replace(" -q", "")) == [".venv/bin/pip", "install", "-r", "requirements.txt"]
+    assert (ROOT / "requirements.txt").exists()
+    # Both are run all the time: the one in tests/project, the other is what runs this.
+    assert use in (".venv/bin/python manage.py demo", ".venv/bin/python -m pytest")
+
+
+@pytest.mark.parametrize("block", of_kind("crontab"), ids=str)
+def test_a_line_for_cron(shell: Shell, block: Block) -> None:
+    *schedule, command = block.text.split(None, 5)
+    assert all(re.fullmatch(r"[\d*/,-]+", field) for field in schedule)
+    place, _, command = command.partition(" && ")
+
+    done = shell(command)
+
+    assert place.startswith("cd ")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^Deleted [\d,]+ keys of \d+ deals and skipped \d+ active deals\.$", done.stdout, re.MULTILINE)
+
+
+QUEUE = """
+from dealpurge import services
+from dealpurge.runs import Origin
+from dealpurge.scope import PurgeScope
+print(services.queue(PurgeScope(mode="all"), Origin(source="command")).pk)
+"""
+STATUS = "from dealpurge.models import PurgeRun; print(PurgeRun.objects.get().status)"
+
+
+@pytest.mark.parametrize("block", of_kind("worker"), ids=str)
+def test_a_worker_is_started_and_works(block: Block, tmp_path: Path, valkey_server: RedisServer) -> None:
+    terminal = Terminal(tmp_path, REDIS_URL=valkey_server.url, PATH=python_on_path(tmp_path))
+    migrate, worker = block.commands
+    subprocess.run(["bash", "-c", migrate], env=terminal.environment, cwd=ROOT, check=True, capture_output=True)
+    terminal.run("shell", "--verbosity", "0", "-c", QUEUE)
+
+    process = subprocess.Popen(
+        ["bash", "-c", worker],
+        env=terminal.environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(
+            lambda: terminal.run("shell", "--verbosity", "0", "-c", STATUS).stdout == "completed\n",
+            seconds=SECONDS,
+            what="the end of the run",
+        )
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(SECONDS)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from dealpurge.tally import Tally
+
+
+@pytest.mark.parametrize(("active", "outcome"), [(True, "interrupted"), (False, "purged")])
+def test_a_deal_that_a_fault_left_half_way_is_judged_by_the_next_pass(active: bool, outcome: str) -> None:
+    tally = Tally()
+    first = tally.child()
+    first.matched_deals.add(b"acme:d1")
+    first.interrupted.add(b"acme:d1")
+
+    first.keep_deeds()
+    second = tally.child()
+    second.matched_deals.add(b"acme:d1")
+    if active:
+        second.skipped[b"acme:d1"] = None
+    tally.settle()
+
+    assert list(tally.outcomes()) == [("acme", "d1", outcome)]
+
+
+def test_progress_counts_the_children_of_children() -> None:
+    tally = Tally(deleted=1)
+    tally.child().child().deleted = 2
+
+    assert tally.progress() == (0, 0, 3)

@@ -1,0 +1,197 @@
+"""What a terminal shows: words in the tense that is true, and a line that moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.management.color import no_style
+
+from dealpurge import terminal
+from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
+from dealpurge.scope import PurgeScope
+from dealpurge.services import Progress
+from dealpurge.terminal import ProgressLine
+
+
+def report(*, dry_run: bool = False, status: Any = "completed", **fields: Any) -> PurgeReport:
+    scope = PurgeScope(mode="all", dry_run=dry_run)
+    started_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return PurgeReport(run_id=None, status=status, scope=scope, started_at=started_at, **fields)
+
+
+def shown(of: PurgeReport, verbosity: int = 1) -> str:
+    return "\n".join(terminal.lines(of, no_style(), verbosity=verbosity))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"deals": DealCounts(purged=1), "keys": KeyCounts(deleted=1)},
+            "Deleted 1 key of 1 deal.",
+        ),
+        (
+            {"deals": DealCounts(purged=1234, skipped_active=1), "keys": KeyCounts(deleted=56789)},
+            "Deleted 56,789 keys of 1,234 deals and skipped 1 active deal.",
+        ),
+        (
+            {
+                "status": "partial",
+                "deals": DealCounts(purged=2, skipped_active=3, interrupted=4),
+                "keys": KeyCounts(deleted=5, not_removed=6),
+            },
+            "Deleted 5 keys of 2 deals, skipped 3 active deals, stopped half-way at 4 deals that became active "
+            "and could not remove 6 keys.",
+        ),
+        ({"status": "cancelled", "keys": KeyCounts(deleted=5)}, "The purge was cancelled, having deleted 5 keys."),
+        ({"status": "failed", "keys": KeyCounts(deleted=0)}, "The purge failed, having deleted 0 keys."),
+        (
+            {"dry_run": True, "families": {"locks": 2, "events": 1}, "deals": DealCounts(purged=2)},
+            "Dry run: a purge would delete 3 keys of 2 deals.",
+        ),
+        (
+            {"dry_run": True, "families": {"locks": 1}, "deals": DealCounts(purged=1, skipped_active=2)},
+            "Dry run: a purge would delete 1 key of 1 deal and skip 2 active deals.",
+        ),
+        (
+            {"dry_run": True, "status": "cancelled", "families": {"locks": 4}},
+            "The dry run was cancelled, having found 4 keys that a purge would delete.",
+        ),
+    ],
+)
+def test_the_sentence_is_true(fields: dict[str, Any], sentence: str) -> None:
+    assert terminal.sentence(report(**fields)) == sentence
+
+
+def test_everything_that_was_left_is_said() -> None:
+    keys = KeyCounts(checkpoints_kept=1, unattributed=2000, vanished=3, unclaimed=4)
+    sample = ("notes:deal-1", "x:deal-1", "y:deal-1", "z:deal-1")
+
+    text = shown(report(families={"locks": 0}, keys=keys, unclaimed_sample=sample, warnings=("Mind the gap.",)))
+
+    assert text == (
+        "Family        Deleted\n"
+        "locks               0\n"
+        "all families        0\n"
+        "\n"
+        "Kept: 1 checkpoint key (--include-checkpoints takes them too).\n"
+        "Left: 2,000 keys that name no organisation.\n"
+        "Gone before their turn, expired or removed by others: 3 keys.\n"
+        "Left: 4 keys with the deal's id that belong to no family: notes:deal-1, x:deal-1, y:deal-1, ...\n"
+        "purge_deals --explain KEY says why.\n"
+        "Warning: Mind the gap.\n"
+        "\n"
+        "Deleted 0 keys of 0 deals."
+    )
+
+
+def skipped(count: int) -> PurgeReport:
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    deals = tuple(SkippedDeal(org_id="acme", deal_id=f"deal-{n}", last_active_at=moment) for n in range(count))
+    return report(skipped=deals[:100], skipped_truncated=count > 100, deals=DealCounts(skipped_active=count))
+
+
+@pytest.mark.parametrize(
+    ("count", "verbosity", "rows", "rest"),
+    [
+        (10, 1, 10, ""),
+        (11, 1, 10, "... and 1 more"),
+        (100, 2, 100, ""),
+        (1200, 2, 100, "... and 1,100 more"),
+    ],
+)
+def test_skipped_deals_are_listed_up_to_a_point(count: int, verbosity: int, rows: int, rest: str) -> None:
+    text = shown(skipped(count), verbosity)
+
+    assert text.count("last active 2026-01-02T03:04:05Z") == rows
+    assert rest in text
+    assert ("more" in text) is bool(rest)
+
+
+def test_ids_are_escaped() -> None:
+    deals = (
+        SkippedDeal(org_id=None, deal_id="\x1b[2J", last_active_at=None),
+        SkippedDeal(org_id="a\u202e", deal_id="\\", last_active_at=None),
+    )
+
+    text = shown(report(skipped=deals, deals=DealCounts(skipped_active=2)))
+
+    assert "\\x1b[2J     activity unknown\n" in text
+    assert "a\\u202e \\\\  activity unknown\n" in text
+
+
+# The line that moves
+
+
+class Screen:
+    """Collects what is written."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        ((0, 0, 0), "[........................] 0 of 0 keys scanned, 0 deleted"),
+        ((500, 1000, 20), "[############............] 500 of 1,000 keys scanned, 20 deleted"),
+        ((1100, 1000, 20), "[########################] 1,100 of 1,100 keys scanned, 20 deleted"),
+    ],
+)
+def test_the_bar_fills(progress: tuple[int, int, int], text: str) -> None:
+    scanned, total, deleted = progress
+
+    line = ProgressLine(Screen().write, dry_run=False)
+
+    assert line.text(Progress(scanned=scanned, total=total, deleted=deleted)) == text
+
+
+def test_a_dry_run_has_nothing_deleted_to_show() -> None:
+    line = ProgressLine(Screen().write, dry_run=True)
+
+    assert line.text(Progress(scanned=1, total=2, deleted=0)) == "[############............] 1 of 2 keys scanned"
+
+
+def test_the_line_is_not_painted_more_often_than_eyes_can_follow() -> None:
+    screen = Screen()
+    line = ProgressLine(screen.write, dry_run=True)
+
+    for scanned in range(1000):
+        line.show(Progress(scanned=scanned, total=1000, deleted=0))
+
+    assert 1 <= screen.text.count("\r") < 100
+
+
+def test_nothing_is_painted_before_there_is_a_total() -> None:
+    screen = Screen()
+    line = ProgressLine(screen.write, dry_run=True)
+
+    line.show(Progress(scanned=0, total=0, deleted=0))
+    assert screen.text == ""
+
+    line.show(Progress(scanned=0, total=7, deleted=0))
+    assert screen.text == "\r[........................] 0 of 7 keys scanned"
+
+
+def test_the_line_fits_the_terminal_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    screen = Screen()
+    line = ProgressLine(screen.write, dry_run=True)
+
+    line.show(Progress(scanned=1, total=2, deleted=0))
+    line.clear()
+
+    assert screen.text == "\r[############......\r" + 19 * " " + "\r"
+
+
+def test_a_line_that_was_never_painted_needs_no_clearing() -> None:
+    screen = Screen()
+
+    ProgressLine(screen.write, dry_run=True).clear()
+
+    assert screen.text == ""

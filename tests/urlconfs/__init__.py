@@ -1,0 +1,1 @@
+"""URLconfs of hosts that have put the endpoint here and there."""
