@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from traceback import walk_tb
 from typing import Any, Protocol
 from uuid import uuid4
 
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
-from redis.cluster import RedisCluster
+from redis.cluster import NodesManager, RedisCluster
 from redis.exceptions import AskError, RedisClusterException, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
@@ -70,6 +71,7 @@ def find(scope: PurgeScope, keyspace: Keyspace, pulse: Pulse) -> Servers:
         try:
             client = _client()
         except (RedisError, RedisClusterException) as exc:  # a cluster's client asks its nodes when it is made
+            _let_go(exc)
             patience.bear(_reason(exc))
         else:
             break
@@ -109,6 +111,16 @@ def _client() -> Any:
     except ValueError:
         problem = UNREADABLE
     raise PurgeConfigurationError(problem)
+
+
+def _let_go(exc: Exception) -> None:
+    """Disconnect what a cluster's client had opened when it could not be made: redis-py leaves it to the collector."""
+    for cause in causes(exc):
+        for frame, _ in walk_tb(cause.__traceback__):
+            if frame.f_code is NodesManager.__init__.__code__:
+                for node in frame.f_locals["self"].startup_nodes.values():
+                    if node.redis_connection:
+                        node.redis_connection.connection_pool.disconnect()
 
 
 def _reason(exc: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import time
@@ -16,9 +17,9 @@ from redis.cluster import RedisCluster
 
 from dealpurge.slot_map import NO_CLUSTER
 
-from ..faults.scene import run, seed
+from ..faults.scene import run, seed, strangers
 from ..purging import purge
-from ..servers import RedisServer, free_port
+from ..servers import RedisServer, free_port, wait_until
 from ..test_readme_blocks import containing
 from .ring import Ring
 
@@ -132,10 +133,23 @@ def test_a_cluster_of_which_no_node_is_up_is_tried_for_two_seconds(settings: Set
     assert time.monotonic() - started >= 1.9
 
 
-def test_a_cluster_client_for_what_is_no_cluster(redis_server: RedisServer, settings: Settings) -> None:
+def test_a_cluster_client_for_what_is_no_cluster(
+    redis_server: RedisServer, settings: Settings, no_collection: None
+) -> None:
+    """It is told in words, and what redis-py had opened before it gave up is closed."""
     settings.DEALPURGE_REDIS_CLIENT = lambda: RedisCluster.from_url(redis_server.url.removesuffix("/0"))
 
     error = run().error
 
     assert error is not None
     assert (error.reason, str(error)) == ("refused", NO_CLUSTER)
+    wait_until(lambda: strangers(redis_server) == [], what="end of its connections")
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Nothing is closed just because the garbage collector came by."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
