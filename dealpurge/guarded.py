@@ -15,7 +15,7 @@ from dealpurge.guard import Guard
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Identity, Link
 from dealpurge.patience import Pulse
-from dealpurge.plan import MISREAD_WARNING, Part, Plan
+from dealpurge.plan import MISREAD_WARNING, WHOLE, Part, Plan
 from dealpurge.scope import PurgeScope
 from dealpurge.selection import Selection
 from dealpurge.servers import Servers
@@ -49,10 +49,11 @@ class GuardedPass:
 
     def run(self, links: Sequence[Link]) -> set[Identity]:
         """Plan and purge part after part; the processes that were scanned. Raises ``Departed``."""
-        parts, processes = [Part()], set[Identity]()
-        while parts and not self.tally.cancelled:
-            plan = self._plan(links, parts.pop())
-            parts += plan.left
+        part: Part | None = WHOLE
+        processes = set[Identity]()
+        while part and not self.tally.cancelled:
+            plan = self._plan(links, part)
+            part = plan.left
             processes |= {link.identity for link in links}
             if not self.tally.cancelled:
                 self._purge(links, plan)
@@ -73,7 +74,7 @@ class GuardedPass:
                 self.seen.update(plan.deals)
                 return plan
             finally:
-                if part.bits:  # the first pass has counted what there is
+                if part.start:  # the first pass has counted what there is
                     for tally in self.tally.children[before:]:
                         tally.forget_scan()
 

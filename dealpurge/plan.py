@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from threading import Lock
 from typing import Any
 from zlib import crc32
@@ -21,7 +22,10 @@ MISREAD_WARNING = (
     "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'."
 )
 OVERSIZED_WARNING = "More keys of a single deal id than DEALPURGE_MAX_PLANNED_KEYS were planned whole: {}."
-MOST_BITS = 32
+#: How many places there are for deal ids.
+PLACES = 1 << 32
+#: How much of the limit a plan goes on with that has outgrown it: the less, the fewer cuts, and the more passes.
+KEPT_SHARE = 3 / 4
 
 
 @dataclass(slots=True)
@@ -52,18 +56,22 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The deals whose id's hash ends in ``residue`` under ``bits`` bits, all organisations together."""
+    """The deals whose id has its place from ``start`` on and before ``stop``, all organisations together."""
 
-    bits: int = 0
-    residue: int = 0
+    start: int = 0
+    stop: int = PLACES
 
     def holds(self, token: bytes) -> bool:
         """Whether the token's deal belongs here."""
-        return crc32(token.rpartition(b":")[2]) & ((1 << self.bits) - 1) == self.residue
+        return self.start <= place_of(token) < self.stop
 
-    def halves(self) -> tuple[Part, Part]:
-        """The same deals in two parts."""
-        return Part(self.bits + 1, self.residue), Part(self.bits + 1, self.residue | 1 << self.bits)
+
+def place_of(token: bytes) -> int:
+    """Where the token's deal id stands among all that there can be, in an order that spreads them evenly."""
+    return crc32(token.rpartition(b":")[2])
+
+
+WHOLE = Part()
 
 
 class Held(dict[bytes, bool]):
@@ -81,27 +89,31 @@ class Held(dict[bytes, bool]):
 class Plan:
     """Collects what one pass over all servers finds of a part. Takes pages from several threads.
 
-    Where that is more than ``limit`` keys, it goes on with a half of the part, again and again, and names the other
-    halves in ``left``: each of them takes another pass.
+    Where that is more than ``limit`` keys, it goes on with the beginning of the part; ``left`` takes other passes.
     """
 
     def __init__(self, keyspace: Keyspace, part: Part, limit: int, tally: Tally, seen: set[bytes]) -> None:
         self.part = part
-        self.left: list[Part] = []
         self.limit = limit
         self.tally = tally
         self.size = 0
         #: Key and family of each, in turn, by the deal's token: one list a deal costs the fewest cache misses a key.
         self.deals: defaultdict[bytes, list[Any]] = defaultdict(list)
         self.sightings = Sightings(keyspace, seen)
+        self._end = part.stop
         self._held = Held(part)
         self._lock = Lock()
+
+    @property
+    def left(self) -> Part | None:
+        """What is left of the part."""
+        return Part(self.part.stop, self._end) if self.part.stop < self._end else None
 
     def take(self, selection: Selection, keys: Sequence[bytes]) -> None:
         """Plan a page of one server. All that the scope asks for is counted, of other parts as well."""
         for claimed in selection.claim(keys):
             with self._lock:
-                self.sightings.note_events(claimed, self._held if self.part.bits else None)
+                self.sightings.note_events(claimed, None if self.part == WHOLE else self._held)
                 batch = selection.narrow(claimed)
                 if batch is not claimed:
                     self.sightings.note_deals(claimed.tokens)
@@ -139,7 +151,7 @@ class Plan:
         return self.sightings.holders(self.deals)
 
     def _mine(self, batch: Batch) -> Batch:
-        if not self.part.bits:
+        if self.part == WHOLE:
             return batch
         return batch.only(list(map(self._held.__getitem__, batch.tokens)))
 
@@ -149,21 +161,23 @@ class Plan:
         deque(map(list.extend, rows, zip(batch.keys, batch.families, strict=True)), maxlen=0)
         self.size += len(batch.keys)
         if self.size > self.limit:
-            self._check_size()
+            self._cut()
 
-    def _check_size(self) -> None:
-        while self.size > self.limit:
-            ids = {token.rpartition(b":")[2] for token in self.deals}
-            if len(ids) == 1 or self.part.bits == MOST_BITS:
-                self.tally.warn(OVERSIZED_WARNING, *ids)
-                return
-            self._halve()
+    def _cut(self) -> None:
+        """Go on with as many deals as fit well, at least those of one id."""
+        sizes: defaultdict[int, int] = defaultdict(int)
+        for token, rows in self.deals.items():
+            sizes[place_of(token)] += len(rows) // 2
+        places = sorted(sizes)
+        totals = accumulate(map(sizes.__getitem__, places))
+        end = next(place for place, total in zip(places, totals, strict=True) if total > self.limit * KEPT_SHARE)
+        self._narrow(Part(self.part.start, max(end, places[0] + 1)))
+        if self.size > self.limit:
+            self.tally.warn(OVERSIZED_WARNING, *{token.rpartition(b":")[2] for token in self.deals})
 
-    def _halve(self) -> None:
-        self.part, other = self.part.halves()
-        self.left.append(other)
+    def _narrow(self, part: Part) -> None:
         self.sightings.note_deals(self._held)
-        self._held = Held(self.part)
+        self.part, self._held = part, Held(part)
         self.sightings.keep_events(self._held)
         dropped = [token for token in self.deals if not self._held[token]]
         self.size -= sum(len(self.deals.pop(token)) for token in dropped) // 2

@@ -179,20 +179,26 @@ def test_a_plan_that_does_not_fit_is_done_in_parts(settings: Settings, redis_cli
     assert (report.keys.matched, report.keys.deleted) == (60, 40)
 
 
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The plans of a run, one a pass."""
+    made, init = list[Plan](), Plan.__init__
+
+    def noting(self: Plan, *args: Any) -> None:
+        made.append(self)
+        init(self, *args)
+
+    monkeypatch.setattr(Plan, "__init__", noting)
+    return made
+
+
 @pytest.mark.parametrize(("limit", "passes"), [(200, 1), (130, 2), (80, 4)])
 def test_a_pass_that_finds_too_much_goes_on_with_a_part(
-    settings: Settings, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, limit: int, passes: int
+    settings: Settings, redis_client: redis.Redis, plans: list[Plan], limit: int, passes: int
 ) -> None:
     settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = limit, 10
     for number in range(40):
         seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR)
-    plans, init = list[Plan](), Plan.__init__
-
-    def planning(self: Plan, *args: Any) -> None:
-        plans.append(self)
-        init(self, *args)
-
-    monkeypatch.setattr(Plan, "__init__", planning)
 
     report = purge(exclude_active_within_secs=HOUR)
 
@@ -201,6 +207,23 @@ def test_a_pass_that_finds_too_much_goes_on_with_a_part(
     for plan in plans:
         assert plan.size <= limit
         assert plan.sightings._events.keys() <= plan.deals.keys()  # memory holds nothing of other parts
+
+
+@pytest.mark.parametrize("large", ["d0", "d7", "d13", "d21", "d39"])
+def test_a_large_deal_among_small_ones_takes_a_pass_of_its_own(
+    settings: Settings, redis_client: redis.Redis, plans: list[Plan], large: str
+) -> None:
+    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 120, 10
+    for number in range(40):
+        seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR, crops=300 if large == f"d{number}" else 1)
+
+    report = purge(exclude_active_within_secs=HOUR)
+
+    assert redis_client.dbsize() == 0
+    assert report.keys.matched == report.keys.deleted
+    assert report.warnings == (OVERSIZED_WARNING.format(large),)
+    assert len(plans) <= 5  # its own, and those of the small ones before and behind it
+    assert all(plan.size <= 120 or len(plan.deals) == 1 for plan in plans)
 
 
 def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
