@@ -9,10 +9,11 @@ from redis.exceptions import ResponseError
 
 from dealpurge.faults import failure, forbids_command, raise_transient
 from dealpurge.link import Command, Link
+from dealpurge.marking import gettext_noop
 from dealpurge.readings import Reading, mark_of, moment_of
 from dealpurge.tally import Tally
 
-LFU_WARNING = (
+LFU_WARNING = gettext_noop(
     "The activity of some deals could not be told (OBJECT IDLETIME is refused, as under an LFU policy): "
     "they count as active."
 )

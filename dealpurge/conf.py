@@ -9,6 +9,11 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from dealpurge.exceptions import PurgeConfigurationError
+from dealpurge.marking import gettext_noop
+
+AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.")
+NOT_IMPORTED = gettext_noop("{} cannot be imported: {}")
+NOT_CALLABLE = gettext_noop("{} is not callable.")
 
 
 class Settings:
@@ -86,13 +91,13 @@ def _callable(name: str) -> Callable[..., Any] | None:
         return None
     if isinstance(value, str):
         if "://" in value:  # with a password, maybe, and an ImportError would quote it
-            raise PurgeConfigurationError(f"{name} wants the dotted path of a callable, and is an address.")
+            raise PurgeConfigurationError(AN_ADDRESS.format(name))
         try:
             value = import_string(value)
         except ImportError as exc:
-            raise PurgeConfigurationError(f"{name} cannot be imported: {exc}") from exc
+            raise PurgeConfigurationError(NOT_IMPORTED.format(name, exc)) from exc
     if not callable(value):
-        raise PurgeConfigurationError(f"{name} is not callable.")
+        raise PurgeConfigurationError(NOT_CALLABLE.format(name))
     return value  # type: ignore[no-any-return]
 
 

@@ -21,6 +21,7 @@ from dealpurge.previews import Preview
 from dealpurge.run_page import RunPage
 from dealpurge.runs import Origin
 from dealpurge.scope import PurgeScope
+from dealpurge.sentences import in_language
 
 #: Fields of the form that a link or a selection may fill in.
 PREFILLED = ("mode", "deals", "org_id")
@@ -183,7 +184,7 @@ class Console(ConsolePages):
             link = format_html('<a href="{}">{}</a>', self.address("change", exc.run_id), _("Look at it."))
             text: str = format_html("{} {}", _("Another purge of all deals is under way."), link)
         else:
-            text = str(exc)
+            text = in_language(str(exc))
         self.message_user(request, text, messages.ERROR)
 
 

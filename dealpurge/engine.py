@@ -12,6 +12,7 @@ from dealpurge.faults import Departed, ProcessChanged, Stopped
 from dealpurge.guarded import GuardedPass
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Identity, Link
+from dealpurge.marking import gettext_noop
 from dealpurge.patience import Pulse
 from dealpurge.scope import PurgeScope
 from dealpurge.selection import Selection
@@ -21,33 +22,35 @@ from dealpurge.walk import Walk
 #: A pass that saw all keys of the servers as they are at its end is the last one.
 MOST_PASSES = 3
 
-REPLACED_WARNING = (
+REPLACED_WARNING = gettext_noop(
     "A Redis server was replaced, restarted or reshaped during the run, so it was gone over again: "
     "the counts are sums over all passes and may exceed the keys that there were."
 )
-REPLACED_DRY_WARNING = (
+REPLACED_DRY_WARNING = gettext_noop(
     "A Redis server was replaced, restarted or reshaped during the dry run: the counts are those of its last full pass."
 )
-RESTLESS_WARNING = "The Redis servers kept changing through three passes. Run the purge again."
-UNVERIFIED_WARNING = "INFO is refused or unknown here, so completeness across a failover was not verified."
-NARROWED_WARNING = (
+RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Run the purge again.")
+UNVERIFIED_WARNING = gettext_noop(
+    "INFO is refused or unknown here, so completeness across a failover was not verified."
+)
+NARROWED_WARNING = gettext_noop(
     "Only the cluster node of the deal's hash tag was searched, so keys that carry the deal's id without that tag "
     "were not looked for."
 )
-BROKEN_WARNING = (
+BROKEN_WARNING = gettext_noop(
     "A connection was lost while replies were owed: of the keys named in them some may have been deleted that "
     "are counted as vanished, or not at all."
 )
-PLAIN_WARNING = (
+PLAIN_WARNING = gettext_noop(
     "{} went without a transaction, because Redis refused it (as a full one does, and a cluster that moves "
     "their slots): each was judged immediately before its keys were removed."
 )
-SCATTERED_WARNING = (
+SCATTERED_WARNING = gettext_noop(
     "{} went without one transaction for all their keys, because these lie in several slots of the cluster: each was "
     "judged again before every slot. Hash tags in the key templates, such as {{{{{{org_id}}:{{deal_id}}}}}}, "
     "keep a deal's keys together."
 )
-BROKEN_OFF_WARNING = "The run was stopped before its end: deals counted as purged may have keys left."
+BROKEN_OFF_WARNING = gettext_noop("The run was stopped before its end: deals counted as purged may have keys left.")
 
 
 def purge(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 
+from dealpurge.endings import NOT_QUEUED
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -70,7 +72,7 @@ class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 
     def __init__(self, run_id: UUID) -> None:
-        super().__init__("The run could not be queued, so nothing was purged.")
+        super().__init__(NOT_QUEUED)
         self.run_id = run_id
 
 

@@ -25,6 +25,7 @@ from redis.exceptions import (
 from redis.sentinel import MasterNotFoundError
 
 from dealpurge.exceptions import RedisUnavailable
+from dealpurge.marking import gettext_noop
 from dealpurge.report import escape
 
 #: What a lost connection raises. Some of it means that trying again is of no use.
@@ -34,23 +35,37 @@ MOVED_AWAY = (AskError, TryAgainError)
 #: Errors that concern single keys, so that the others of a batch can still go.
 PER_KEY = (*MOVED_AWAY, ClusterCrossSlotError, NoPermissionError)
 
-REPLICA = "This Redis is a replica, which takes no deletes. Let the cache alias point at the primary."
-CLUSTER_DOWN = "The Redis cluster is down: some of its slots are served by no node."
-ONE_NODE = (
+REPLICA = gettext_noop("This Redis is a replica, which takes no deletes. Let the cache alias point at the primary.")
+CLUSTER_DOWN = gettext_noop("The Redis cluster is down: some of its slots are served by no node.")
+ONE_NODE = gettext_noop(
     "This Redis is one node of a cluster and has only a part of the keys. "
     "Let DEALPURGE_REDIS_CLIENT name a callable that returns a RedisCluster."
 )
-CREDENTIALS = "Redis refused the password or the user."
-NOT_REDIS = "What answers at the address of Redis is no Redis, or wants TLS (rediss://)."
-NOT_TLS = "What answers at the address of Redis does not speak TLS (redis:// instead of rediss://)."
-UNTRUSTED = "The TLS certificate of Redis is not trusted, or is for another name."
+CREDENTIALS = gettext_noop("Redis refused the password or the user.")
+NOT_REDIS = gettext_noop("What answers at the address of Redis is no Redis, or wants TLS (rediss://).")
+NOT_TLS = gettext_noop("What answers at the address of Redis does not speak TLS (redis:// instead of rediss://).")
+UNTRUSTED = gettext_noop("The TLS certificate of Redis is not trusted, or is for another name.")
+REPLICA_NAMED = gettext_noop("Sentinel names a replica, which takes no deletes, as the primary.")
+RESTARTED = gettext_noop("Redis was restarted or replaced again and again.")
+FORBIDDEN = gettext_noop("The Redis user may not run {}, which a purge needs; the README lists the commands.")
+LACKING = gettext_noop("The Redis user lacks a permission, which a purge needs; the README lists the commands.")
+REFUSED = gettext_noop("Redis refused a command ({}).")
+#: With the time for which it was waited for.
+LOADING = gettext_noop("Redis is still loading its data (waited for {}).")
+NO_PRIMARY = gettext_noop("Sentinel knows no primary that is up (asked for {}).")
+NO_SERVICE = gettext_noop("Sentinel watches no service of the name that the cache's LOCATION gives (asked for {}).")
+NO_SENTINEL = gettext_noop("No Sentinel can be reached (tried for {}).")
+FULL = gettext_noop("Redis takes no more connections: maxclients is reached (tried for {}).")
+DROPPED = gettext_noop("Redis takes connections and drops them (tried for {}). It may want TLS (rediss://).")
+NO_HANDSHAKE = gettext_noop("Redis does not answer to TLS (tried for {}). It may speak none (redis://).")
+UNREACHABLE = gettext_noop("Redis cannot be reached (tried for {}).")
 #: By the word that an error reply begins with.
 REFUSALS = {
-    "MISCONF": "Redis refuses writes because it cannot save to disk (MISCONF).",
-    "NOREPLICAS": "Redis refuses writes because too few replicas follow it (NOREPLICAS).",
-    "BUSY": "Redis is busy with a script (BUSY).",
-    "DENIED": "Redis is in protected mode and talks to its own host only (DENIED).",
-    "DB": "Redis has no database of the number that the cache's LOCATION gives.",
+    "MISCONF": gettext_noop("Redis refuses writes because it cannot save to disk (MISCONF)."),
+    "NOREPLICAS": gettext_noop("Redis refuses writes because too few replicas follow it (NOREPLICAS)."),
+    "BUSY": gettext_noop("Redis is busy with a script (BUSY)."),
+    "DENIED": gettext_noop("Redis is in protected mode and talks to its own host only (DENIED)."),
+    "DB": gettext_noop("Redis has no database of the number that the cache's LOCATION gives."),
 }
 
 
@@ -96,7 +111,7 @@ def failure(error: ResponseError) -> Exception:
     if isinstance(error, NoPermissionError) or forbids_command(error):
         return RedisUnavailable("permission", _lacking(str(error)))
     word = str(error).partition(" ")[0]
-    refused = RedisUnavailable("refused", REFUSALS.get(word, f"Redis refused a command ({_told(str(error))})."))
+    refused = RedisUnavailable("refused", REFUSALS.get(word) or REFUSED.format(_told(str(error))))
     return Transient(refused) if word in ("BUSY", "NOREPLICAS") else refused
 
 
@@ -132,26 +147,26 @@ def given_up(exc: Exception, seconds: float) -> RedisUnavailable:
     if isinstance(exc, Transient):
         return exc.unless
     if any(isinstance(cause, ReadOnlyError) for cause in causes(exc)):  # what redis-py makes of it under Sentinel
-        return RedisUnavailable("replica", "Sentinel names a replica, which takes no deletes, as the primary.")
+        return RedisUnavailable("replica", REPLICA_NAMED)
     return RedisUnavailable("unreachable", _trouble(exc).format(f"{seconds:g} s"))
 
 
 def _trouble(exc: Exception) -> str:
     if isinstance(exc, BusyLoadingError):
-        return "Redis is still loading its data (waited for {})."
+        return LOADING
     if isinstance(exc, MasterNotFoundError):
-        return "Sentinel knows no primary that is up (asked for {})."
+        return NO_PRIMARY
     if isinstance(exc, ServiceUnknown):
-        return "Sentinel watches no service of the name that the cache's LOCATION gives (asked for {})."
+        return NO_SERVICE
     if isinstance(exc, SentinelsSilent):
-        return "No Sentinel can be reached (tried for {})."
+        return NO_SENTINEL
     if "max number of clients" in str(exc):
-        return "Redis takes no more connections: maxclients is reached (tried for {})."
+        return FULL
     if str(exc).startswith(("Connection closed", "Error while reading")):
-        return "Redis takes connections and drops them (tried for {}). It may want TLS (rediss://)."
+        return DROPPED
     if any("handshake" in str(cause) for cause in causes(exc)):
-        return "Redis does not answer to TLS (tried for {}). It may speak none (redis://)."
-    return "Redis cannot be reached (tried for {})."
+        return NO_HANDSHAKE
+    return UNREACHABLE
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:
@@ -165,8 +180,7 @@ def causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 def _lacking(text: str) -> str:
     command = _command(text)
-    what = f"may not run {command.upper()}" if command else "lacks a permission"
-    return f"The Redis user {what}, which a purge needs; the README lists the commands."
+    return FORBIDDEN.format(command.upper()) if command else LACKING
 
 
 def _command(text: str) -> str | None:

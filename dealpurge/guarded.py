@@ -14,6 +14,7 @@ from dealpurge.faults import LOST, Departed, ProcessChanged, Transient
 from dealpurge.guard import Guard
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Identity, Link
+from dealpurge.marking import gettext_noop
 from dealpurge.patience import Pulse
 from dealpurge.plan import MISREAD_WARNING, WHOLE, Part, Plan
 from dealpurge.scope import PurgeScope
@@ -25,7 +26,7 @@ from dealpurge.walk import Walk
 #: Planned keys of one server from which on a second connection to it is worth its while.
 KEYS_FOR_TWO = 20_000
 
-SHARED_WARNING = (
+SHARED_WARNING = gettext_noop(
     "Keys without an organisation were left, because several organisations hold the deal id and one of them is "
     "active: {}."
 )

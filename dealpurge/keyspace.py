@@ -12,8 +12,12 @@ from typing import NamedTuple
 
 from dealpurge.conf import conf
 from dealpurge.exceptions import PurgeConfigurationError
+from dealpurge.marking import gettext_noop
 from dealpurge.scope import PurgeScope
 from dealpurge.templates import Template
+
+NO_DICTIONARY = gettext_noop("DEALPURGE_KEY_FAMILIES must be a dictionary.")
+NO_TEMPLATES = gettext_noop("Key family {} in DEALPURGE_KEY_FAMILIES needs a template or a list.")
 
 EVENTS = "events"
 CHECKPOINTS = "checkpoints"
@@ -166,10 +170,10 @@ def family_texts() -> dict[str, list[str]]:
     texts[CHECKPOINTS] = [prefix.format(thread=thread) for prefix in CHECKPOINT_PREFIXES]
     own = conf.key_families
     if not isinstance(own, Mapping):
-        raise PurgeConfigurationError("DEALPURGE_KEY_FAMILIES must be a dictionary.")
+        raise PurgeConfigurationError(NO_DICTIONARY)
     for name, value in own.items():
         if not isinstance(value, str | list | tuple):
-            raise PurgeConfigurationError(f"Key family {name!r} in DEALPURGE_KEY_FAMILIES needs a template or a list.")
+            raise PurgeConfigurationError(NO_TEMPLATES.format(repr(name)))
         texts[name] = [value] if isinstance(value, str) else list(value)
     return texts
 

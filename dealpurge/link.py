@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError, ResponseError
 from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.faults import LOST, Transient, failure
+from dealpurge.faults import LOST, RESTARTED, Transient, failure
 from dealpurge.patience import Patience, Pulse
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
@@ -207,7 +207,7 @@ class Link:
         self.open()
         same = before.run_id is not None and before == self.identity
         if not same and len(self.processes) > MAX_PROCESSES:
-            raise RedisUnavailable("unreachable", "Redis was restarted or replaced again and again.") from exc
+            raise RedisUnavailable("unreachable", RESTARTED) from exc
         return same
 
     def bear(self, exc: Exception) -> None:

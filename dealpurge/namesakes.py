@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dealpurge.marking import gettext_noop
 from dealpurge.scope import PurgeScope
 
 #: In words that are true of a dry run, and of deals that stay because somebody works on them.
-SEVERAL_WARNING = (
+SEVERAL_WARNING = gettext_noop(
     "A deal id that is named without an organisation means that id in every one, and several organisations have it: {}."
 )
 

@@ -13,15 +13,18 @@ from zlib import crc32
 
 from dealpurge.claiming import Batch
 from dealpurge.keyspace import Keyspace
+from dealpurge.marking import gettext_noop
 from dealpurge.selection import Selection
 from dealpurge.sightings import Holders, Sightings, sole_deal
 from dealpurge.tally import Tally
 
-MISREAD_WARNING = (
+MISREAD_WARNING = gettext_noop(
     "Org-less keys of some ids were left, because each such id was seen as an organisation and never as a deal. "
     "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'."
 )
-OVERSIZED_WARNING = "More keys of a single deal id than DEALPURGE_MAX_PLANNED_KEYS were planned whole: {}."
+OVERSIZED_WARNING = gettext_noop(
+    "More keys of a single deal id than DEALPURGE_MAX_PLANNED_KEYS were planned whole: {}."
+)
 #: How many places there are for deal ids.
 PLACES = 1 << 32
 #: How much of the limit a plan goes on with that has outgrown it: the less, the fewer cuts, and the more passes.

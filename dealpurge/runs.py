@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from dealpurge import limits
+from dealpurge import endings, limits
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
 from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
 from dealpurge.report import PurgeReport
@@ -120,8 +120,8 @@ def fail_lost_runs() -> int:
     expired = Q(status=Status.QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
     ended = _ended(Status.FAILED)
     try:
-        count = update(lost, **ended, error=_("The process that ran it was lost: no sign of life for a minute."))
-        return count + update(expired, **ended, error=_("No worker took it in time."))
+        count = update(lost, **ended, error=endings.LOST)
+        return count + update(expired, **ended, error=endings.EXPIRED)
     except DatabaseTrouble as exc:
         raise unwritable(exc, alias()) from exc
 

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dealpurge.claiming import Batch, Claimer
 from dealpurge.keyspace import CHECKPOINTS, Keyspace, make_token
+from dealpurge.marking import gettext_noop
 from dealpurge.scope import PurgeScope
 from dealpurge.tally import Tally
 
 #: SCAN repeats a key only after the server's table shrank, and then one of those it returned last.
 REMEMBERED = 400
-NAMESAKE_WARNING = "Keys of the same deal id in another organisation were left alone: {}."
-THREAD_WARNING = (
+NAMESAKE_WARNING = gettext_noop("Keys of the same deal id in another organisation were left alone: {}.")
+THREAD_WARNING = gettext_noop(
     "Checkpoint keys that carry the id of these deals read as those of others, and were left: {}. "
     "If they are theirs, DEALPURGE_CHECKPOINT_THREAD is not how the host names its threads."
 )
-ORGANISATION_WARNING = (
+ORGANISATION_WARNING = gettext_noop(
     "What was named as a deal is also an organisation: {}. If checkpoint threads are named org:deal, all checkpoints "
     "of the organisation read as this deal's: set DEALPURGE_CHECKPOINT_THREAD to '{{org_id}}:{{deal_id}}'."
 )

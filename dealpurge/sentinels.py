@@ -18,10 +18,11 @@ from redis.utils import str_if_bytes
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.faults import SentinelsSilent, ServiceUnknown, failure, hopeless
+from dealpurge.marking import gettext_noop
 
 #: Seconds to wait for a Sentinel where the host's settings name no limit.
 SENTINEL_TIMEOUT = 1.0
-CREDENTIALS = "Sentinel refused the password or the user (SENTINEL_KWARGS in the cache's OPTIONS)."
+CREDENTIALS = gettext_noop("Sentinel refused the password or the user (SENTINEL_KWARGS in the cache's OPTIONS).")
 
 
 class Sentinels:

@@ -19,14 +19,16 @@ from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable
 from dealpurge.faults import LOST, Transient, causes, failure
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Link
+from dealpurge.marking import gettext_noop
 from dealpurge.patience import Patience, Pulse
 from dealpurge.scope import PurgeScope
 from dealpurge.sentinels import Sentinels
 from dealpurge.slot_map import NO_CLUSTER
 
-UNREADABLE = (
+UNREADABLE = gettext_noop(
     "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded."
 )
+NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.")
 #: Keys that are tried at the start on a node of a cluster, so that one of them is likely to be its own.
 PROBES = 16
 
@@ -106,8 +108,7 @@ def _client() -> Any:
         return make() if make else get_redis_connection(conf.cache_alias)
     # Their texts may quote an address with its password: nothing that is logged may be chained to them.
     except (ImproperlyConfigured, NotImplementedError):
-        setting = "DEALPURGE_REDIS_CLIENT" if make else "DEALPURGE_CACHE_ALIAS"
-        problem = f"{setting} leads to no client of redis-py; manage.py check may tell why."
+        problem = NO_CLIENT.format("DEALPURGE_REDIS_CLIENT" if make else "DEALPURGE_CACHE_ALIAS")
     except ValueError:
         problem = UNREADABLE
     raise PurgeConfigurationError(problem)

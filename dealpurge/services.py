@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from dealpurge import engine, inventory_store, runs
+from dealpurge import endings, engine, inventory_store, runs
 from dealpurge.exceptions import (
     DealPurgeError,
     FieldError,
@@ -47,11 +47,6 @@ class Progress:
     total: int
     deleted: int
 
-
-OTHER_FAMILIES = (
-    "The worker's settings have other key families than those that the run was queued with, so nothing was purged. "
-    "Restart the worker."
-)
 
 #: Called on every page and while the engine waits, from the calling thread; False stops the run.
 Observer = Callable[[Progress], bool]
@@ -132,7 +127,7 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
         _check_actor(row)
         keyspace = check(row.scope)  # the settings of the worker, or those of today, may not serve it
         if not keyspace.agrees_with(row.families_digest):
-            raise PurgeConfigurationError(OTHER_FAMILIES)
+            raise PurgeConfigurationError(endings.OTHER_FAMILIES)
         return keyspace
 
     return _Execution(row, row.scope, prepare, observer)()
@@ -147,8 +142,8 @@ def check(scope: PurgeScope) -> Keyspace:
     """The keyspace in force. Raises ``ScopeError`` where it cannot serve the scope."""
     keyspace = Keyspace.from_settings()
     if scope.guarded and EVENTS not in keyspace.families:
-        message = "Value error, there is no events family to judge activity by"
-        raise ScopeError(FieldError(field="exclude_active_within_secs", code="value_error", message=message))
+        field, _, message = endings.NO_EVENTS.partition(": ")
+        raise ScopeError(FieldError(field=field, code="value_error", message=message))
     return keyspace
 
 
@@ -156,7 +151,7 @@ def _check_actor(row: PurgeRun) -> None:
     """A user who lost the permission, or was deleted, while their run waited has nothing purged."""
     deleted = row.actor is None and row.source == PurgeRun.Source.ADMIN
     if deleted or (row.actor is not None and not may_purge(row.actor)):
-        raise PurgeNotAllowed("The user may not purge deals any more, so nothing was purged.")
+        raise PurgeNotAllowed(endings.NOT_ALLOWED)
 
 
 class _Execution:
@@ -243,4 +238,4 @@ class _Execution:
 
 def _words(exc: BaseException) -> str:
     """For the record. The text of an error that nobody expected may hold secrets; the log has it."""
-    return f"Unexpected error: {type(exc).__name__}." if isinstance(exc, Exception) else "Interrupted."
+    return endings.UNEXPECTED.format(type(exc).__name__) if isinstance(exc, Exception) else endings.INTERRUPTED

@@ -11,8 +11,9 @@ from redis.exceptions import ResponseError
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.faults import failure
 from dealpurge.link import Link
+from dealpurge.marking import gettext_noop
 
-NO_CLUSTER = "DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster."
+NO_CLUSTER = gettext_noop("DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster.")
 
 Address = tuple[str, int]
 

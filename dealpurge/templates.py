@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from string import Formatter
 
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
+from dealpurge.marking import gettext_noop
 from dealpurge.scope import ID_MAX_BYTES, id_problem
 
 #: An id as it stands in a key; whether it is UTF-8 is asked separately, of the few that are not ASCII.
@@ -14,6 +15,14 @@ ID_PATTERN = rb"[^\x00-\x20\x7f:{}]{1,%d}" % ID_MAX_BYTES
 PLACEHOLDERS = ("org_id", "deal_id")
 #: No id holds one of these, so they end an id for certain.
 DELIMITERS = ":{}"
+
+NO_STRING = gettext_noop("A template must be a string, not {}.")
+ONE_DEAL = gettext_noop("Template {} must have {{deal_id}} once.")
+ONE_ORGANISATION = gettext_noop("Template {} may have {{org_id}} once at most.")
+NO_HEAD = gettext_noop("Template {} must begin with literal text.")
+ADJACENT = gettext_noop("Template {} needs one of ':', '{{', '}}' between its placeholders.")
+NO_PLACEHOLDER = gettext_noop("Template {} has a placeholder that is none: {}.")
+NO_FORMAT = gettext_noop("Template {} cannot be read: {}.")
 
 
 class TemplateError(PurgeConfigurationError):
@@ -35,7 +44,7 @@ class Template:
     def parse(cls, text: object) -> Template:
         """Parse as ``str.format`` would; raises ``TemplateError``."""
         if not isinstance(text, str):
-            raise TemplateError("syntax", f"A template must be a string, not {text!r}.")
+            raise TemplateError("syntax", NO_STRING.format(repr(text)))
         template = cls(text, _parts(text))
         template._validate()
         return template
@@ -104,14 +113,13 @@ class Template:
     def _validate(self) -> None:
         names = self.parts[1::2]
         if names.count("deal_id") != 1:
-            raise TemplateError("deal_id", f"Template {self.text!r} must have {{deal_id}} once.")
+            raise TemplateError("deal_id", ONE_DEAL.format(repr(self.text)))
         if names.count("org_id") > 1:
-            raise TemplateError("syntax", f"Template {self.text!r} may have {{org_id}} once at most.")
+            raise TemplateError("syntax", ONE_ORGANISATION.format(repr(self.text)))
         if not self.parts[0]:
-            raise TemplateError("head", f"Template {self.text!r} must begin with literal text.")
+            raise TemplateError("head", NO_HEAD.format(repr(self.text)))
         if len(names) == 2 and not any(mark in self.parts[2] for mark in DELIMITERS):
-            message = f"Template {self.text!r} needs one of ':', '{{', '}}' between its placeholders."
-            raise TemplateError("adjacent", message)
+            raise TemplateError("adjacent", ADJACENT.format(repr(self.text)))
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -122,11 +130,11 @@ def _parts(text: str) -> tuple[str, ...]:
             if name is None:
                 continue
             if name not in PLACEHOLDERS or spec or conversion:
-                raise TemplateError("syntax", f"Template {text!r} has a placeholder that is none: {name!r}.")
+                raise TemplateError("syntax", NO_PLACEHOLDER.format(repr(text), repr(name)))
             parts += [name, ""]
         "".join(parts).encode()
     except ValueError as exc:
-        raise TemplateError("syntax", f"Template {text!r} cannot be read: {exc}.") from exc
+        raise TemplateError("syntax", NO_FORMAT.format(repr(text), exc)) from exc
     return tuple(parts)
 
 

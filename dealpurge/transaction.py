@@ -11,9 +11,10 @@ from redis.exceptions import ExecAbortError, NoPermissionError, OutOfMemoryError
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.faults import MOVED_AWAY, Transient, failure, forbids_command, raise_transient
 from dealpurge.link import Command, Link
+from dealpurge.marking import gettext_noop
 from dealpurge.removal import Removal, settle
 
-ABORTED = "Redis refused a transaction (EXECABORT)."
+ABORTED = gettext_noop("Redis refused a transaction (EXECABORT).")
 
 
 class Aborted(Exception):

@@ -8,13 +8,16 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, ProgrammingError, conn
 from django.db.migrations.executor import MigrationExecutor
 
 from dealpurge.exceptions import AuditUnavailable
+from dealpurge.marking import gettext_noop
 from dealpurge.redaction import redacted
 
 logger = logging.getLogger("dealpurge")
 
 #: True also of who only looks at a run, or cancels one.
-WORDS = "The record of runs cannot be written, and nothing is purged without it."
-MIGRATE = "Run manage.py migrate dealpurge."
+WORDS = gettext_noop("The record of runs cannot be written, and nothing is purged without it.")
+MIGRATE = gettext_noop(
+    "The record of runs cannot be written, and nothing is purged without it. Run manage.py migrate dealpurge."
+)
 
 
 def unwritable(cause: BaseException, using: str = DEFAULT_DB_ALIAS) -> AuditUnavailable:
@@ -23,7 +26,7 @@ def unwritable(cause: BaseException, using: str = DEFAULT_DB_ALIAS) -> AuditUnav
     first_line = str(cause).partition("\n")[0]
     logger.error("the record cannot be written: %s", redacted(f"{type(cause).__name__}: {first_line}"))
     behind = isinstance(cause, OperationalError | ProgrammingError) and migrations_are_missing(using)
-    return AuditUnavailable(f"{WORDS} {MIGRATE}" if behind else WORDS)
+    return AuditUnavailable(MIGRATE if behind else WORDS)
 
 
 def migrations_are_missing(using: str = DEFAULT_DB_ALIAS) -> bool:

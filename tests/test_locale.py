@@ -76,7 +76,7 @@ def test_what_is_shipped_compiled_is_what_is_written(tmp_path: Path) -> None:
 
 
 def test_marks_and_placeholders_are_kept() -> None:
-    found = re.compile(r"</?\w+>|%\(\w+\)s|%s")
+    found = re.compile(r"</?\w+>|%\(\w+\)s|%s|{+\w*}+")
 
     texts = {key: value for key, value in catalogue_of(COMPILED).items() if isinstance(key, str) and key}
 

@@ -13,7 +13,8 @@ from django.db import Error, IntegrityError, OperationalError, ProgrammingError
 from django.test import Client
 
 from dealpurge import unwritable
-from dealpurge.unwritable import MIGRATE, WORDS, migrations_are_missing
+from dealpurge.unwritable import MIGRATE as BOTH
+from dealpurge.unwritable import WORDS, migrations_are_missing
 
 from .commands import Purge
 from .databases import locked_database, read_only_database
@@ -21,7 +22,6 @@ from .databases import locked_database, read_only_database
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FORM = "/admin/dealpurge/purgerun/purge/"
-BOTH = f"{WORDS} {MIGRATE}"
 
 
 @pytest.fixture(params=["zero", "0002"], ids=["no tables", "one migration behind"])

@@ -6,9 +6,11 @@ from django import template
 
 from dealpurge import wording
 from dealpurge.report import plain
+from dealpurge.sentences import in_language
 
 register = template.Library()
 register.filter("plain", plain)
+register.filter("in_language", in_language)
 register.filter("number", wording.number)
 register.filter("utc", wording.utc)
 register.filter("clock", wording.clock)
