@@ -11,9 +11,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge import services
-from dealpurge.exceptions import ScopeError
+from dealpurge.exceptions import PurgeConfigurationError, ScopeError
 from dealpurge.models import PurgeRun
 from dealpurge.scope import MAX_SECONDS, Deal, PurgeScope
+from dealpurge.sentences import in_language
 from dealpurge.wording import number
 
 #: Lines of the field for deals; more are a purge of an organisation, or of all.
@@ -125,6 +126,8 @@ class PurgeForm(forms.Form):
             except ScopeError as exc:
                 for error in exc.errors:
                     self.add_error(FIELDS.get(error.field, error.field), _message(error.message))
+            except PurgeConfigurationError as exc:
+                self.add_error(None, in_language(str(exc)))
         return data
 
     def _scope(self, data: dict[str, Any]) -> PurgeScope:

@@ -90,6 +90,21 @@ def test_without_an_events_family_nobody_can_be_judged(settings: Settings) -> No
     assert "events family" in str(form(exclude_active_0="1", exclude_active_1="60").errors["exclude_active"])
 
 
+@pytest.mark.parametrize(
+    ("families", "words"), [(7, "must be a dictionary"), ({"x": "head:only"}, "must have {deal_id} once")]
+)
+def test_settings_that_no_purge_can_use_are_told_in_the_form(
+    client_of: ClientOf, purger: User, settings: Settings, families: object, words: str
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = families
+
+    page = client_of(purger).post(FORM, {"mode": "all"})
+
+    assert page.status_code == 200
+    assert words in page.content.decode()
+    assert not PurgeRun.objects.exists()
+
+
 def test_deals_survive_being_written_and_read() -> None:
     deals = [("acme", "deal-1"), (None, "deal-2"), ("*", "<script>")]
 
