@@ -106,9 +106,16 @@ class Cluster:
 
 
 def _tags(scope: PurgeScope, keyspace: Keyspace) -> set[bytes]:
-    """The hash tags that the keys of the one deal in scope have; empty where some have none, or one not known yet."""
-    tags = [item.hash_tag for family in keyspace.families.values() for item in family.templates]
-    if scope.single is None or not all("deal_id" in tag and "org_id" not in tag for tag in tags):
+    """The hash tags of the one deal in scope; empty where keys of it, or of a namesake that counts, may lie elsewhere.
+
+    An organisation in a tag parts namesakes, which matters to org-less keys alone.
+    """
+    templates = [item for family in keyspace.families.values() for item in family.templates]
+    if scope.single is None or not all("deal_id" in item.hash_tag for item in templates):
         return set()
-    deal_id = scope.single[1]
-    return {"".join(deal_id if part == "deal_id" else part for part in tag).encode() for tag in tags}
+    org_id, deal_id = scope.single
+    together = all("org_id" not in item.hash_tag for item in templates)
+    if not together and (org_id is None or not all(item.has_org for item in templates)):
+        return set()
+    names = {"org_id": org_id, "deal_id": deal_id}
+    return {"".join(names.get(part) or part for part in item.hash_tag).encode() for item in templates}

@@ -9,6 +9,7 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
+from dealpurge.engine import NARROWED_WARNING
 from dealpurge.inventory import take_inventory
 from dealpurge.keyspace import Keyspace
 from dealpurge.report import PurgeReport
@@ -109,22 +110,53 @@ def scans(client: redis.Redis) -> int:
     return int(statistics.get("calls", 0))
 
 
-@pytest.mark.parametrize("window", [None, HOUR], ids=["sweep", "guarded"])
-def test_only_the_node_of_a_deals_hash_tag_is_asked(
-    ring: Ring, cluster: RedisCluster, settings: Settings, window: int | None
-) -> None:
-    settings.DEALPURGE_KEY_FAMILIES = {**tagged("{{{deal_id}}}:{org_id}"), "checkpoints": []}
-    for deal in ("d1", "d2"):
-        cluster.set(f"canvas:lock:{{{deal}}}:acme", "x")
-    cluster.xadd("canvas:events:{d1}:acme", {"kind": "edit"})
+def nodes_asked(ring: Ring, **scope: Any) -> tuple[list[Any], PurgeReport]:
+    """The nodes on which a purge looked for keys."""
     for client in ring.clients():
         client.config_resetstat()
+    report = purge(mode="by_deal", **scope)
+    return [server for server in ring.primaries() if scans(ring.direct(server))], report
 
-    report = purge(mode="by_deal", deals=(("acme", "d1"),), exclude_active_within_secs=window)
 
-    asked = [server for server in ring.primaries() if scans(ring.direct(server))]
-    assert asked == [ring.owner(slot_of("{d1}"))]
+@pytest.mark.parametrize("window", [None, HOUR], ids=["sweep", "guarded"])
+@pytest.mark.parametrize(
+    ("token", "tag"),
+    [("{{{deal_id}}}:{org_id}", "{d1}"), ("{{{org_id}:{deal_id}}}", "{acme:d1}")],
+    ids=["deal", "pair"],
+)
+def test_only_the_node_of_a_deals_hash_tag_is_asked(
+    ring: Ring, cluster: RedisCluster, settings: Settings, window: int | None, token: str, tag: str
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {**tagged(token), "checkpoints": []}
+    for deal in ("d1", "d2"):
+        cluster.set("canvas:lock:" + token.format(org_id="acme", deal_id=deal), "x")
+    cluster.xadd("canvas:events:" + token.format(org_id="acme", deal_id="d1"), {"kind": "edit"})
+
+    asked, report = nodes_asked(ring, deals=(("acme", "d1"),), exclude_active_within_secs=window)
+
+    assert asked == [ring.owner(slot_of(tag))]
     assert (report.keys.deleted, report.deals.skipped_active) == ((0, 1) if window else (2, 0))
+    assert report.warnings == (NARROWED_WARNING,)
+
+
+@pytest.mark.parametrize(
+    ("families", "deal"),
+    [
+        (tagged(), (None, "d1")),  # of any organisation
+        ({**tagged(), "checkpoints": "checkpoint:{{{deal_id}}}"}, ("acme", "d1")),  # whose, other nodes may tell
+        ({**tagged(), "checkpoints": "checkpoint:{org_id}:{deal_id}"}, ("acme", "d1")),  # have no tag
+    ],
+    ids=["any organisation", "keys without one", "keys without a tag"],
+)
+def test_where_a_deals_keys_may_lie_anywhere_all_nodes_are_asked(
+    ring: Ring, settings: Settings, families: dict[str, Any], deal: Any
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"checkpoints": [], **families}
+
+    asked, report = nodes_asked(ring, deals=(deal,))
+
+    assert asked == ring.primaries()
+    assert report.warnings == ()
 
 
 def test_the_inventory_shows_activity_wherever_it_lies(
