@@ -16,7 +16,7 @@ from dealpurge.keyspace import Keyspace
 from dealpurge.link import Identity, Link
 from dealpurge.marking import gettext_noop
 from dealpurge.patience import Pulse
-from dealpurge.plan import MISREAD_WARNING, WHOLE, Part, Plan
+from dealpurge.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
 from dealpurge.scope import PurgeScope
 from dealpurge.selection import Selection
 from dealpurge.servers import Servers
@@ -64,7 +64,7 @@ class GuardedPass:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
         while True:
             before = len(self.tally.children)
-            plan = Plan(self.keyspace, part, conf.max_planned_keys, self.tally, self.seen)
+            plan = Plan(self.keyspace, part, conf.max_planned_keys, self.seen)
             try:
                 self._note_stop(not on_each(links, partial(self._collect, plan), self.pulse))
             except (ProcessChanged, Departed) as exc:
@@ -87,7 +87,9 @@ class GuardedPass:
 
     def _purge(self, links: Sequence[Link], plan: Plan) -> None:
         tally = self.tally.child()
-        misread = plan.misread()
+        misread, oversized = plan.misread(), plan.oversized()
+        if oversized:
+            tally.warn(OVERSIZED_WARNING, *oversized)
         if misread:
             tally.warn(MISREAD_WARNING)
             tally.skipped |= dict.fromkeys(misread)

@@ -16,7 +16,6 @@ from dealpurge.keyspace import Keyspace
 from dealpurge.marking import gettext_noop
 from dealpurge.selection import Selection
 from dealpurge.sightings import Holders, Sightings, sole_deal
-from dealpurge.tally import Tally
 
 MISREAD_WARNING = gettext_noop(
     "Org-less keys of some ids were left, because each such id was seen as an organisation and never as a deal. "
@@ -95,22 +94,25 @@ class Plan:
     Where that is more than ``limit`` keys, it goes on with the beginning of the part; ``left`` takes other passes.
     """
 
-    def __init__(self, keyspace: Keyspace, part: Part, limit: int, tally: Tally, seen: set[bytes]) -> None:
+    def __init__(self, keyspace: Keyspace, part: Part, limit: int, seen: set[bytes]) -> None:
         self.part = part
         self.limit = limit
-        self.tally = tally
         self.size = 0
         #: Key and family of each, in turn, by the deal's token: one list a deal costs the fewest cache misses a key.
         self.deals: defaultdict[bytes, list[Any]] = defaultdict(list)
         self.sightings = Sightings(keyspace, seen)
         self._end = part.stop
+        #: Whether keys of the part were seen that are behind where it ends now.
+        self._more = False
+        #: The only place there is where that alone is above the limit: nothing is gained by cutting again.
+        self._sole: int | None = None
         self._held = Held(part)
         self._lock = Lock()
 
     @property
     def left(self) -> Part | None:
-        """What is left of the part."""
-        return Part(self.part.stop, self._end) if self.part.stop < self._end else None
+        """What is left of the part; None where nothing of it was seen."""
+        return Part(self.part.stop, self._end) if self._more else None
 
     def take(self, selection: Selection, keys: Sequence[bytes]) -> None:
         """Plan a page of one server. All that the scope asks for is counted, of other parts as well."""
@@ -142,6 +144,13 @@ class Plan:
         organisations = set().union(*self._holders.values())
         return {token for token in self.deals if token in organisations and token not in self._holders}
 
+    def oversized(self) -> set[bytes]:
+        """The ids that alone have more keys than the limit."""
+        sizes: defaultdict[bytes, int] = defaultdict(int)
+        for token, rows in self.deals.items() if self.size > self.limit else ():
+            sizes[token.rpartition(b":")[2]] += len(rows) // 2
+        return {deal_id for deal_id, size in sizes.items() if size > self.limit}
+
     @cached_property
     def _merged(self) -> set[bytes]:
         holders = self._holders
@@ -156,14 +165,17 @@ class Plan:
     def _mine(self, batch: Batch) -> Batch:
         if self.part == WHOLE:
             return batch
-        return batch.only(list(map(self._held.__getitem__, batch.tokens)))
+        held = list(map(self._held.__getitem__, batch.tokens))
+        if self.part.stop < self._end and not self._more and not all(held):
+            self._more = any(self.part.stop <= place_of(token) < self._end for token in set(batch.tokens))
+        return batch.only(held)
 
     def _add(self, batch: Batch) -> None:
         # A loop in Python would take as long as claiming the keys.
         rows = map(self.deals.__getitem__, batch.tokens)
         deque(map(list.extend, rows, zip(batch.keys, batch.families, strict=True)), maxlen=0)
         self.size += len(batch.keys)
-        if self.size > self.limit:
+        if self.size > self.limit and any(place_of(token) != self._sole for token in set(batch.tokens)):
             self._cut()
 
     def _cut(self) -> None:
@@ -175,13 +187,13 @@ class Plan:
         totals = accumulate(map(sizes.__getitem__, places))
         end = next(place for place, total in zip(places, totals, strict=True) if total > self.limit * KEPT_SHARE)
         self._narrow(Part(self.part.start, max(end, places[0] + 1)))
-        if self.size > self.limit:
-            self.tally.warn(OVERSIZED_WARNING, *{token.rpartition(b":")[2] for token in self.deals})
+        self._sole = places[0] if self.size > self.limit else None
 
     def _narrow(self, part: Part) -> None:
         self.sightings.note_deals(self._held)
         self.part, self._held = part, Held(part)
         self.sightings.keep_events(self._held)
         dropped = [token for token in self.deals if not self._held[token]]
+        self._more = self._more or bool(dropped)
         self.size -= sum(len(self.deals.pop(token)) for token in dropped) // 2
         self.sightings.note_deals(dropped)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.guarded import SHARED_WARNING
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Link
-from dealpurge.plan import OVERSIZED_WARNING, Plan
+from dealpurge.plan import OVERSIZED_WARNING, Plan, place_of
 from dealpurge.scope import PurgeScope
 from dealpurge.selection import NAMESAKE_WARNING
 from dealpurge.tally import Tally
@@ -101,6 +102,49 @@ def test_a_deal_whose_old_events_keep_moving_counts_as_active(
 
     assert existing(redis_client, kept) == len(kept)
     assert report.deals.skipped_active == 1
+
+
+@pytest.mark.parametrize(("aborts", "stays"), [(2, False), (3, True)])
+def test_a_deal_that_aborts_three_times_by_itself_counts_as_active(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, aborts: int, stays: bool
+) -> None:
+    kept = seed_deal(redis_client, "acme", "trimmed", age=2 * HOUR)
+    moving, lengths = events_key("acme", "trimmed"), iter(range(aborts, 0, -1))
+    for age in range(aborts, 0, -1):
+        touch(redis_client, "acme", "trimmed", age=HOUR + age)
+
+    def trim(keys: list[bytes]) -> None:
+        for length in islice(lengths, 1):
+            redis_client.xtrim(moving, maxlen=length, approximate=False)
+
+    with before_commit(monkeypatch, trim):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert existing(redis_client, kept) == (len(kept) if stays else 0)
+    assert (report.deals.skipped_active, report.deals.purged) == ((1, 0) if stays else (0, 1))
+
+
+@pytest.mark.parametrize("place", [0, 40, 63])
+def test_after_an_abort_the_deals_go_in_halves(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    for number in range(64):
+        seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, crops=0)
+    moving = events_key("acme", f"d{place:02}")
+    for age in range(40, 0, -1):
+        touch(redis_client, "acme", f"d{place:02}", age=HOUR + age)
+    sizes, lengths = list[int](), iter(range(40, 0, -1))
+
+    def trim(keys: list[bytes]) -> None:
+        sizes.append(len(keys))
+        if moving.encode() in keys:
+            redis_client.xtrim(moving, maxlen=next(lengths), approximate=False)
+
+    with before_commit(monkeypatch, trim):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert (report.deals.purged, report.deals.skipped_active) == (63, 1)
+    assert sorted(sizes, reverse=True) == [128, 64, 64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 2, 2]
 
 
 def test_a_deal_that_wakes_between_two_transactions_is_interrupted(
@@ -224,6 +268,41 @@ def test_a_large_deal_among_small_ones_takes_a_pass_of_its_own(
     assert report.warnings == (OVERSIZED_WARNING.format(large),)
     assert len(plans) <= 5  # its own, and those of the small ones before and behind it
     assert all(plan.size <= 120 or len(plan.deals) == 1 for plan in plans)
+
+
+def test_ids_that_share_a_place_are_not_called_large(
+    settings: Settings, redis_client: redis.Redis, plans: list[Plan]
+) -> None:
+    settings.DEALPURGE_MAX_PLANNED_KEYS = 5
+    for deal_id in ("rnrsgud", "aspjwwk"):
+        seed_deal(redis_client, "acme", deal_id, age=2 * HOUR, crops=1)
+    assert len({place_of(token.encode()) for token in ("rnrsgud", "aspjwwk")}) == 1
+
+    report = purge(exclude_active_within_secs=HOUR)
+
+    assert (redis_client.dbsize(), report.deals.purged, report.warnings) == (0, 2, ())
+    assert [plan.size for plan in plans] == [6]
+
+
+def test_a_plan_is_not_cut_again_and_again_for_an_id_that_does_not_fit(
+    settings: Settings, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 50, 10
+    for number in range(1000):
+        redis_client.set(f"canvas:lock:org{number}:1", "x")
+    cuts, cut = list[Plan](), Plan._cut
+
+    def counted(self: Plan) -> None:
+        cuts.append(self)
+        cut(self)
+
+    monkeypatch.setattr(Plan, "_cut", counted)
+
+    report = purge(exclude_active_within_secs=HOUR)
+
+    assert (redis_client.dbsize(), report.deals.purged) == (0, 1000)
+    assert report.warnings == (OVERSIZED_WARNING.format("1"),)
+    assert len(cuts) == 1
 
 
 def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
