@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge import services
-from dealpurge.exceptions import PurgeConfigurationError, ScopeError
+from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
 from dealpurge.models import PurgeRun
 from dealpurge.scope import MAX_SECONDS, Deal, PurgeScope
 from dealpurge.sentences import in_language
@@ -32,6 +32,15 @@ UNITS = (
 
 #: Which of our fields shows an error of the scope's field.
 FIELDS = {"deal_id": "deals", "exclude_active_within_secs": "exclude_active"}
+#: What is said of an error, by field and code or by code alone.
+WORDS = {
+    ("deal_id", "missing"): _("Name at least one deal."),
+    ("deal_id", "value_error"): _("A purge of all deals names none."),
+    ("exclude_active_within_secs", "value_error"): _("There is no events family to judge activity by."),
+    "string_too_short": _("An id has at least 1 character."),
+    "string_too_long": _("An id has at most 255 bytes."),
+    "string_pattern_mismatch": _("An id has no control characters, spaces, ':', '{' or '}'."),
+}
 
 
 class SpanWidget(forms.MultiWidget):
@@ -125,7 +134,7 @@ class PurgeForm(forms.Form):
                 services.check(data["scope"])
             except ScopeError as exc:
                 for error in exc.errors:
-                    self.add_error(FIELDS.get(error.field, error.field), _message(error.message))
+                    self.add_error(FIELDS.get(error.field, error.field), _in_words(error))
             except PurgeConfigurationError as exc:
                 self.add_error(None, in_language(str(exc)))
         return data
@@ -189,5 +198,7 @@ def write_deals(deals: Iterable[Iterable[str | None]]) -> str:
     return "\n".join(deal_id or "" if org_id is None else f"{org_id}:{deal_id}" for org_id, deal_id in deals)
 
 
-def _message(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _in_words(error: FieldError) -> str:
+    """The scope speaks as the endpoint does, of fields that the form has not."""
+    words = WORDS.get((error.field, error.code)) or WORDS.get(error.code)
+    return str(words or error.message)

@@ -6,6 +6,7 @@ from unittest.mock import patch
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from dealpurge.exceptions import TooManyRequests
@@ -84,6 +85,26 @@ def test_what_is_refused_is_said_at_its_field(data: dict[str, str], field: str) 
     assert list(form(**data).errors) == [field]
 
 
+@pytest.mark.parametrize(
+    ("data", "words", "german"),
+    [
+        ({"mode": "by_deal"}, "Name at least one deal.", "Mindestens einen Deal nennen."),
+        ({"deals": "deal-1"}, "A purge of all deals names none.", "Für alle Deals werden keine einzelnen genannt."),
+        ({"mode": "by_deal", "deals": "acme:"}, "An id has at least 1 character.", "Eine ID hat mindestens 1 Zeichen."),
+        ({"org_id": "x" * 256}, "An id has at most 255 bytes.", "Eine ID hat höchstens 255 Bytes."),
+        (
+            {"org_id": "a{b"},
+            "An id has no control characters, spaces, ':', '{' or '}'.",
+            "Eine ID enthält keine Steuerzeichen, Leerzeichen, „:“, „{“ oder „}“.",
+        ),
+    ],
+)
+def test_what_is_refused_is_said_in_the_words_of_the_form(data: dict[str, str], words: str, german: str) -> None:
+    for language, expected in (("en", words), ("de", german)):
+        with translation.override(language):
+            assert [list(messages) for messages in form(**data).errors.values()] == [[expected]]
+
+
 def test_without_an_events_family_nobody_can_be_judged(settings: Settings) -> None:
     settings.DEALPURGE_KEY_FAMILIES = {"events": []}
 
@@ -155,4 +176,4 @@ def test_a_refused_form_keeps_what_was_filled_in(client_of: ClientOf, purger: Us
 
     assert page.status_code == 200
     assert 'value="kept"' in page.content.decode()
-    assert "should have no control characters" in page.content.decode()
+    assert "has no control characters" in page.content.decode()
