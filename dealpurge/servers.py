@@ -116,12 +116,13 @@ def _client() -> Any:
 
 def _let_go(exc: Exception) -> None:
     """Disconnect what a cluster's client had opened when it could not be made: redis-py leaves it to the collector."""
+    making = getattr(NodesManager.__init__, "__code__", None)
     for cause in causes(exc):
         for frame, _ in walk_tb(cause.__traceback__):
-            if frame.f_code is NodesManager.__init__.__code__:
-                for node in frame.f_locals["self"].startup_nodes.values():
-                    if node.redis_connection:
-                        node.redis_connection.connection_pool.disconnect()
+            manager = frame.f_locals.get("self") if frame.f_code is making else None
+            for node in getattr(manager, "startup_nodes", {}).values():
+                if node.redis_connection:  # which may be the host's own, and in use
+                    node.redis_connection.connection_pool.disconnect(inuse_connections=False)
 
 
 def _reason(exc: Exception) -> Exception:
