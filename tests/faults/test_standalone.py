@@ -190,7 +190,7 @@ def test_client_pause(
     scene = seed(client, active_every=5 if guarded else 0)
     cache_at(server.url, SOCKET_TIMEOUT=timeout)
 
-    outcome = run(lambda: client.client_pause(1500, all=all_of_it), guarded=guarded)
+    outcome = run(lambda: client.client_pause(3000, all=all_of_it), guarded=guarded)
 
     scene.assert_purged(client)
     keys = outcome.report.keys
