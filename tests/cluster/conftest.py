@@ -11,10 +11,17 @@ from redis.cluster import RedisCluster
 from dealpurge import crew
 from dealpurge.keyspace import FAMILIES
 
-from ..faults.scene import strangers
+from ..faults.scene import nothing_left_behind, strangers
 from .ring import Ring
 
 KINDS = ("redis", "valkey")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """Neither a thread nor a connection of ours outlives the test, on nodes that are gone no more than on others."""
+    with nothing_left_behind():
+        yield
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -1,43 +1,31 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 from django_redis.pool import ConnectionFactory
 from pytest_django.fixtures import Settings
 
-from dealpurge import guarded, link
+from dealpurge import guarded
 
 from ..conftest import PointCacheAt, start_server
 from ..servers import RedisServer
-from .scene import open_sockets, strangers
+from .scene import nothing_left_behind, open_sockets, strangers
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, cache_at: PointCacheAt) -> Iterator[None]:
+def _nothing_is_left_behind(cache_at: PointCacheAt) -> Iterator[None]:
     """No connection of ours, no thread and no socket outlives the test, and the host's pool has all that it lent."""
-    made, threads, sockets = list[Any](), set(threading.enumerate()), open_sockets()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(link, "fresh_connection", partial(_noting, made, link.fresh_connection))
+    sockets = open_sockets()
+    with nothing_left_behind() as made:
         yield
-    assert [connection for connection in made if connection._sock] == []
     for pool in ConnectionFactory._pools.values():
         assert not pool._in_use_connections
         assert not any(connection in made for connection in pool._available_connections)
         pool.disconnect()
-    assert set(threading.enumerate()) <= threads
     assert open_sockets() <= sockets
-
-
-def _noting(made: list[Any], make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    made.append(make(*args, **kwargs))
-    return made[-1]
 
 
 @pytest.fixture(autouse=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import redis
 
-from dealpurge import engine
+from dealpurge import engine, link
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keyspace import Keyspace
 from dealpurge.report import PurgeReport
@@ -131,6 +134,21 @@ def strangers(server: RedisServer) -> list[str]:
     with server.client(client_name="test") as client:
         rows = client.client_list(_type="normal")
     return [row["name"] or row["cmd"] for row in rows if row["name"] != "test"]
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[list[Any]]:
+    """Yields the connections of ours that are made meanwhile; none of them, and no thread, may be left at the end."""
+    made, threads, make = list[Any](), set(threading.enumerate()), link.fresh_connection
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        made.append(make(*args, **kwargs))
+        return made[-1]
+
+    with patch.object(link, "fresh_connection", noting):
+        yield made
+    assert [connection for connection in made if connection._sock] == []
+    assert set(threading.enumerate()) <= threads
 
 
 def open_sockets() -> int:
