@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
-from project.deals.seed import ORGANIZATIONS
+from project.deals.seed import ORGANIZATIONS, seed_database, seed_redis
 from tests.project.terminal import SECONDS, Demo, Terminal
 
+from .purging import HOUR, purge
 from .readme_blocks import BLOCKS, ROOT, Block, of_kind
 from .servers import RedisServer, free_port, wait_until
 
@@ -131,6 +133,36 @@ def test_the_demo_prints_what_is_shown(demo: Demo) -> None:
     first, *_ = of_kind("transcript")
 
     assert shows(first.text + "...\nCtrl-C ends the demo.\n", demo.text), demo.text
+
+
+def numbers(transcript: str) -> set[tuple[str, int]]:
+    """Names with their numbers, of a table or of JSON."""
+    return {(name, int(n.replace(",", ""))) for name, n in re.findall(r'"?(\w+)"?:? +([\d,]*\d)\b', transcript)}
+
+
+@pytest.mark.usefixtures("valkey_settings", "db")
+def test_the_numbers_that_are_shown_first_are_those_of_the_demo(valkey_client: redis.Redis) -> None:
+    demo, answer, *_ = of_kind("transcript")
+    seeded = seed_redis(valkey_client, [(deal.organization.slug, deal.deal_id) for deal in seed_database()])
+
+    dry = purge(dry_run=True, exclude_active_within_secs=HOUR)
+    live = purge(mode="by_deal", deals=((None, "deal-12"),)).as_dict()
+
+    table = demo.text.partition("Would be deleted")[2].partition("all families")[0]
+    assert numbers(table) <= set(dry.families.items())
+    assert len(numbers(table)) > 2
+    sentences = (
+        f"Seeded: 200 deals in the database, {seeded} keys in Redis",
+        f"Would be skipped, because active: {dry.deals.skipped_active} deals",
+        f"and {dry.deals.skipped_active - 10} more",
+        f"Kept: {dry.keys.checkpoints_kept} checkpoint keys",
+        f"Dry run: a purge would delete {sum(dry.families.values()):,} keys of {dry.deals.purged} deals "
+        f"and skip {dry.deals.skipped_active} active deals.",
+    )
+    assert [sentence for sentence in sentences if sentence not in demo.text] == []
+    shown = numbers(answer.text.partition("\n{")[2])
+    assert shown <= {*live["deals"].items(), *live["keys"].items()}
+    assert len(shown) > 8
 
 
 @pytest.mark.parametrize("block", of_kind("checkout"), ids=str)
