@@ -13,10 +13,11 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from dealpurge import run_export, run_filters, runs, wording
+from dealpurge import run_export, run_filters, wording
 from dealpurge.admin_pages import non_atomic, viewers_only
 from dealpurge.deal_admin import DealPurgeAdminMixin
 from dealpurge.exceptions import AuditUnavailable
+from dealpurge.forced_ends import fail_lost_runs
 from dealpurge.inventory_console import InventoryConsole
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
@@ -78,7 +79,7 @@ class PurgeRunAdmin(InventoryConsole):
         """The list, after lost runs were found out: a list that says "running" of a dead one would be wrong."""
         if may_view_runs(request.user):
             with suppress(AuditUnavailable):
-                runs.fail_lost_runs()
+                fail_lost_runs()
         query = request.GET.urlencode()
         ours = {
             "may_purge": may_purge(request.user),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,16 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from dealpurge import command_line, endpoint, runs, services
+from dealpurge import command_line, endpoint, services
 from dealpurge.admin_pages import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.deal_links import link_deals, touched_deals
 from dealpurge.exceptions import DealPurgeError, PurgeInProgress
+from dealpurge.forced_ends import fail_lost_runs
 from dealpurge.forms import ConfirmForm, PurgeForm, write_deals
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews import Preview
 from dealpurge.run_page import RunPage
+from dealpurge.run_progress import RunProgress
 from dealpurge.runs import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.sentences import in_language
@@ -75,10 +78,10 @@ class Console(ConsolePages):
     @viewers_only
     def progress_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """How far a run is, for the script of its page."""
-        page = RunPage(self.load(run_id), current_user(request))
-        run = page.run
-        done = {"over": run.is_over, "value": run.keys_scanned, "max": page.total}
-        return JsonResponse(done | {"progress": page.progress, "so_far": page.so_far, "badge": page.badge})
+        run = self.load(run_id, Preview.load_brief).run
+        told = RunProgress(run)
+        done = {"over": run.is_over, "value": run.keys_scanned, "max": told.total}
+        return JsonResponse(done | {"progress": told.progress, "so_far": told.so_far, "badge": told.badge})
 
     @purgers_only
     def apply_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -101,7 +104,7 @@ class Console(ConsolePages):
         """Stop a run at its next page."""
         if request.method == "POST":
             run = self.load(run_id).run
-            if services.cancel(run.pk):
+            if services.cancel(run.pk, Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request))):
                 self.message_user(request, _("The run was told to stop."), messages.INFO)
             else:
                 self.message_user(request, _("The run was over already."), messages.WARNING)
@@ -132,13 +135,13 @@ class Console(ConsolePages):
             }
         return initial
 
-    def load(self, run_id: UUID | str) -> Preview:
+    def load(self, run_id: UUID | str, read: Callable[[UUID], Preview] = Preview.load) -> Preview:
         """A run by its id, found out if it is lost. Raises ``Http404``."""
         try:
-            preview = Preview.load(UUID(str(run_id)))
+            preview = read(UUID(str(run_id)))
             if not preview.run.is_over and _seems_lost(preview):
-                runs.fail_lost_runs()
-                preview = Preview.load(preview.run.pk)
+                fail_lost_runs()
+                preview = read(preview.run.pk)
         except (PurgeRun.DoesNotExist, ValueError):
             raise Http404 from None
         return preview

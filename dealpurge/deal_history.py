@@ -9,10 +9,10 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.sites import all_sites
 
-from dealpurge import runs
 from dealpurge.deal_admin import DealPurgeAdminMixin
 from dealpurge.deal_links import deal_admins
 from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.rows import alias
 from dealpurge.scope import Deal
 
 #: Deals in one query; SQLite once took 999 parameters.
@@ -45,7 +45,7 @@ def _log(admin: DealPurgeAdminMixin, user_id: int, deals: list[Deal], message: s
 
 def _batches(run: PurgeRun, outcome: str) -> Iterator[list[Deal]]:
     rows = (
-        PurgeRunDeal.objects.using(runs.alias())
+        PurgeRunDeal.objects.using(alias())
         .filter(run=run, outcome=outcome)
         .values_list("org_id", "deal_id")
         .iterator(chunk_size=BATCH)

@@ -9,10 +9,10 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.urls import reverse
 
-from dealpurge import runs
 from dealpurge.deal_admin import DealPurgeAdminMixin
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import LIST_LIMIT, escape
+from dealpurge.rows import alias
 from dealpurge.run_page import Skipped, Touched
 from dealpurge.scope import Deal
 
@@ -47,7 +47,7 @@ def link_deals(site: AdminSite, request: HttpRequest, skipped: Sequence[Skipped]
 
 def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> list[Touched]:
     """The first of the deals that lost keys in a live run, with their pages."""
-    stored = PurgeRunDeal.objects.using(runs.alias()).filter(run=run)
+    stored = PurgeRunDeal.objects.using(alias()).filter(run=run)
     rows = list(stored.exclude(outcome=PurgeRunDeal.Outcome.SKIPPED_ACTIVE).order_by("pk")[:LIST_LIMIT])
     urls = addresses(site, request, [(row.org_id, row.deal_id) for row in rows])
     return [

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
-from dealpurge.runs import PATIENCE_SECONDS, revive_connection, stored, update
+from dealpurge.rows import revive_connection, stored, update
+from dealpurge.runs import PATIENCE_SECONDS
 
 #: Seconds between two heartbeats.
 HEARTBEAT_SECONDS = 1.0

@@ -12,6 +12,7 @@ from django.db.models import F, OrderBy, QuerySet
 from dealpurge import runs
 from dealpurge.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
+from dealpurge.rows import alias, stored
 
 #: Inventories whose deals are kept; of older ones only the run stays.
 KEPT = 5
@@ -34,20 +35,20 @@ def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) 
     """Write down the deals as they come, in batches, and let go of those of old inventories."""
     items = (_item(run, families, row) for row in rows)
     while batch := list(islice(items, runs.BATCH)):
-        with transaction.atomic(using=runs.alias(), durable=True):
-            InventoryDeal.objects.using(runs.alias()).bulk_create(batch)
-    kept = runs.stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT]
-    InventoryDeal.objects.using(runs.alias()).exclude(run__in=list(kept)).delete()
+        with transaction.atomic(using=alias(), durable=True):
+            InventoryDeal.objects.using(alias()).bulk_create(batch)
+    kept = stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT]
+    InventoryDeal.objects.using(alias()).exclude(run__in=list(kept)).delete()
 
 
 def latest() -> PurgeRun | None:
     """The inventory that was asked for last."""
-    return runs.stored().filter(inventory=True).order_by("-created_at").first()
+    return stored().filter(inventory=True).order_by("-created_at").first()
 
 
 def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[InventoryDeal]:
     """The deals of an inventory, of one organisation or with one id if they are named."""
-    rows = InventoryDeal.objects.using(runs.alias()).filter(run=run)
+    rows = InventoryDeal.objects.using(alias()).filter(run=run)
     if org_id:
         rows = rows.filter(org_id=org_id)
     if deal_id:

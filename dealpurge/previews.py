@@ -11,13 +11,17 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from dealpurge import runs, services
+from dealpurge import services
 from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeNotAllowed
 from dealpurge.keyspace import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import plain
+from dealpurge.rows import stored, update
 from dealpurge.runs import Origin
+
+#: What may be large and is asked of none of the runs that belong to another.
+UNUSED = ("preview__deals", "applied__deals", "applied__report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,14 @@ class Preview:
     @classmethod
     def load(cls, run_id: UUID) -> Preview:
         """Read a run with those that belong to it. Raises ``PurgeRun.DoesNotExist``."""
-        run = runs.stored().select_related("actor", "preview", "applied").annotate(now=Now()).get(pk=run_id)
+        runs = stored().select_related("actor", "preview", "applied").defer(*UNUSED)
+        run = runs.annotate(now=Now()).get(pk=run_id)
+        return cls(run, run.now)
+
+    @classmethod
+    def load_brief(cls, run_id: UUID) -> Preview:
+        """Read a run without what may be large, and alone: for who asks every second."""
+        run = stored().defer("deals", "report").annotate(now=Now()).get(pk=run_id)
         return cls(run, run.now)
 
     @property
@@ -75,7 +86,7 @@ class Preview:
         # Of a run that was still under way when it was read, no numbers were shown.
         if run.actor_id == user.pk and run.seen_at is None and run.status == PurgeRun.Status.COMPLETED:
             finished = Q(pk=run.pk, dry_run=True, status=PurgeRun.Status.COMPLETED, seen_at=None)
-            runs.update(finished, seen_at=Now())
+            update(finished, seen_at=Now())
 
     def apply(self, user: AbstractUser) -> PurgeRun:
         """Queue the live run. Scope and reason come from the preview's own row, and its numbers must have been seen.

@@ -73,8 +73,8 @@ class RunPage(RunProgress):
     """A run for its page. Everything is computed when the template asks, from what was read already."""
 
     def __init__(self, preview: Preview, user: AbstractUser) -> None:
+        super().__init__(preview.run)
         self.preview = preview
-        self.run = preview.run
         self.now = preview.now
         self.user = user
         self.report: dict[str, Any] = self.run.report or {}
@@ -89,16 +89,6 @@ class RunPage(RunProgress):
         """The heading and the last breadcrumb."""
         words = _("Preview: %(scope)s") if self.run.dry_run else _("Purge: %(scope)s")
         return words % {"scope": self.scope}
-
-    @property
-    def badge(self) -> str:
-        """The run's state in a word or two; a dry run never speaks of deletion but to deny it."""
-        if self.run.dry_run and self.run.status == Status.COMPLETED:
-            return _("dry run · nothing deleted")
-        if self.run.cancel_requested and not self.run.is_over:
-            return _("cancelling")
-        status = self.run.get_status_display()
-        return _("dry run · %(status)s") % {"status": status} if self.run.dry_run else status
 
     @property
     def badge_class(self) -> str:

@@ -14,7 +14,18 @@ Status = PurgeRun.Status
 class RunProgress:
     """Progress as the row has it."""
 
-    run: PurgeRun
+    def __init__(self, run: PurgeRun) -> None:
+        self.run = run
+
+    @property
+    def badge(self) -> str:
+        """The run's state in a word or two; a dry run never speaks of deletion but to deny it."""
+        if self.run.dry_run and self.run.status == Status.COMPLETED:
+            return _("dry run · nothing deleted")
+        if self.run.cancel_requested and not self.run.is_over:
+            return _("cancelling")
+        status = self.run.get_status_display()
+        return _("dry run · %(status)s") % {"status": status} if self.run.dry_run else status
 
     @property
     def rate(self) -> int:

@@ -11,15 +11,17 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseTrouble
-from django.db import IntegrityError, connections, router, transaction
-from django.db.models import Q, QuerySet
+from django.db import IntegrityError
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from dealpurge import endings, limits
+from dealpurge import limits
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
+from dealpurge.forced_ends import fail_lost_runs
 from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
 from dealpurge.report import PurgeReport
+from dealpurge.rows import alias, durable, ended, revive_connection, storable, stored, update
 from dealpurge.scope import PurgeScope
 from dealpurge.unwritable import unwritable
 
@@ -43,6 +45,11 @@ class Origin:
     reason: str = ""
     request_id: str = ""
 
+    @property
+    def name(self) -> str:
+        """Who, in words that outlive the user."""
+        return self.actor_name or (self.actor.get_username() if self.actor else "")
+
 
 def create(
     scope: PurgeScope,
@@ -60,8 +67,8 @@ def create(
     run = PurgeRun(
         source=origin.source,
         actor_id=actor.pk if actor else None,
-        actor_name=_storable(origin.actor_name or (actor.get_username() if actor else ""))[:255],
-        reason=_storable(origin.reason),
+        actor_name=storable(origin.name)[:255],
+        reason=storable(origin.reason),
         mode=scope.mode,
         deals=[list(deal) for deal in scope.deals],
         deals_named=len(scope.deals),
@@ -95,44 +102,13 @@ def claim(run_id: UUID) -> PurgeRun:
     raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
 
 
-def request_cancel(run_id: UUID) -> bool:
-    """Cancel a queued run at once, ask a running one to stop; whether there was anything to cancel."""
-    fail_lost_runs()
-    if update(Q(pk=run_id, status=Status.QUEUED), **_ended(Status.CANCELLED), cancel_requested=True):
-        return True
-    return bool(update(Q(pk=run_id, status=Status.RUNNING), cancel_requested=True))
-
-
-def fail_queued(run_id: UUID, error: str) -> bool:
-    """Mark a queued run failed that no worker was told of; False if it was queued no more.
-
-    A database in trouble makes no difference: nobody comes for the run, and it expires.
-    """
-    try:
-        return bool(update(Q(pk=run_id, status=Status.QUEUED), **_ended(Status.FAILED), error=error))
-    except DatabaseTrouble:
-        return True
-
-
-def fail_lost_runs() -> int:
-    """Mark failed the running runs without a heartbeat and the queued ones that nobody took; how many."""
-    lost = Q(status=Status.RUNNING, heartbeat_at__lt=Now() - LOST_AFTER)
-    expired = Q(status=Status.QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
-    ended = _ended(Status.FAILED)
-    try:
-        count = update(lost, **ended, error=endings.LOST)
-        return count + update(expired, **ended, error=endings.EXPIRED)
-    except DatabaseTrouble as exc:
-        raise unwritable(exc, alias()) from exc
-
-
 def finish(
     run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", outcomes: Iterable[tuple[Any, ...]] = ()
 ) -> None:
     """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
     running, and writes nothing then."""
     _write_deals(run, outcomes)
-    end = _ended(report.status) | {
+    end = ended(report.status) | {
         "report": report.as_dict(),
         "error": error,
         "keys_total": total,
@@ -146,51 +122,13 @@ def finish(
     run.refresh_from_db(using=alias())
 
 
-def alias() -> str:
-    """The database of the record. Reads go there too: a replica may not know the run yet."""
-    return router.db_for_write(PurgeRun)
-
-
-def stored() -> QuerySet[PurgeRun]:
-    """The rows, as the database of ``alias`` knows them."""
-    return PurgeRun.objects.using(alias())
-
-
-def update(condition: Q, **values: Any) -> int:
-    """One conditional UPDATE, committed; how many rows it changed."""
-    with _durable():
-        return stored().filter(condition).update(**values)
-
-
-def revive_connection() -> None:
-    """After an error: let go of a connection that is broken, so that the next query makes another."""
-    connections[alias()].close_if_unusable_or_obsolete()
-
-
 def _running() -> dict[str, Any]:
     return {"status": Status.RUNNING, "started_at": Now(), "heartbeat_at": Now()}
 
 
-def _ended(status: str) -> dict[str, Any]:
-    return {"status": status, "finished_at": Now(), "exclusive": None}
-
-
-def _storable(text: str) -> str:
-    """Text from a command line may hold bytes that are not UTF-8, and no database takes those, nor NUL."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def _durable() -> transaction.Atomic:
-    connection = connections[alias()]
-    if not connection.in_atomic_block and not connection.get_autocommit():
-        # atomic() would make savepoints and never commit.
-        raise RuntimeError("A purge cannot be written down while autocommit is off.")
-    return transaction.atomic(using=alias(), durable=True)
-
-
 def _insert(run: PurgeRun) -> None:
     try:
-        with _durable(), limits.admission(run, alias()):
+        with durable(), limits.admission(run, alias()):
             run.save(force_insert=True, using=alias())
         run.refresh_from_db(using=alias())
     except IntegrityError as exc:
@@ -224,7 +162,7 @@ def _write_deals(run: PurgeRun, outcomes: Iterable[tuple[Any, ...]]) -> None:
 
 
 def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
-    with _durable():
+    with durable():
         if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
             raise RunLost(f"Run {run.pk} was ended by somebody else.")
         PurgeRunDeal.objects.using(alias()).bulk_create(batch)

@@ -23,6 +23,7 @@ from dealpurge.exceptions import (
     RunLost,
     ScopeError,
 )
+from dealpurge.forced_ends import fail_queued, request_cancel
 from dealpurge.heartbeat import Heartbeat
 from dealpurge.inventory import take_inventory
 from dealpurge.keyspace import EVENTS, Keyspace
@@ -30,6 +31,7 @@ from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.redaction import redacted
 from dealpurge.report import PurgeReport
+from dealpurge.rows import stored
 from dealpurge.runs import Origin
 from dealpurge.scope import Deal, Mode, PurgeScope
 from dealpurge.signals import purge_finished
@@ -112,10 +114,10 @@ def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None,
         error = QueueUnavailable(row.pk)
         reason = f"{type(exc).__name__}: {redacted(exc)}"  # without a traceback, whose texts cannot be redacted
         logger.error("the queue failed: %s", reason, extra={"run_id": str(row.pk), "request_id": origin.request_id})
-        if runs.fail_queued(row.pk, str(error)):
+        if fail_queued(row.pk, str(error)):
             raise error from exc
         # A worker has it, or had it: whatever the queue's client says, the row knows better.
-    return runs.stored().get(pk=row.pk)
+    return stored().get(pk=row.pk)
 
 
 def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
@@ -133,9 +135,12 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     return _Execution(row, row.scope, prepare, observer)()
 
 
-def cancel(run_id: UUID) -> bool:
-    """Cancel a queued run, or ask a running one to stop at its next page; False if it was over."""
-    return runs.request_cancel(run_id)
+def cancel(run_id: UUID, origin: Origin | None = None) -> bool:
+    """Cancel a queued run, or ask a running one to stop at its next page; False if it was over.
+
+    ``origin``: who wants that, for the record and the log.
+    """
+    return request_cancel(run_id, origin.name if origin else "", origin.request_id if origin else "")
 
 
 def check(scope: PurgeScope) -> Keyspace:

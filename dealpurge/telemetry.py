@@ -20,7 +20,9 @@ def valid_request_id(text: str) -> str:
     return text if REQUEST_ID.fullmatch(text) else ""
 
 
-def log_run(message: str, run: PurgeRun, request_id: str = "", report: PurgeReport | None = None) -> None:
+def log_run(
+    message: str, run: PurgeRun, request_id: str = "", report: PurgeReport | None = None, cancelled_by: str = ""
+) -> None:
     """A record about a run; at its end with what it did, and an error where it was lost."""
     fields: dict[str, Any] = {
         "run_id": str(run.pk),
@@ -33,4 +35,6 @@ def log_run(message: str, run: PurgeRun, request_id: str = "", report: PurgeRepo
     }
     if report:
         fields |= {"deleted": report.keys.deleted, "deals": report.deals.purged, "duration_ms": report.duration_ms}
+    if cancelled_by:
+        fields["cancelled_by"] = escape(cancelled_by)
     logger.log(logging.ERROR if message == "purge lost" else logging.INFO, message, extra=fields)

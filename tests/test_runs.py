@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import heartbeat, runs
+from dealpurge import forced_ends, heartbeat, rows, runs
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
 from dealpurge.heartbeat import Heartbeat
 from dealpurge.models import PurgeRun, PurgeRunDeal
@@ -136,7 +136,7 @@ def test_the_times_are_the_databases_whatever_the_zone(settings: Settings) -> No
     settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
     run = runs.create(DRY, ORIGIN, queued=True)
 
-    assert runs.fail_lost_runs() == 0
+    assert forced_ends.fail_lost_runs() == 0
     assert runs.claim(run.pk).status == "running"
 
 
@@ -227,7 +227,7 @@ def test_a_heartbeat_learns_of_a_cancellation() -> None:
     run = runs.create(DRY, ORIGIN)
     beat = due(run)
 
-    assert runs.request_cancel(run.pk)
+    assert forced_ends.request_cancel(run.pk)
 
     assert not beat(scanned=1, total=2, deleted=0)
     assert not beat(scanned=1, total=2, deleted=0)
@@ -280,7 +280,7 @@ def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
 def test_a_queued_run_is_cancelled_at_once() -> None:
     run = runs.create(LIVE, ORIGIN, queued=True)
 
-    assert runs.request_cancel(run.pk)
+    assert forced_ends.request_cancel(run.pk)
 
     run.refresh_from_db()
     assert (run.status, run.exclusive, run.is_over) == ("cancelled", None, True)
@@ -288,12 +288,23 @@ def test_a_queued_run_is_cancelled_at_once() -> None:
         runs.claim(run.pk)
 
 
+@pytest.mark.parametrize("queued", [True, False])
+def test_the_record_says_who_cancelled_first(queued: bool) -> None:
+    run = runs.create(LIVE, ORIGIN, queued=queued)
+
+    assert forced_ends.request_cancel(run.pk, "b\udce9n" + "x" * 300)
+    assert forced_ends.request_cancel(run.pk, "another") is not queued
+
+    run.refresh_from_db()
+    assert run.cancelled_by == ("b\\udce9n" + "x" * 300)[:255]
+
+
 def test_there_is_nothing_to_cancel_in_a_run_that_is_over() -> None:
     run = runs.create(DRY, ORIGIN)
     runs.finish(run, report_of(run))
 
-    assert not runs.request_cancel(run.pk)
-    assert not runs.request_cancel(uuid4())
+    assert not forced_ends.request_cancel(run.pk)
+    assert not forced_ends.request_cancel(uuid4())
 
 
 # Lost
@@ -315,13 +326,13 @@ def test_a_run_with_a_heartbeat_is_left() -> None:
     run = runs.create(LIVE, ORIGIN)
     set_back(run, seconds=55)
 
-    assert runs.fail_lost_runs() == 0
+    assert forced_ends.fail_lost_runs() == 0
 
 
 def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
     run = runs.create(ONE, ORIGIN)
     set_back(run, seconds=61)
-    runs.fail_lost_runs()
+    forced_ends.fail_lost_runs()
 
     with pytest.raises(RunLost):
         runs.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
@@ -400,7 +411,7 @@ def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     run = runs.create(ONE, ORIGIN)
-    update = runs.update
+    update = rows.update
 
     def unheard(*args: Any, **values: Any) -> int:
         monkeypatch.setattr(runs, "update", update)

@@ -17,7 +17,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from dealpurge import permissions, runs, services
+from dealpurge import permissions, services
 from dealpurge.api import handler
 from dealpurge.api.authentication import BearerAuthentication
 from dealpurge.api.body import json_object
@@ -25,7 +25,9 @@ from dealpurge.api.errors import InvalidBody, RunOver, answer, run_answer
 from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody, item
 from dealpurge.exceptions import ScopeError
+from dealpurge.forced_ends import fail_lost_runs
 from dealpurge.models import PurgeRun
+from dealpurge.rows import stored
 from dealpurge.runs import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.telemetry import valid_request_id
@@ -136,15 +138,15 @@ class CancelRunView(JsonView):
     def post(self, request: Request, run_id: UUID) -> JsonResponse:
         """The run after it was asked to stop; it may take a page to obey."""
         find(run_id)
-        if not services.cancel(run_id):
+        if not services.cancel(run_id, origin_of(request)):
             raise RunOver(run_id)
         return run_answer(run_id, run_as_dict(find(run_id)))
 
 
 def find(run_id: UUID) -> PurgeRun:
     """The run as it is now, found lost if its process is gone. Raises ``Http404``."""
-    runs.fail_lost_runs()
-    run = runs.stored().filter(pk=run_id).first()
+    fail_lost_runs()
+    run = stored().filter(pk=run_id).first()
     if run is None:
         raise Http404
     return run

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import redis
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -173,6 +175,17 @@ def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Clien
         "so_far": "1 key deleted so far.",
         "badge": "running",
     }
+
+
+def test_who_polls_is_not_read_what_may_be_large(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)
+
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(page_of(run, "progress"))
+
+    rows = [query["sql"] for query in queries if 'FROM "dealpurge_purgerun"' in query["sql"]]
+    assert len(rows) == 1
+    assert not any(f'"{column}"' in rows[0] for column in ("deals", "report"))
 
 
 def test_a_run_that_is_over_is_not_polled(browser: Client, make_preview: MakePreview, purger: User) -> None:

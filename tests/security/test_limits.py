@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs
+from dealpurge import engine, forced_ends, runs
 from dealpurge.conf import conf
 from dealpurge.exceptions import RedisUnavailable, TooManyRequests
 from dealpurge.limits import BUSY_RETRY_SECONDS, Rate
@@ -142,7 +142,7 @@ def test_a_conflict_does_not_count(ask: Call, settings: Settings) -> None:
     other = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
 
     assert ask(ALL) == 409
-    runs.request_cancel(other.pk)
+    forced_ends.request_cancel(other.pk)
     PurgeRun.objects.filter(pk=other.pk).update(status="cancelled", exclusive=None)
     assert ask(ALL) == 200
 

@@ -7,17 +7,22 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs, services
-from dealpurge.exceptions import PurgeNotAllowed, RedisUnavailable, ScopeError
+from dealpurge import engine, forced_ends, runs, services, tasks
+from dealpurge.exceptions import PurgeNotAllowed, QueueUnavailable, RedisUnavailable, ScopeError
+from dealpurge.models import PurgeRun
 from dealpurge.runs import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
@@ -146,6 +151,71 @@ def test_a_worker_that_cannot_serve_a_run_writes_both(log: Log, heard: list[str]
 
     assert log.messages == ["purge started", "purge finished"]
     assert heard == ["failed"]
+
+
+# Ends that no process at work writes
+
+
+def ended(log: Log) -> tuple[str, str, Any]:
+    """The last record's message, status and who cancelled."""
+    message, fields = log.records[-1]
+    return message, fields["status"], fields.get("cancelled_by")
+
+
+def set_back(run: PurgeRun, **values: Any) -> None:
+    PurgeRun.objects.filter(pk=run.pk).update(**values)
+
+
+def test_a_lost_run_is_told_once(log: Log) -> None:
+    run = runs.create(PurgeScope(mode="all"), Origin(source="api"))
+    set_back(run, heartbeat_at=timezone.now() - timedelta(seconds=61))
+
+    assert [forced_ends.fail_lost_runs() for _ in range(2)] == [1, 0]
+
+    assert (len(log.records), ended(log)) == (1, ("purge lost", "failed", None))
+    assert (log.caplog.records[-1].levelname, log.records[-1][1]["run_id"]) == ("ERROR", str(run.pk))
+
+
+def test_a_run_that_expires_in_the_queue_has_an_end(log: Log) -> None:
+    run = runs.create(PurgeScope(mode="all"), Origin(source="api"), queued=True)
+    set_back(run, created_at=timezone.now() - timedelta(minutes=16))
+
+    assert [forced_ends.fail_lost_runs() for _ in range(2)] == [1, 0]
+
+    assert (len(log.records), ended(log)) == (1, ("purge finished", "failed", None))
+
+
+def test_a_run_that_cannot_be_queued_has_an_end(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "enqueue", Mock(side_effect=ConnectionError))
+
+    with pytest.raises(QueueUnavailable):
+        services.queue(PurgeScope(mode="all"), Origin(source="admin"))
+
+    assert log.messages == ["purge queued", "the queue failed: ConnectionError: ", "purge finished"]
+    assert ended(log) == ("purge finished", "failed", None)
+
+
+@pytest.mark.parametrize("queued", [True, False])
+@pytest.mark.parametrize("door", ["api", "admin"])
+def test_who_cancels_is_in_the_record_and_in_the_log(
+    log: Log, door: str, queued: bool, bearer: Bearer, purger: User, client: Client
+) -> None:
+    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="command", actor_name="ann"), queued=queued)
+
+    if door == "api":
+        path, headers = f"/api/superadmin/purge_runs/{run.pk}/cancel", bearer(purger) | {"X-Request-ID": "req-9"}
+        assert client.post(path, headers=headers).status_code == 200
+    else:
+        client.force_login(purger)
+        client.post(f"/admin/dealpurge/purgerun/{run.pk}/cancel/")
+        assert "Cancelled by" in client.get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
+
+    run.refresh_from_db()
+    assert run.cancelled_by == "purger"
+    message, status = ("purge finished", "cancelled") if queued else ("purge cancel requested", "running")
+    assert ended(log) == (message, status, "purger")
+    assert log.records[-1][1]["actor"] == "ann"
+    assert log.records[-1][1]["request_id"] == ("req-9" if door == "api" else "")
 
 
 # Between the queue and the worker
