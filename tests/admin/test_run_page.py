@@ -10,6 +10,7 @@ import redis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models.functions import Now
+from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -280,3 +281,24 @@ def test_deals_that_lost_keys_are_listed_with_what_became_of_them(
     assert "&lt;d100&gt;" not in page
     assert "stays</td>" not in page
     assert "and 19,900 more" in page
+
+
+def test_a_page_reads_no_more_deals_than_it_lists(
+    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = make_preview(purger, dry_run=False, report=with_counts(purged=20_000))
+    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome="purged") for n in range(20_000)]
+    PurgeRunDeal.objects.bulk_create(rows)
+    read: list[str] = []
+
+    def note(instance: PurgeRunDeal, **kwargs: Any) -> None:
+        read.append(instance.deal_id)
+
+    post_init.connect(note, sender=PurgeRunDeal)
+    try:
+        with django_assert_max_num_queries(9):
+            html(browser, run)
+    finally:
+        post_init.disconnect(note, sender=PurgeRunDeal)
+
+    assert read == [f"d{n}" for n in range(100)]
