@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -40,6 +41,17 @@ def test_models_and_migrations_agree() -> None:
     done = manage("makemigrations", "--check", "--dry-run")
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_demo_has_a_port_of_its_own_and_the_cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """6379 is where somebody's Redis lives."""
+    monkeypatch.delenv("DEMO_REDIS_PORT", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+
+    fresh = runpy.run_path(str(settings.BASE_DIR / "project" / "settings.py"))
+
+    assert fresh["DEMO_REDIS_PORT"] == 6399
+    assert fresh["CACHES"]["default"]["LOCATION"] == "redis://127.0.0.1:6399/0"
 
 
 @pytest.mark.parametrize(("word", "value"), [("1", True), ("YES", True), ("off", False), (" 0 ", False), ("", True)])
