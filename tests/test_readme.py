@@ -14,14 +14,17 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 import dealpurge
+from dealpurge import runs
 from dealpurge.api.operations import CANCEL_RUN, PURGE_DEALS, PURGE_RUN
 from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.urls import urlpatterns
 from dealpurge.checks import setting_names
+from dealpurge.forced_ends import request_cancel
 from dealpurge.keyspace import CHECKPOINT_PREFIXES, FAMILIES
 from dealpurge.management.commands.purge_deals import Command
 from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.runs import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.tally import Tally
 
@@ -128,6 +131,7 @@ def test_every_field_of_a_log_record(caplog: pytest.LogCaptureFixture, valkey_se
     usual = set(vars(logging.makeLogRecord({})))
 
     dealpurge.purge_deals(mode="all")
+    request_cancel(runs.create(PurgeScope(mode="all"), Origin(source="api"), queued=True).pk, "ann")
 
     fields = {name for record in caplog.records for name in set(vars(record)) - usual - {"message", "asctime"}}
     assert {"run_id", "deleted"} < fields
