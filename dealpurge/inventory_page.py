@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from dealpurge import inventory_store, wording
 from dealpurge.forms import BLANKS, write_deals
+from dealpurge.keyspace import in_order
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.report import escape
 from dealpurge.run_page import RunPage, Tile
@@ -167,7 +168,7 @@ class InventoryPage(RunPage):
 
     def _slices(self, row: InventoryDeal, longest: int) -> Iterator[Slice]:
         done = 0
-        for name, count in row.families.items():
+        for name, count in in_order(row.families).items():
             yield Slice(
                 label=f"{wording.family(name)} {wording.number(count)}",
                 colour=self.colours.get(name, 0),

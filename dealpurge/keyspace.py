@@ -178,6 +178,15 @@ def family_texts() -> dict[str, list[str]]:
     return texts
 
 
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Numbers by family in the order of the settings, which PostgreSQL does not keep in JSON; unknown ones are last."""
+    try:
+        places = {name: place for place, name in enumerate(family_texts())}
+    except PurgeConfigurationError:
+        return dict(counts)
+    return dict(sorted(counts.items(), key=lambda item: places.get(item[0], len(places))))
+
+
 def split_token(token: bytes) -> tuple[str | None, str]:
     """Organisation and deal of a token."""
     org_id, colon, deal_id = token.decode().rpartition(":")

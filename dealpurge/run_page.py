@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from dealpurge import command_line, wording
 from dealpurge.exceptions import DealPurgeError
-from dealpurge.keyspace import CHECKPOINTS
+from dealpurge.keyspace import CHECKPOINTS, in_order
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
 from dealpurge.report import LIST_LIMIT
@@ -119,9 +119,8 @@ class RunPage(RunProgress):
 
     @cached_property
     def families(self) -> dict[str, int]:
-        """Keys by family."""
-        counts: dict[str, int] = self.report.get("families", {})
-        return counts
+        """Keys by family, in the families' own order."""
+        return in_order(self.report.get("families", {}))
 
     @property
     def took(self) -> str:

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.claiming import Claimer
 from dealpurge.exceptions import PurgeConfigurationError, ScopeError
-from dealpurge.keyspace import Keyspace, family_texts, glob_escape, make_token, split_token
+from dealpurge.keyspace import Keyspace, family_texts, glob_escape, in_order, make_token, split_token
 from dealpurge.scope import PurgeScope
 from dealpurge.templates import Template
 from tests import keyspaces, oracle
@@ -183,3 +183,13 @@ class TestScanPattern:
 
     def test_by_default_every_key_is_looked_at(self) -> None:
         assert Keyspace.from_settings().scan_pattern(PurgeScope(mode="all")) is None
+
+
+def test_numbers_by_family_are_in_the_order_of_the_settings(settings: Settings) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"a": "a:{deal_id}"}
+    counts = {"a": 1, "gone": 2, "locks": 3, "checkpoints": 4, "canvas_sessions": 5}
+
+    assert list(in_order(counts)) == ["canvas_sessions", "locks", "checkpoints", "a", "gone"]
+
+    settings.DEALPURGE_KEY_FAMILIES = 7
+    assert list(in_order(counts)) == list(counts)

@@ -130,8 +130,8 @@ def test_a_row_tells_what_a_deal_holds(browser: Client, inventory: PurgeRun) -> 
     page = browser.get(page_of(inventory, "inventory")).content.decode()
 
     assert f'<a href="/admin/deals/deal/{deal.pk}/change/">busy</a>' in page
-    assert 'aria-label="Locks 2, Canvas sessions 28"' in page
-    assert 'x="6.667%" width="93.333%"' in page
+    assert 'aria-label="Canvas sessions 28, Locks 2"' in page
+    assert 'x="93.333%" width="6.667%"' in page
     assert "none known" in page
     assert 'value="acme:busy"' in page
 
