@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from dealpurge.management.commands.purge_deals import Command
 from project.settings import DJANGO_6
 
 from .commands import Outcome, Purge
+from .postgresql.server import postgresql
 from .servers import EXECUTABLES, RedisServer, ServerMissingError, missing
 
 DEFAULT_SERVERS = ("valkey", "redis")
@@ -71,10 +73,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """The test database is a file: threads and second connections see it as they would in production."""
-    path = tmp_path_factory.mktemp("database") / "test.sqlite3"
-    connections["default"].settings_dict["TEST"]["NAME"] = str(path)
+) -> Iterator[None]:
+    """The test database is a file, or on a PostgreSQL of the run's own where --ds names the settings for that: threads
+    and second connections see it as they would in production."""
+    database = connections["default"].settings_dict
+    if connections["default"].vendor == "sqlite":
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        yield
+        return
+    with ExitStack() as ending:
+        try:
+            database["HOST"] = ending.enter_context(postgresql())
+        except ServerMissingError as absent:
+            missing(str(absent))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -12,35 +11,41 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 @contextmanager
 def locked_database() -> Iterator[None]:
-    """Somebody else writes, and does not end."""
-    options = connection.settings_dict["OPTIONS"]
-    patience, options["timeout"] = options["timeout"], 0.01
+    """Somebody else writes, and does not end; reading goes on."""
+    options, before = connection.settings_dict["OPTIONS"], dict(connection.settings_dict["OPTIONS"])
+    options |= {"timeout": 0.01} if connection.vendor == "sqlite" else {"options": "-c lock_timeout=10ms"}
     connection.close()
     try:
-        with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute("BEGIN IMMEDIATE")
+            else:
+                cursor.execute("BEGIN; LOCK TABLE dealpurge_purgerun IN EXCLUSIVE MODE")
             yield
     finally:
-        options["timeout"] = patience
+        options.clear()
+        options |= before
         connection.close()
 
 
 @contextmanager
 def read_only_database() -> Iterator[None]:
     """Nothing can be written."""
+    name = "PRAGMA query_only" if connection.vendor == "sqlite" else "SET default_transaction_read_only"
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA query_only = 1")
+        cursor.execute(f"{name} = 1")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA query_only = 0")
+            cursor.execute(f"{name} = 0")
 
 
 def seen_by_others(query: str) -> list[Any]:
     """What a second connection reads."""
-    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
-        return other.execute(query).fetchall()
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
 
 
 class ReplicaRouter:

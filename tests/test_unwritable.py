@@ -9,7 +9,7 @@ import pytest
 import redis
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import Error, IntegrityError, OperationalError, ProgrammingError
+from django.db import Error, IntegrityError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
 from dealpurge import unwritable
@@ -64,7 +64,8 @@ def test_the_log_has_the_cause(
 
     (record,) = [record for record in caplog.records if record.name == "dealpurge"]
     assert record.levelname == "ERROR"
-    assert record.getMessage().startswith("the record cannot be written: OperationalError: ")
+    kind = "OperationalError" if connection.vendor == "sqlite" else "ProgrammingError"
+    assert record.getMessage().startswith(f"the record cannot be written: {kind}: ")
     assert "dealpurge_purgerun" in record.getMessage()
     assert record.exc_info is None
 

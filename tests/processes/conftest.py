@@ -21,8 +21,8 @@ DEALS = 10
 KEYS = 40_000
 BYSTANDERS = 1_000
 #: Tiny pages make a slow purge; a Redis that is gone is given up soon.
-SLOW = """
-from project.settings import *
+SLOW = f"""
+from {os.environ["DJANGO_SETTINGS_MODULE"]} import *
 
 DEALPURGE_SCAN_COUNT = 2
 DEALPURGE_RETRY_SECONDS = 1
@@ -38,6 +38,7 @@ class Manage:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "slow_settings",
             "DJANGO_DB": str(connection.settings_dict["NAME"]),
+            "DJANGO_DB_HOST": connection.settings_dict["HOST"],
             "PYTHONPATH": os.pathsep.join([str(folder), str(CHECKOUT)]),
             "REDIS_URL": url,
             "TERM": "xterm",

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import termios
 from collections.abc import Callable
-from time import sleep
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,9 +148,10 @@ def interrupt(process: subprocess.Popen[str], screen: int) -> None:
     process.send_signal(signal.SIGINT)
 
 
-def interrupt_soon(process: subprocess.Popen[str], screen: int) -> None:
+def interrupt_once_it_waits(process: subprocess.Popen[str], screen: int) -> None:
     """Python's input() misses a signal between the question and its own read; nobody's hands are that fast."""
-    sleep(0.3)
+    status = Path(f"/proc/{process.pid}/status")
+    wait_until(lambda: "State:\tS" in status.read_text(), what="read of the answer")
     interrupt(process, screen)
 
 
@@ -181,7 +182,7 @@ def test_ctrl_c_at_the_question(manage: Manage, full: redis.Redis) -> None:
         "--no-dry-run",
         "--no-color",
         at=b"as it is: ",
-        react=interrupt_soon,
+        react=interrupt_once_it_waits,
     )
 
     assert code == 130

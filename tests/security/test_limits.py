@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import caches
 from django.core.management import call_command
-from django.db import connections
+from django.db import connection, connections
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, forced_ends, runs
+from dealpurge import engine, forced_ends, limits, runs
 from dealpurge.conf import conf
 from dealpurge.exceptions import RedisUnavailable, TooManyRequests
 from dealpurge.limits import BUSY_RETRY_SECONDS, Rate
@@ -252,26 +255,63 @@ def test_none_is_no_limit(ask: Call, settings: Settings) -> None:
 # At once
 
 
+@pytest.fixture
+def company(monkeypatch: pytest.MonkeyPatch) -> Barrier:
+    """A request that has inserted its run waits here for another that has too; broken, as none came where they take
+    turns."""
+    two = Barrier(2)
+    check = limits._check_live_runs
+
+    def wait_for_another(others: QuerySet[PurgeRun]) -> None:
+        with suppress(BrokenBarrierError):
+            two.wait(1)
+        check(others)
+
+    monkeypatch.setattr(limits, "_check_live_runs", wait_for_another)
+    return two
+
+
+def at_once(attempt: Callable[[int], bool]) -> int:
+    """How many of eight pass that begin at the same moment, each on a connection of its own."""
+    barrier = Barrier(8)
+
+    def begin(number: int) -> bool:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            return attempt(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(begin, range(8)))
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("queued", [False, True])
 @pytest.mark.parametrize("limit", ["RATE_LIMIT", "MAX_LIVE_RUNS"])
-def test_no_two_requests_are_both_the_last(settings: Settings, limit: str) -> None:
+def test_no_two_requests_are_both_the_last(settings: Settings, company: Barrier, limit: str, queued: bool) -> None:
     """Eight at once of one user, where the limit is for each; of eight users, where it is for all."""
     by_user = limit == "RATE_LIMIT"
     settings.DEALPURGE_RATE_LIMIT = "3/hour" if by_user else None
     settings.DEALPURGE_MAX_LIVE_RUNS = None if by_user else 3
-    barrier = Barrier(8)
+    runs.create(PurgeScope(mode="all"), Origin(source="command"))  # in an empty record there is no row to lock
 
     def attempt(number: int) -> bool:
-        barrier.wait()
         try:
-            live("one" if by_user else f"user {number}")
+            live("one" if by_user else f"user {number}", queued=queued)
         except TooManyRequests:
             return False
-        finally:
-            connections.close_all()
         return True
 
-    with ThreadPoolExecutor(8) as pool:
-        passed = sum(pool.map(attempt, range(8)))
+    assert at_once(attempt) == PurgeRun.objects.filter(source="api").count() == 3
+    assert company.broken
 
-    assert passed == PurgeRun.objects.count() == 3
+
+@pytest.mark.django_db(transaction=True)
+def test_no_two_posts_are_both_the_last(settings: Settings, ask: Call, company: Barrier) -> None:
+    settings.DEALPURGE_RATE_LIMIT, settings.DEALPURGE_MAX_LIVE_RUNS = "3/hour", None
+    runs.create(PurgeScope(mode="all"), Origin(source="command"))
+
+    assert at_once(lambda number: ask(LIVE) == 200) == PurgeRun.objects.filter(source="api").count() == 3
+    assert company.broken
