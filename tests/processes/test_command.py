@@ -19,7 +19,7 @@ import redis
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
 
-from ..servers import RedisServer
+from ..servers import RedisServer, wait_until
 from .conftest import BYSTANDERS, DEALS, KEYS, Manage, wait_for_the_middle
 
 pytestmark = pytest.mark.django_db(transaction=True)
