@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.bench]
 
 KEYS = 300_000
 ROUNDS = 3
-#: An idle machine shows 1.1 to 1.3; one that others keep busy, up to twice that.
+#: An idle machine shows 0.7 to 1.3; one that others keep busy, up to twice that.
 LIMIT = 2.5
 
 
