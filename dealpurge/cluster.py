@@ -12,7 +12,8 @@ from redis.cluster import RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError
 
-from dealpurge.faults import LOST, Stopped
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.faults import CLUSTER_DOWN, LOST, Stopped, Transient
 from dealpurge.keyspace import Keyspace
 from dealpurge.link import Link
 from dealpurge.node_link import NodeLink
@@ -30,16 +31,17 @@ class Cluster:
         self._seeds: tuple[Address, ...] = tuple(dict.fromkeys((node.host, node.port) for node in nodes))
         self.pool = client.get_redis_connection(nodes[0]).connection_pool
         self.address = manager.remap_host_port
-        self._tags = _tags(scope, keyspace)
-        self.narrowed = bool(self._tags)
+        self._slots = {key_slot(tag) for tag in _tags(scope, keyspace)}
+        self.narrowed = False
         self._met = False
         self._owners: dict[int, Node] = {}
 
     def links(self, pulse: Pulse) -> Sequence[Link]:
-        """A link to each primary that may have keys of the scope."""
-        owners = self._ask(pulse)[0].owners
-        slots = {key_slot(tag) for tag in self._tags}
-        nodes = {owners[slot] for slot in slots if slot in owners} if slots else set(owners.values())
+        """A link to each primary that may have keys of the scope: of a slot that is moved, those may be several."""
+        views = self._ask(pulse)
+        owners, moving = views[0].owners, set[int]().union(*(view.moving for view in views))
+        self.narrowed = bool(self._slots) and self._slots <= owners.keys() - moving
+        nodes = {owners[slot] for slot in self._slots} if self.narrowed else set(owners.values())
         return [NodeLink(node, pulse, self) for node in sorted(nodes)]
 
     def layout(self, pulse: Pulse) -> object:
@@ -68,10 +70,12 @@ class Cluster:
         patience.met = self._met
         while True:
             views, exc = self._survey(self._seeds, pulse)
-            if views:
+            if views and views[0].owners:
                 self._met = True
                 self._remember(views[0])
                 return views
+            if views:
+                exc = Transient(RedisUnavailable("unreachable", CLUSTER_DOWN))
             patience.bear(exc)
 
     def _survey(self, addresses: Iterable[Address], pulse: Pulse) -> tuple[list[SlotMap], Exception]:

@@ -34,8 +34,8 @@ UNVERIFIED_WARNING = gettext_noop(
     "INFO is refused or unknown here, so completeness across a failover was not verified."
 )
 NARROWED_WARNING = gettext_noop(
-    "Only the cluster node of the deal's hash tag was searched, so keys that carry the deal's id without that tag "
-    "were not looked for."
+    "Only the cluster node of the deal's hash tag was searched: keys that carry the deal's id without that tag, or "
+    "that a broken migration left elsewhere, were not looked for."
 )
 BROKEN_WARNING = gettext_noop(
     "A connection was lost while replies were owed: of the keys named in them some may have been deleted that "
@@ -97,8 +97,6 @@ class Run:
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
         self.servers = servers.find(self.scope, self.keyspace, self.pulse)
-        if self.servers.narrowed:
-            self.tally.warn(NARROWED_WARNING)
         for number in range(MOST_PASSES):
             if number:
                 self._begin_anew()
@@ -112,6 +110,8 @@ class Run:
         """One pass over all servers; the processes it saw, or None where one was replaced under it."""
         with ExitStack() as stack:
             links = self.servers.links(self.pulse)
+            if self.servers.narrowed:
+                self.tally.warn(NARROWED_WARNING)
             try:
                 for link in links:
                     stack.callback(link.close)

@@ -41,6 +41,11 @@ class SlotMap:
     in_motion: tuple[tuple[str, int], ...]
 
     @property
+    def moving(self) -> set[int]:
+        """Those slots themselves."""
+        return {int(mark[1:].partition("-")[0]) for mark, _ in self.in_motion}
+
+    @property
     def primaries(self) -> list[Node]:
         """Every node that has slots."""
         return list(dict.fromkeys(self.owners.values()))

@@ -111,6 +111,41 @@ def test_a_slot_that_was_left_half_moved(
         assert "AskError" in answered
 
 
+@pytest.mark.parametrize(
+    "manner", [(True, False, "redis"), (True, True, "redis")], ids=["sweep-by-tags", "guarded-by-tags"]
+)
+@pytest.mark.parametrize("moves_when", ["before", "in the middle"])
+def test_one_deal_in_a_slot_that_is_being_moved_goes_whole(
+    own_ring: Ring, tags: bool, guarded: bool, settings: Settings, moves_when: str
+) -> None:
+    """Not only the slot's owner is asked then."""
+    settings.DEALPURGE_KEY_FAMILIES = {**tagged(), "checkpoints": []}
+    keys = [f"canvas:image_crop:{{acme:d1}}:{number}" for number in range(40)]
+    with own_ring.client(client_name="test") as client:
+        for key in keys:
+            client.set(key, "x")
+    source = own_ring.owner(slot_of(keys[0]))
+    target = next(server for server in own_ring.primaries() if server is not source)
+
+    def move() -> None:
+        own_ring.begin_move(slot_of(keys[0]), target)
+        own_ring.move_keys(source, target, own_ring.tell(source, "GETKEYSINSLOT", slot_of(keys[0]), 20))
+
+    if moves_when == "before":
+        move()
+    outcome = run(
+        move if moves_when == "in the middle" else None,
+        when=lambda scanned, total, deleted: scanned > 0,
+        guarded=guarded,
+        mode="by_deal",
+        deals=(("acme", "d1"),),
+    )
+
+    assert own_ring.names() == set()
+    assert (outcome.error, outcome.report.status, outcome.report.deals.purged) == (None, "completed", 1)
+    assert outcome.report.keys.deleted + outcome.report.keys.vanished == 40
+
+
 @pytest.mark.parametrize("manner", [(True, False, "redis")], ids=["sweep-by-tags"])
 def test_what_went_of_a_slot_of_which_the_rest_is_refused_is_told(
     own_ring: Ring, tags: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
