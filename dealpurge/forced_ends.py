@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.db import Error as DatabaseTrouble
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from dealpurge import endings
@@ -25,13 +24,18 @@ def request_cancel(run_id: UUID, by: str = "", request_id: str = "") -> bool:
     ``by``: the name of who wants that. The first one who asked stands in the record, each in the log.
     """
     fail_lost_runs()
-    name = {"cancelled_by": storable(by)[:255]}
-    if _end(run_id, QUEUED, Status.CANCELLED, request_id=request_id, cancel_requested=True, **name):
+    name = storable(by)[:255]
+    row = _rows().filter(pk=run_id).first()
+    if row is None:
+        return False
+    asked = {"cancel_requested": True, "cancelled_by": name}
+    if update(Q(QUEUED, pk=run_id), **ended(Status.CANCELLED), **asked):
+        _log("purge finished", row, Status.CANCELLED, request_id, name)
         return True
-    first = update(Q(RUNNING, pk=run_id, cancel_requested=False), cancel_requested=True, **name)
+    first = update(Q(RUNNING, pk=run_id, cancel_requested=False), **asked)
     if not first and not stored().filter(RUNNING, pk=run_id).exists():
         return False
-    log_run("purge cancel requested", _row(run_id), request_id, cancelled_by=by)
+    _log("purge cancel requested", row, Status.RUNNING, request_id, name)
     return True
 
 
@@ -41,7 +45,8 @@ def fail_queued(run_id: UUID, error: str) -> bool:
     A database in trouble makes no difference: nobody comes for the run, and it expires.
     """
     try:
-        return _end(run_id, QUEUED, Status.FAILED, error=error)
+        row = _rows().filter(pk=run_id).first()
+        return row is not None and _fail(row, QUEUED, error, "purge finished")
     except DatabaseTrouble:
         return True
 
@@ -51,26 +56,30 @@ def fail_lost_runs() -> int:
     lost = Q(RUNNING, heartbeat_at__lt=Now() - LOST_AFTER)
     expired = Q(QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
     try:
-        found = list(stored().filter(lost | expired).values_list("pk", "status"))
         return sum(
-            _end(run_id, lost, Status.FAILED, "purge lost", error=endings.LOST)
-            if status == Status.RUNNING
-            else _end(run_id, expired, Status.FAILED, error=endings.EXPIRED)
-            for run_id, status in found
+            _fail(row, lost, endings.LOST, "purge lost")
+            if row.status == Status.RUNNING
+            else _fail(row, expired, endings.EXPIRED, "purge finished")
+            for row in list(_rows().filter(lost | expired))
         )
     except DatabaseTrouble as exc:
         raise unwritable(exc, alias()) from exc
 
 
-def _end(
-    run_id: UUID, condition: Q, status: str, message: str = "purge finished", request_id: str = "", **values: Any
-) -> bool:
+def _fail(row: PurgeRun, condition: Q, error: str, message: str) -> bool:
     """End the run if it still meets the condition, and log that."""
-    if not update(Q(condition, pk=run_id), **ended(status), **values):
+    if not update(Q(condition, pk=row.pk), **ended(Status.FAILED), error=error):
         return False
-    log_run(message, _row(run_id), request_id, cancelled_by=values.get("cancelled_by", ""))
+    _log(message, row, Status.FAILED)
     return True
 
 
-def _row(run_id: UUID) -> PurgeRun:
-    return stored().defer("deals", "report").get(pk=run_id)
+def _log(message: str, row: PurgeRun, status: str, request_id: str = "", cancelled_by: str = "") -> None:
+    """``row`` as it was read before its change, which is committed, whatever becomes of the database."""
+    row.status = status
+    log_run(message, row, request_id, cancelled_by=cancelled_by)
+
+
+def _rows() -> QuerySet[PurgeRun]:
+    """What the log wants of them."""
+    return stored().defer("deals", "report")

@@ -80,7 +80,7 @@ class PurgeRun(models.Model):
     heartbeat_at = models.DateTimeField(_("heartbeat"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     cancel_requested = models.BooleanField(_("cancel requested"), default=False)
-    cancelled_by = models.CharField(_("cancelled by"), max_length=255, blank=True)
+    cancelled_by = models.CharField(_("cancelled by"), max_length=255, blank=True, default="", db_default="")
     report = models.JSONField(_("report"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
 

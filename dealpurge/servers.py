@@ -36,7 +36,7 @@ PROBES = 16
 class Servers(Protocol):
     """Where the keys are. Asked again before every pass, because servers are replaced and slots move."""
 
-    #: Whether only those nodes are asked that can have keys of the scope.
+    #: Whether the links that were asked for last lead to those nodes only that should have keys of the scope.
     narrowed: bool
 
     def links(self, pulse: Pulse) -> Sequence[Link]:
@@ -121,8 +121,15 @@ def _let_go(exc: Exception) -> None:
         for frame, _ in walk_tb(cause.__traceback__):
             manager = frame.f_locals.get("self") if frame.f_code is making else None
             for node in getattr(manager, "startup_nodes", {}).values():
-                if node.redis_connection:  # which may be the host's own, and in use
-                    node.redis_connection.connection_pool.disconnect(inuse_connections=False)
+                if node.redis_connection:
+                    _disconnect(node.redis_connection.connection_pool)
+
+
+def _disconnect(pool: Any) -> None:
+    try:
+        pool.disconnect(inuse_connections=False)  # it may be the host's own
+    except TypeError:  # a BlockingConnectionPool of redis-py before 7
+        pool.disconnect()
 
 
 def _reason(exc: Exception) -> Exception:

@@ -1,4 +1,4 @@
-"""What the log is told of a run: one record at its start, one at its end, their fields named in the README."""
+"""What the log is told of a run, from its place in the queue to its end; the fields are named in the README."""
 
 from __future__ import annotations
 

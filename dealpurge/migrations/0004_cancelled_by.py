@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="purgerun",
             name="cancelled_by",
-            field=models.CharField(blank=True, max_length=255, verbose_name="cancelled by"),
+            field=models.CharField(blank=True, db_default="", default="", max_length=255, verbose_name="cancelled by"),
         ),
     ]

@@ -208,7 +208,7 @@ def test_who_cancels_is_in_the_record_and_in_the_log(
     else:
         client.force_login(purger)
         client.post(f"/admin/dealpurge/purgerun/{run.pk}/cancel/")
-        assert "Cancelled by" in client.get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
+        assert "Asked to stop by" in client.get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
 
     run.refresh_from_db()
     assert run.cancelled_by == "purger"
