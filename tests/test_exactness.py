@@ -199,7 +199,7 @@ def test_exactly_the_keys_of_the_scope_go(server: redis.Redis, case: Case) -> No
 
 
 @pytest.mark.slow
-@settings(max_examples=4000, report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
+@settings(max_examples=2500, report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
 @given(case=cases())
 def test_exactly_the_keys_of_the_scope_go_at_length(server: redis.Redis, case: Case) -> None:
     check(server, case)
