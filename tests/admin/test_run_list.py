@@ -153,6 +153,7 @@ def test_a_lost_run_is_not_listed_as_running(browser: Client) -> None:
     assert run.status == "failed"
 
 
+@pytest.mark.slow
 def test_50_000_runs_take_few_queries_and_load_no_reports(
     browser: Client, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
