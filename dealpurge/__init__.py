@@ -19,8 +19,8 @@ if TYPE_CHECKING:
         RunLost,
         ScopeError,
     )
-    from dealpurge.explanation import Explanation, explain
-    from dealpurge.keyspace import families
+    from dealpurge.keys.explain import Explanation, explain
+    from dealpurge.keys.families import families
     from dealpurge.report import PurgeReport
     from dealpurge.services import purge_deals
     from dealpurge.signals import purge_finished
@@ -47,10 +47,10 @@ __all__ = [
 
 #: Where they are at home. Django imports this module before models may be, so they are fetched when asked for.
 _HOMES = {
-    "Explanation": "explanation",
+    "Explanation": "keys.explain",
     "PurgeReport": "report",
-    "explain": "explanation",
-    "families": "keyspace",
+    "explain": "keys.explain",
+    "families": "keys.families",
     "purge_deals": "services",
     "purge_finished": "signals",
 }

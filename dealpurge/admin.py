@@ -13,15 +13,16 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from dealpurge import run_export, run_filters, wording
-from dealpurge.admin_pages import non_atomic, viewers_only
-from dealpurge.deal_admin import DealPurgeAdminMixin
+from dealpurge.console import formatting
+from dealpurge.console.base import non_atomic, viewers_only
+from dealpurge.console.deals.admin import DealPurgeAdminMixin
+from dealpurge.console.inventory.views import InventoryConsole
+from dealpurge.console.runs import csv_export, filters
 from dealpurge.exceptions import AuditUnavailable
-from dealpurge.forced_ends import fail_lost_runs
-from dealpurge.inventory_console import InventoryConsole
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
 from dealpurge.report import plain
+from dealpurge.runs.termination import fail_lost_runs
 
 __all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
 
@@ -34,7 +35,7 @@ class PurgeRunAdmin(InventoryConsole):
     list_display_links = ("state", "scope_in_words")
     list_filter = (
         "status",
-        run_filters.KindFilter,
+        filters.KindFilter,
         "mode",
         "source",
         "include_checkpoints",
@@ -97,7 +98,7 @@ class PurgeRunAdmin(InventoryConsole):
             changes = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self.go("changelist")
-        return run_export.response(changes.get_queryset(request).defer(None).defer("report", "deals"))
+        return csv_export.response(changes.get_queryset(request).defer(None).defer("report", "deals"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
         """Without what the list does not show: reports and named deals may be large."""
@@ -108,7 +109,7 @@ class PurgeRunAdmin(InventoryConsole):
         self, request: HttpRequest, queryset: QuerySet[PurgeRun], search_term: str
     ) -> tuple[QuerySet[PurgeRun], bool]:
         """Runs that touched the deal or named it, that run, or those of somebody."""
-        return run_filters.search(queryset, search_term), False
+        return filters.search(queryset, search_term), False
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, run: PurgeRun) -> str:
@@ -125,7 +126,7 @@ class PurgeRunAdmin(InventoryConsole):
     @admin.display(description=_("scope"))
     def scope_in_words(self, run: PurgeRun) -> str:
         """Which deals."""
-        return wording.scope(run, getattr(run, "first_deal", None))
+        return formatting.scope(run, getattr(run, "first_deal", None))
 
     @admin.display(description=_("by"), ordering="actor_name")
     def who(self, run: PurgeRun) -> str:
@@ -136,7 +137,7 @@ class PurgeRunAdmin(InventoryConsole):
     @admin.display(description=_("created"), ordering="created_at")
     def when(self, run: PurgeRun) -> str:
         """In UTC, as everywhere in the console; a narrow column breaks it in front of the time, not behind it."""
-        return wording.utc(run.created_at).replace(" UTC", "\u00a0UTC")
+        return formatting.utc(run.created_at).replace(" UTC", "\u00a0UTC")
 
     @admin.display(description=_("keys"), ordering="keys_deleted")
     def keys(self, run: PurgeRun) -> str:
@@ -144,12 +145,12 @@ class PurgeRunAdmin(InventoryConsole):
         if run.inventory:
             return "-"
         if run.dry_run:
-            return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % wording.number(run.keys_to_go))
-        return wording.number(run.keys_deleted)
+            return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % formatting.number(run.keys_to_go))
+        return formatting.number(run.keys_deleted)
 
     @admin.display(description=_("took"))
     def took(self, run: PurgeRun) -> str:
         """From start to end."""
         if not (run.started_at and run.finished_at):
             return "-"
-        return wording.duration(round((run.finished_at - run.started_at).total_seconds() * 1000))
+        return formatting.duration(round((run.finished_at - run.started_at).total_seconds() * 1000))

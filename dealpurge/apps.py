@@ -19,6 +19,6 @@ class DealPurgeConfig(AppConfig):
         from dealpurge.signals import purge_finished
 
         if apps.is_installed("django.contrib.admin"):
-            from dealpurge.deal_history import record
+            from dealpurge.console.deals.history import record
 
             purge_finished.connect(record, dispatch_uid="dealpurge.deal_history")

@@ -42,11 +42,11 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from dealpurge import limits
+from dealpurge.api.door_checks import check_admin_sites, check_authentication, check_endpoint
 from dealpurge.conf import Settings, conf
-from dealpurge.door_checks import check_admin_sites, check_authentication, check_endpoint
-from dealpurge.redaction import redacted
-from dealpurge.template_checks import check_families
+from dealpurge.keys.checks import check_families
+from dealpurge.runs import throttling
+from dealpurge.text import redacted
 
 #: A page of SCAN this large takes milliseconds of the server's time, which all other clients wait for.
 LARGE_PAGE = 10_000
@@ -149,7 +149,7 @@ def _check_rates() -> Iterator[CheckMessage]:
         ("DEALPURGE_RATE_LIMIT_LIVE_ALL", conf.rate_limit_live_all),
     )
     for name, value in rates:
-        if value is not None and not (isinstance(value, str) and limits.RATE.fullmatch(value)):
+        if value is not None and not (isinstance(value, str) and throttling.RATE.fullmatch(value)):
             hint = "Write it as '10/hour': a number, a slash, and second, minute, hour or day. None is no limit."
             yield Error(f"{name} is no rate: {value!r}.", hint=hint, id="dealpurge.E018")
 

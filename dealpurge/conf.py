@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from dealpurge.exceptions import PurgeConfigurationError
-from dealpurge.marking import gettext_noop
+from dealpurge.i18n import gettext_noop
 
 AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.")
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}")

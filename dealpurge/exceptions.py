@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 
-from dealpurge.endings import NOT_QUEUED
+from dealpurge.runs.messages import NOT_QUEUED
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 
 from dealpurge import services
 from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeNotAllowed
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.families import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import plain
-from dealpurge.rows import stored, update
-from dealpurge.runs import Origin
+from dealpurge.runs.database import stored, update
+from dealpurge.runs.store import Origin
 
 #: What may be large and is asked of none of the runs that belong to another.
 UNUSED = ("preview__deals", "applied__deals", "applied__report")

@@ -12,7 +12,9 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from dealpurge import endings, engine, inventory_store, runs
+from dealpurge.engine import passes
+from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
     DealPurgeError,
     FieldError,
@@ -23,20 +25,19 @@ from dealpurge.exceptions import (
     RunLost,
     ScopeError,
 )
-from dealpurge.forced_ends import fail_queued, request_cancel
-from dealpurge.heartbeat import Heartbeat
-from dealpurge.inventory import take_inventory
-from dealpurge.keyspace import EVENTS, Keyspace
+from dealpurge.keys.families import EVENTS, Keyspace
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
-from dealpurge.redaction import redacted
 from dealpurge.report import PurgeReport
-from dealpurge.rows import stored
-from dealpurge.runs import Origin
+from dealpurge.runs import inventory, messages, store
+from dealpurge.runs.database import stored
+from dealpurge.runs.heartbeat import Heartbeat
+from dealpurge.runs.log import log_run
+from dealpurge.runs.store import Origin
+from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
 from dealpurge.signals import purge_finished
-from dealpurge.tally import Tally
-from dealpurge.telemetry import log_run
+from dealpurge.text import redacted
 
 logger = logging.getLogger("dealpurge")
 
@@ -91,7 +92,7 @@ def start(
 ) -> PurgeReport:
     """``purge_deals`` for a scope that is made already."""
     keyspace = check(scope)
-    row = runs.create(scope, origin, preview=preview, families_digest=keyspace.digest)
+    row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest)
     return _Execution(row, scope, lambda: keyspace, observer, origin.request_id)()
 
 
@@ -106,7 +107,7 @@ def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None,
     from dealpurge import tasks  # a door above this module, and its import fails where TASKS cannot be used
 
     digest = check(scope).digest
-    row = runs.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
+    row = store.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
     log_run("purge queued", row, origin.request_id)
     try:
         tasks.enqueue(row.pk)
@@ -123,13 +124,13 @@ def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None,
 def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     """Carry out a queued run: what a worker calls. Raises ``RunTaken`` if it is not queued any more, ``RunLost`` if
     it waited too long, ``PurgeNotAllowed`` if its actor may not purge any more, and what ends a run that began."""
-    row = runs.claim(UUID(str(run_id)))
+    row = store.claim(UUID(str(run_id)))
 
     def prepare() -> Keyspace:
         _check_actor(row)
         keyspace = check(row.scope)  # the settings of the worker, or those of today, may not serve it
         if not keyspace.agrees_with(row.families_digest):
-            raise PurgeConfigurationError(endings.OTHER_FAMILIES)
+            raise PurgeConfigurationError(messages.OTHER_FAMILIES)
         return keyspace
 
     return _Execution(row, row.scope, prepare, observer)()
@@ -147,7 +148,7 @@ def check(scope: PurgeScope) -> Keyspace:
     """The keyspace in force. Raises ``ScopeError`` where it cannot serve the scope."""
     keyspace = Keyspace.from_settings()
     if scope.guarded and EVENTS not in keyspace.families:
-        field, _, message = endings.NO_EVENTS.partition(": ")
+        field, _, message = messages.NO_EVENTS.partition(": ")
         raise ScopeError(FieldError(field=field, code="value_error", message=message))
     return keyspace
 
@@ -156,7 +157,7 @@ def _check_actor(row: PurgeRun) -> None:
     """A user who lost the permission, or was deleted, while their run waited has nothing purged."""
     deleted = row.actor is None and row.source == PurgeRun.Source.ADMIN
     if deleted or (row.actor is not None and not may_purge(row.actor)):
-        raise PurgeNotAllowed(endings.NOT_ALLOWED)
+        raise PurgeNotAllowed(messages.NOT_ALLOWED)
 
 
 class _Execution:
@@ -202,9 +203,9 @@ class _Execution:
         self.families = keyspace.names
         if self.row.inventory:
             rows = take_inventory(keyspace, self.tally, self.watch)
-            inventory_store.store(self.row, keyspace.names, rows)
+            inventory.store(self.row, keyspace.names, rows)
         else:
-            engine.purge(self.scope, keyspace, self.tally, self.watch)
+            passes.purge(self.scope, keyspace, self.tally, self.watch)
 
     def watch(self) -> bool:
         """Whether the engine may go on."""
@@ -227,7 +228,7 @@ class _Execution:
         outcomes = () if self.scope.dry_run else self.tally.outcomes()
         _, total, _ = self.tally.progress()
         try:
-            runs.finish(self.row, report, total=total, error=error, outcomes=outcomes)
+            store.finish(self.row, report, total=total, error=error, outcomes=outcomes)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise
@@ -243,4 +244,4 @@ class _Execution:
 
 def _words(exc: BaseException) -> str:
     """For the record. The text of an error that nobody expected may hold secrets; the log has it."""
-    return endings.UNEXPECTED.format(type(exc).__name__) if isinstance(exc, Exception) else endings.INTERRUPTED
+    return messages.UNEXPECTED.format(type(exc).__name__) if isinstance(exc, Exception) else messages.INTERRUPTED

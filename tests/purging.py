@@ -8,11 +8,11 @@ from typing import Any
 
 import redis
 
-from dealpurge import engine
-from dealpurge.keyspace import Keyspace
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
 
 HOUR = 3600
 
@@ -21,7 +21,7 @@ def purge(*, pulse: Callable[[], bool] = lambda: True, mode: str = "all", **opti
     """Carry out a scope for real, unless told otherwise, on the Redis of the settings."""
     scope = PurgeScope(mode=mode, **{"dry_run": False, **options})  # type: ignore[arg-type]
     keyspace, tally = Keyspace.from_settings(), Tally()
-    engine.purge(scope, keyspace, tally, pulse)
+    passes.purge(scope, keyspace, tally, pulse)
     return tally.report(run_id=None, scope=scope, families=keyspace.names, started_at=datetime.now(UTC), duration_ms=0)
 
 

@@ -7,10 +7,10 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.exceptions import ResponseError
 
-from dealpurge.activity import LFU_WARNING, Activity
-from dealpurge.link import Link
-from dealpurge.readings import Reading
-from dealpurge.tally import Tally
+from dealpurge.engine.guard.activity import Reading
+from dealpurge.engine.guard.activity_reader import LFU_WARNING, Activity
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.servers.connection import Link
 
 from .purging import HOUR, events_key, existing, purge, seed_deal
 from .servers import RedisServer

@@ -14,10 +14,11 @@ from django.test import Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from dealpurge import heartbeat, services
+from dealpurge import services
 from dealpurge.exceptions import AuditUnavailable
-from dealpurge.link import Link
 from dealpurge.models import PurgeRun
+from dealpurge.runs import heartbeat
+from dealpurge.servers.connection import Link
 from dealpurge.services import Progress
 
 from .databases import locked_database, read_only_database, seen_by_others

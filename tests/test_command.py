@@ -17,13 +17,14 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs
-from dealpurge.keyspace import Keyspace
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.management.commands import purge_deals
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
 
 from .commands import Outcome, Purge
 from .conftest import PointCacheAt
@@ -310,7 +311,7 @@ def test_verbosity_0_paints_no_progress(deals: redis.Redis, purge: Purge, monkey
 
 
 def test_another_purge_of_all_deals(deals: redis.Redis, purge: Purge) -> None:
-    other = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
+    other = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
 
     outcome = purge(*LIVE_ALL)
 
@@ -321,7 +322,7 @@ def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytes
     def stubborn(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Callable[[], bool]) -> None:
         tally.deleted, tally.not_removed = 5, 1
 
-    monkeypatch.setattr(engine, "purge", stubborn)
+    monkeypatch.setattr(passes, "purge", stubborn)
 
     outcome = purge(*LIVE_ALL, "--verbosity", "0")
 
@@ -336,7 +337,7 @@ def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyP
     def obedient(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Callable[[], bool]) -> None:
         tally.deleted, tally.cancelled = 5, True
 
-    monkeypatch.setattr(engine, "purge", obedient)
+    monkeypatch.setattr(passes, "purge", obedient)
 
     outcome = purge(*LIVE_ALL, "--verbosity", "0")
 
@@ -352,7 +353,7 @@ def test_a_run_that_was_taken_for_lost(purge: Purge, monkeypatch: pytest.MonkeyP
         tally.deleted = 5
         PurgeRun.objects.update(status="failed")
 
-    monkeypatch.setattr(engine, "purge", absent)
+    monkeypatch.setattr(passes, "purge", absent)
 
     outcome = purge(*LIVE_ALL)
 

@@ -15,8 +15,8 @@ from django_redis.pool import ConnectionFactory
 from pytest_django.fixtures import Settings
 from redis.credentials import UsernamePasswordCredentialProvider
 
-from dealpurge import link
 from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers import connection
 
 from .conftest import PointCacheAt, start_server
 from .purging import HOUR, names, purge, seed_deal
@@ -236,7 +236,7 @@ def test_over_tls(tls_server: RedisServer, point: Any, location: str, extra: dic
 
 
 def test_without_hiredis(server: RedisServer, point: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "_pack", None)
+    monkeypatch.setattr(connection, "_pack", None)
     point(server, *CACHES["Python's parser"])
 
     with server.client() as client:

@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge import endpoint, runs
+from dealpurge.api import address as api_address
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 CURL = "curl -sS -X POST http://testserver"
@@ -32,7 +33,7 @@ CURL = "curl -sS -X POST http://testserver"
 def test_its_address_is_the_hosts(settings: Settings, urlconf: str, address: str | None) -> None:
     settings.ROOT_URLCONF = urlconf
 
-    assert endpoint.address() == address
+    assert api_address.address() == address
 
 
 @pytest.mark.django_db(transaction=True)
@@ -44,7 +45,7 @@ def test_the_page_of_a_run_offers_no_call_that_nobody_answers(
     settings: Settings, superuser: User, client_of: Callable[[User], Client], urlconf: str, curl: str | None
 ) -> None:
     settings.ROOT_URLCONF = urlconf
-    run = runs.create(PurgeScope(mode="all"), Origin(source="api"))
+    run = store.create(PurgeScope(mode="all"), Origin(source="api"))
 
     page = client_of(superuser).get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
 

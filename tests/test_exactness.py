@@ -13,11 +13,11 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dealpurge import engine
-from dealpurge.keyspace import Keyspace
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
 from tests import keyspaces, oracle
 from tests.conftest import PointCacheAt
 from tests.oracle import NOW, Expected, Request
@@ -112,7 +112,7 @@ def server(
 ) -> redis.Redis:
     cache_at(redis_server.url)
     if redis_server.kind == "valkey":  # a guarded purge looks ahead over a second connection, few keys or many
-        monkeypatch.setattr("dealpurge.guarded.KEYS_FOR_TWO", 1)
+        monkeypatch.setattr("dealpurge.engine.guard.guarded_pass.KEYS_FOR_TWO", 1)
     return redis_client
 
 
@@ -145,7 +145,7 @@ def purge(case: Case, *, dry_run: bool) -> PurgeReport:
     ):
         scope = PurgeScope(**asdict(case.request), dry_run=dry_run)
         keyspace, tally = Keyspace.from_settings(), Tally()
-        engine.purge(scope, keyspace, tally, lambda: True)
+        passes.purge(scope, keyspace, tally, lambda: True)
         return tally.report(
             run_id=None, scope=scope, families=keyspace.names, started_at=datetime.now(UTC), duration_ms=0
         )

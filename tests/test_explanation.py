@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from dealpurge.exceptions import PurgeConfigurationError
-from dealpurge.explanation import explain, explain_in
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.explain import explain, explain_in
+from dealpurge.keys.families import Keyspace
+from dealpurge.keys.template import Template
 from dealpurge.report import escape, unescape
-from dealpurge.templates import Template
 from tests import keyspaces, oracle
 from tests.test_keyspace import KEYSPACES
 

@@ -10,16 +10,17 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, guarded, pipeline, transaction
-from dealpurge.engine import BROKEN_OFF_WARNING
+from dealpurge.engine import passes
+from dealpurge.engine.guard import guarded_pass, pipeline, transaction
+from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
+from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
+from dealpurge.engine.passes import BROKEN_OFF_WARNING
+from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.guarded import SHARED_WARNING
-from dealpurge.keyspace import Keyspace
-from dealpurge.link import Link
-from dealpurge.plan import OVERSIZED_WARNING, Plan, place_of
+from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.selection import NAMESAKE_WARNING
-from dealpurge.tally import Tally
+from dealpurge.servers.connection import Link
 
 from .purging import HOUR, events_key, existing, names, purge, seed_deal, touch
 from .servers import RedisServer
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("deal_settings")
 @pytest.fixture(autouse=True, params=["one connection", "two connections"])
 def _connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "two connections":
-        monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
+        monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
 
 
 @contextmanager
@@ -321,7 +322,7 @@ def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
         return True
 
     with pytest.raises(RedisUnavailable):
-        engine.purge(
+        passes.purge(
             PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False),
             Keyspace.from_settings(),
             tally,
@@ -405,7 +406,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
             raise RedisUnavailable("refused", "for some reason")
 
     with before_commit(monkeypatch, fail_later), pytest.raises(RedisUnavailable):
-        engine.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
 
     assert tally.deleted == 1000
     assert list(tally.outcomes()) == [("acme", "large", "interrupted")]

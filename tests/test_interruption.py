@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dealpurge.interruption import SIGNALS, Interruption
+from dealpurge.management.interrupts import SIGNALS, Interruption
 
 
 def send(number: int) -> None:

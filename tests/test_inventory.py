@@ -6,9 +6,9 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.inventory import InventoryRow, take_inventory
-from dealpurge.keyspace import Keyspace
-from dealpurge.tally import Tally
+from dealpurge.engine.inventory import InventoryRow, take_inventory
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 
 MOMENT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from dealpurge.claiming import Claimer
 from dealpurge.exceptions import PurgeConfigurationError, ScopeError
-from dealpurge.keyspace import Keyspace, family_texts, glob_escape, in_order, make_token, split_token
+from dealpurge.keys.families import Keyspace, family_texts, glob_escape, in_order, make_token, split_token
+from dealpurge.keys.matching import Claimer
+from dealpurge.keys.template import Template
 from dealpurge.scope import PurgeScope
-from dealpurge.templates import Template
 from tests import keyspaces, oracle
 
 

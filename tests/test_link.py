@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import ConnectionPool
 
-from dealpurge.link import fresh_connection
+from dealpurge.servers.connection import fresh_connection
 
 
 @pytest.mark.parametrize(("the_hosts", "ours"), [(None, 5), (0.5, 0.5), (5, 5), (10, 10), (120, 10)])

@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.namesakes import SEVERAL_WARNING, namesakes
+from dealpurge.engine.sweep.namesakes import SEVERAL_WARNING, namesakes
 from dealpurge.scope import PurgeScope
 
 from .purging import HOUR, names, purge, seed_deal

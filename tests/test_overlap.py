@@ -7,8 +7,8 @@ from itertools import combinations, islice, product
 
 import pytest
 
-from dealpurge.overlap import reads_alike, shared_key
-from dealpurge.templates import Template, TemplateError
+from dealpurge.keys.overlap import reads_alike, shared_key
+from dealpurge.keys.template import Template, TemplateError
 
 DEFAULT = "canvas:events:{org_id}:{deal_id}"
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from dealpurge import engine
-from dealpurge.engine import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING
-from dealpurge.servers import Standalone
+from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Run
+from dealpurge.servers.discovery import Standalone
 
 from .purging import HOUR, names, purge, seed_deal
 
@@ -26,13 +25,13 @@ def layouts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    begun, one = list[object](), engine.Run._pass
+    begun, one = list[object](), Run._pass
 
-    def noting(self: engine.Run) -> object:
+    def noting(self: Run) -> object:
         begun.append(self)
         return one(self)
 
-    monkeypatch.setattr(engine.Run, "_pass", noting)
+    monkeypatch.setattr(Run, "_pass", noting)
     return begun
 
 

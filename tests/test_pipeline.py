@@ -7,13 +7,14 @@ import pytest
 import redis
 from redis.connection import Connection
 
-from dealpurge import engine, guarded, pipeline, transaction
-from dealpurge.engine import BROKEN_WARNING
+from dealpurge.engine import passes
+from dealpurge.engine.guard import guarded_pass, pipeline, transaction
+from dealpurge.engine.passes import BROKEN_WARNING
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keyspace import Keyspace
-from dealpurge.link import Link
+from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
+from dealpurge.servers.connection import Link
 
 from .purging import HOUR, existing, names, purge, seed_deal, touch
 from .servers import RedisServer, wait_until
@@ -27,7 +28,7 @@ DEALS, KEYS = 200, 22
 @pytest.fixture(autouse=True, params=["one connection", "two connections"])
 def connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "two connections":
-        monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
+        monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
     return str(request.param)
 
 
@@ -138,7 +139,7 @@ def test_what_redis_deletes_when_the_row_ends_is_counted(
     scope = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False)
 
     with pytest.raises(error):
-        engine.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
 
     assert tally.deleted == sum(tally.families.values()) == DEALS * KEYS - int(redis_client.dbsize()) > 0
 
@@ -176,7 +177,7 @@ def purge_until_it_ends(window: int | None) -> Tally:
     tally = Tally()
     scope = PurgeScope(mode="all", exclude_active_within_secs=window, dry_run=False)
     with pytest.raises((KeyboardInterrupt, RedisUnavailable)):
-        engine.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
     return tally
 
 

@@ -14,19 +14,19 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 import dealpurge
-from dealpurge import runs
 from dealpurge.api.operations import CANCEL_RUN, PURGE_DEALS, PURGE_RUN
 from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.urls import urlpatterns
 from dealpurge.checks import setting_names
-from dealpurge.forced_ends import request_cancel
-from dealpurge.keyspace import CHECKPOINT_PREFIXES, FAMILIES
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import CHECKPOINT_PREFIXES, FAMILIES
 from dealpurge.management.commands.purge_deals import Command
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
+from dealpurge.runs.termination import request_cancel
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -51,7 +51,7 @@ def test_every_setting() -> None:
 
 
 def test_every_check() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "dealpurge").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "dealpurge").rglob("*.py"))
     ids = {f"dealpurge.{name}" for name in re.findall(r"\b[EW]0\d\d\b", sources)}
 
     assert len(ids) > 20
@@ -131,7 +131,7 @@ def test_every_field_of_a_log_record(caplog: pytest.LogCaptureFixture, valkey_se
     usual = set(vars(logging.makeLogRecord({})))
 
     dealpurge.purge_deals(mode="all")
-    request_cancel(runs.create(PurgeScope(mode="all"), Origin(source="api"), queued=True).pk, "ann")
+    request_cancel(store.create(PurgeScope(mode="all"), Origin(source="api"), queued=True).pk, "ann")
 
     fields = {name for record in caplog.records for name in set(vars(record)) - usual - {"message", "asctime"}}
     assert {"run_id", "deleted"} < fields

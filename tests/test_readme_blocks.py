@@ -22,7 +22,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import explain, families, purge_deals, purge_finished, services
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .purging import seed_deal

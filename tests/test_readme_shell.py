@@ -192,7 +192,7 @@ def test_a_line_for_cron(shell: Shell, block: Block) -> None:
 
 QUEUE = """
 from dealpurge import services
-from dealpurge.runs import Origin
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 print(services.queue(PurgeScope(mode="all"), Origin(source="command")).pk)
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.link import Link
-from dealpurge.removal import Removal, settle
+from dealpurge.engine.sweep.unlink import Removal, settle
+from dealpurge.servers.connection import Link
 
 
 class Answers(Link):

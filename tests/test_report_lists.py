@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from dealpurge.keyspace import FAMILIES
+from dealpurge.keys.families import FAMILIES
 
 from .purging import HOUR, purge, seed_deal
 

@@ -17,12 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import forced_ends, heartbeat, rows, runs
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
-from dealpurge.heartbeat import Heartbeat
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import KeyCounts, PurgeReport, Status
-from dealpurge.runs import Origin
+from dealpurge.runs import database, heartbeat, store, termination
+from dealpurge.runs.heartbeat import Heartbeat
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .databases import ReplicaRouter, locked_database, seen_by_others
@@ -63,7 +63,7 @@ def test_a_new_run_is_written_with_all_that_was_asked(superuser: User) -> None:
         exclude_active_within_secs=60,
     )
 
-    run = runs.create(scope, Origin(source="admin", actor=superuser, reason="ticket 7"))
+    run = store.create(scope, Origin(source="admin", actor=superuser, reason="ticket 7"))
 
     assert (run.scope, run.status, run.source, run.reason) == (scope, "running", "admin", "ticket 7")
     assert (run.actor, run.actor_name) == (superuser, "root")
@@ -71,13 +71,13 @@ def test_a_new_run_is_written_with_all_that_was_asked(superuser: User) -> None:
 
 
 def test_a_queued_run_has_not_started() -> None:
-    run = runs.create(DRY, ORIGIN, queued=True)
+    run = store.create(DRY, ORIGIN, queued=True)
 
     assert (run.status, run.started_at, run.heartbeat_at) == ("queued", None, None)
 
 
 def test_the_name_outlives_the_user(superuser: User) -> None:
-    run = runs.create(DRY, Origin(source="api", actor=superuser))
+    run = store.create(DRY, Origin(source="api", actor=superuser))
 
     superuser.delete()
 
@@ -86,14 +86,14 @@ def test_the_name_outlives_the_user(superuser: User) -> None:
 
 
 def test_a_second_connection_sees_the_row_at_once() -> None:
-    runs.create(DRY, ORIGIN)
+    store.create(DRY, ORIGIN)
 
     assert seen_by_others("SELECT actor_name, status FROM dealpurge_purgerun") == [("ann", "running")]
 
 
 def test_no_run_begins_in_an_open_transaction() -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
-        runs.create(DRY, ORIGIN)
+        store.create(DRY, ORIGIN)
 
     assert not PurgeRun.objects.exists()
 
@@ -102,7 +102,7 @@ def test_no_run_begins_without_autocommit() -> None:
     transaction.set_autocommit(False)
     try:
         with pytest.raises(RuntimeError, match="autocommit"):
-            runs.create(DRY, ORIGIN)
+            store.create(DRY, ORIGIN)
     finally:
         transaction.rollback()
         transaction.set_autocommit(True)
@@ -112,7 +112,7 @@ def test_no_run_begins_without_autocommit() -> None:
 
 def test_a_database_that_cannot_be_written_is_a_domain_error() -> None:
     with locked_database(), pytest.raises(AuditUnavailable):
-        runs.create(DRY, ORIGIN)
+        store.create(DRY, ORIGIN)
 
 
 @pytest.mark.parametrize("scope", [DRY, LIVE, ONE], ids=["dry run", "all", "by_deal"])
@@ -121,33 +121,33 @@ def test_a_user_who_was_deleted_meanwhile_purges_nothing(superuser: User, scope:
     superuser.delete()
 
     with pytest.raises(AuditUnavailable):
-        runs.create(scope, Origin(source="api", actor=ghost))
+        store.create(scope, Origin(source="api", actor=ghost))
 
     assert not PurgeRun.objects.exists()
 
 
 def test_text_that_no_database_takes_is_escaped() -> None:
-    run = runs.create(DRY, Origin(source="command", actor_name="b\udce9n", reason="\udcff\0"))
+    run = store.create(DRY, Origin(source="command", actor_name="b\udce9n", reason="\udcff\0"))
 
     assert (run.actor_name, run.reason) == (r"b\udce9n", r"\udcff\x00")
 
 
 def test_the_times_are_the_databases_whatever_the_zone(settings: Settings) -> None:
     settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
-    run = runs.create(DRY, ORIGIN, queued=True)
+    run = store.create(DRY, ORIGIN, queued=True)
 
-    assert forced_ends.fail_lost_runs() == 0
-    assert runs.claim(run.pk).status == "running"
+    assert termination.fail_lost_runs() == 0
+    assert store.claim(run.pk).status == "running"
 
 
 # One live purge of all deals
 
 
 def test_one_live_purge_of_all_deals_at_a_time() -> None:
-    first = runs.create(LIVE, ORIGIN)
+    first = store.create(LIVE, ORIGIN)
 
     with pytest.raises(PurgeInProgress, match=str(first.pk)) as caught:
-        runs.create(LIVE, ORIGIN)
+        store.create(LIVE, ORIGIN)
 
     assert caught.value.run_id == first.pk
 
@@ -158,7 +158,7 @@ def test_the_database_lets_one_of_many_threads_begin() -> None:
     def attempt(_: int) -> Any:
         barrier.wait()
         try:
-            return runs.create(LIVE, ORIGIN).pk
+            return store.create(LIVE, ORIGIN).pk
         except PurgeInProgress as exc:
             return exc
         finally:
@@ -174,45 +174,45 @@ def test_the_database_lets_one_of_many_threads_begin() -> None:
 
 @pytest.mark.parametrize("scope", [DRY, ONE], ids=["dry run", "by_deal"])
 def test_other_runs_go_beside_it(scope: PurgeScope) -> None:
-    runs.create(LIVE, ORIGIN)
+    store.create(LIVE, ORIGIN)
 
-    assert runs.create(scope, ORIGIN).exclusive is None
-    assert runs.create(scope, ORIGIN).exclusive is None
+    assert store.create(scope, ORIGIN).exclusive is None
+    assert store.create(scope, ORIGIN).exclusive is None
 
 
 def test_another_may_begin_after_the_end() -> None:
-    run = runs.create(LIVE, ORIGIN)
-    runs.finish(run, report_of(run))
+    run = store.create(LIVE, ORIGIN)
+    store.finish(run, report_of(run))
 
-    assert runs.create(LIVE, ORIGIN).exclusive == "all"
+    assert store.create(LIVE, ORIGIN).exclusive == "all"
 
 
 def test_one_that_ends_between_refusal_and_look_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = runs.create(LIVE, ORIGIN)
-    conflict = runs._conflict
+    other = store.create(LIVE, ORIGIN)
+    conflict = store._conflict
 
     def late(run: PurgeRun, cause: IntegrityError) -> Exception:
-        runs.finish(other, report_of(other))
+        store.finish(other, report_of(other))
         return conflict(run, cause)
 
-    monkeypatch.setattr(runs, "_conflict", late)
+    monkeypatch.setattr(store, "_conflict", late)
 
-    assert runs.create(LIVE, ORIGIN).status == "running"
+    assert store.create(LIVE, ORIGIN).status == "running"
 
 
 def test_a_preview_is_applied_once() -> None:
-    preview = runs.create(DRY, ORIGIN)
-    runs.create(ONE, ORIGIN, preview=preview)
+    preview = store.create(DRY, ORIGIN)
+    store.create(ONE, ORIGIN, preview=preview)
 
     with pytest.raises(PreviewRefused):
-        runs.create(ONE, ORIGIN, preview=preview)
+        store.create(ONE, ORIGIN, preview=preview)
 
 
 # The middle
 
 
 def test_a_heartbeat_is_written_once_a_second() -> None:
-    run = runs.create(DRY, ORIGIN)
+    run = store.create(DRY, ORIGIN)
     beat = due(run)
 
     with CaptureQueriesContext(connection) as queries:
@@ -224,26 +224,26 @@ def test_a_heartbeat_is_written_once_a_second() -> None:
 
 
 def test_a_heartbeat_learns_of_a_cancellation() -> None:
-    run = runs.create(DRY, ORIGIN)
+    run = store.create(DRY, ORIGIN)
     beat = due(run)
 
-    assert forced_ends.request_cancel(run.pk)
+    assert termination.request_cancel(run.pk)
 
     assert not beat(scanned=1, total=2, deleted=0)
     assert not beat(scanned=1, total=2, deleted=0)
 
 
 def test_a_heartbeat_of_a_run_that_is_over_is_refused() -> None:
-    run = runs.create(DRY, ORIGIN)
+    run = store.create(DRY, ORIGIN)
     beat = due(run)
-    runs.finish(run, report_of(run))
+    store.finish(run, report_of(run))
 
     with pytest.raises(RunLost):
         beat(scanned=1, total=2, deleted=0)
 
 
 def test_a_heartbeat_bears_a_locked_database() -> None:
-    run = runs.create(DRY, ORIGIN)
+    run = store.create(DRY, ORIGIN)
     beat = due(run)
 
     with locked_database():
@@ -256,7 +256,7 @@ def test_a_heartbeat_bears_a_locked_database() -> None:
 
 
 def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    beat = due(runs.create(DRY, ORIGIN))
+    beat = due(store.create(DRY, ORIGIN))
     monkeypatch.setattr(heartbeat, "update", update := Mock(side_effect=OperationalError))
 
     assert all(beat(scanned=1, total=2, deleted=0) for _ in range(5))
@@ -265,8 +265,8 @@ def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.
 
 
 def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
-    beat = due(runs.create(DRY, ORIGIN))
-    beat._written -= runs.PATIENCE_SECONDS + 1
+    beat = due(store.create(DRY, ORIGIN))
+    beat._written -= store.PATIENCE_SECONDS + 1
 
     with locked_database(), pytest.raises(RunLost) as caught:
         beat(scanned=1, total=2, deleted=0)
@@ -278,43 +278,43 @@ def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
 
 
 def test_a_queued_run_is_cancelled_at_once() -> None:
-    run = runs.create(LIVE, ORIGIN, queued=True)
+    run = store.create(LIVE, ORIGIN, queued=True)
 
-    assert forced_ends.request_cancel(run.pk)
+    assert termination.request_cancel(run.pk)
 
     run.refresh_from_db()
     assert (run.status, run.exclusive, run.is_over) == ("cancelled", None, True)
     with pytest.raises(RunLost):
-        runs.claim(run.pk)
+        store.claim(run.pk)
 
 
 @pytest.mark.parametrize("queued", [True, False])
 def test_the_record_says_who_cancelled_first(queued: bool) -> None:
-    run = runs.create(LIVE, ORIGIN, queued=queued)
+    run = store.create(LIVE, ORIGIN, queued=queued)
 
-    assert forced_ends.request_cancel(run.pk, "b\udce9n" + "x" * 300)
-    assert forced_ends.request_cancel(run.pk, "another") is not queued
+    assert termination.request_cancel(run.pk, "b\udce9n" + "x" * 300)
+    assert termination.request_cancel(run.pk, "another") is not queued
 
     run.refresh_from_db()
     assert run.cancelled_by == ("b\\udce9n" + "x" * 300)[:255]
 
 
 def test_there_is_nothing_to_cancel_in_a_run_that_is_over() -> None:
-    run = runs.create(DRY, ORIGIN)
-    runs.finish(run, report_of(run))
+    run = store.create(DRY, ORIGIN)
+    store.finish(run, report_of(run))
 
-    assert not forced_ends.request_cancel(run.pk)
-    assert not forced_ends.request_cancel(uuid4())
+    assert not termination.request_cancel(run.pk)
+    assert not termination.request_cancel(uuid4())
 
 
 # Lost
 
 
 def test_a_run_without_a_heartbeat_is_failed_and_blocks_nobody() -> None:
-    lost = runs.create(LIVE, ORIGIN)
+    lost = store.create(LIVE, ORIGIN)
     set_back(lost, seconds=61)
 
-    again = runs.create(LIVE, ORIGIN)
+    again = store.create(LIVE, ORIGIN)
 
     lost.refresh_from_db()
     assert (lost.status, lost.exclusive) == ("failed", None)
@@ -323,19 +323,19 @@ def test_a_run_without_a_heartbeat_is_failed_and_blocks_nobody() -> None:
 
 
 def test_a_run_with_a_heartbeat_is_left() -> None:
-    run = runs.create(LIVE, ORIGIN)
+    run = store.create(LIVE, ORIGIN)
     set_back(run, seconds=55)
 
-    assert forced_ends.fail_lost_runs() == 0
+    assert termination.fail_lost_runs() == 0
 
 
 def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
-    run = runs.create(ONE, ORIGIN)
+    run = store.create(ONE, ORIGIN)
     set_back(run, seconds=61)
-    forced_ends.fail_lost_runs()
+    termination.fail_lost_runs()
 
     with pytest.raises(RunLost):
-        runs.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+        store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
 
     run.refresh_from_db()
     assert (run.status, run.report) == ("failed", None)
@@ -343,33 +343,33 @@ def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
 
 
 def test_a_queued_run_that_nobody_took_expires() -> None:
-    run = runs.create(LIVE, ORIGIN, queued=True)
+    run = store.create(LIVE, ORIGIN, queued=True)
     PurgeRun.objects.update(created_at=timezone.now() - timedelta(minutes=15, seconds=1))
 
     with pytest.raises(RunLost):
-        runs.claim(run.pk)
+        store.claim(run.pk)
 
     run.refresh_from_db()
     assert (run.status, run.exclusive, run.error) == ("failed", None, "No worker took it in time.")
 
 
 def test_a_queued_run_is_claimed_once() -> None:
-    run = runs.create(DRY, ORIGIN, queued=True)
+    run = store.create(DRY, ORIGIN, queued=True)
 
-    assert runs.claim(run.pk).status == "running"
+    assert store.claim(run.pk).status == "running"
     with pytest.raises(RunLost):
-        runs.claim(run.pk)
+        store.claim(run.pk)
 
 
 # The end
 
 
 def test_the_end_holds_report_and_counts() -> None:
-    run = runs.create(LIVE, ORIGIN)
+    run = store.create(LIVE, ORIGIN)
 
     report = report_of(run, "partial")
 
-    runs.finish(run, report, total=12, error="why")
+    store.finish(run, report, total=12, error="why")
 
     assert (run.status, run.error, run.exclusive) == ("partial", "why", None)
     assert (run.keys_scanned, run.keys_total, run.keys_deleted) == (10, 12, 3)
@@ -378,11 +378,11 @@ def test_the_end_holds_report_and_counts() -> None:
 
 
 def test_deals_are_written_in_batches() -> None:
-    run = runs.create(ONE, ORIGIN)
-    outcomes = [("acme", f"deal-{number}", "purged") for number in range(2 * runs.BATCH + 1)]
+    run = store.create(ONE, ORIGIN)
+    outcomes = [("acme", f"deal-{number}", "purged") for number in range(2 * store.BATCH + 1)]
 
     with CaptureQueriesContext(connection) as queries:
-        runs.finish(run, report_of(run), outcomes=outcomes)
+        store.finish(run, report_of(run), outcomes=outcomes)
 
     assert run.run_deals.count() == len(outcomes)
     assert PurgeRunDeal.objects.get(deal_id="deal-7").outcome == "purged"
@@ -390,43 +390,43 @@ def test_deals_are_written_in_batches() -> None:
 
 
 def test_the_end_waits_for_a_locked_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = runs.create(ONE, ORIGIN)
+    run = store.create(ONE, ORIGIN)
     lock = ExitStack()
     lock.enter_context(locked_database())
-    monkeypatch.setattr(runs, "sleep", lambda seconds: lock.close())
+    monkeypatch.setattr(store, "sleep", lambda seconds: lock.close())
 
-    runs.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+    store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
 
     assert run.status == "completed"
     assert run.run_deals.count() == 1
 
 
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = runs.create(ONE, ORIGIN)
-    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0)
+    run = store.create(ONE, ORIGIN)
+    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0)
 
     with locked_database(), pytest.raises(RunLost, match="cannot be written down"):
-        runs.finish(run, report_of(run))
+        store.finish(run, report_of(run))
 
 
 def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = runs.create(ONE, ORIGIN)
-    update = rows.update
+    run = store.create(ONE, ORIGIN)
+    update = database.update
 
     def unheard(*args: Any, **values: Any) -> int:
-        monkeypatch.setattr(runs, "update", update)
+        monkeypatch.setattr(store, "update", update)
         update(*args, **values)
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(runs, "update", unheard)
+    monkeypatch.setattr(store, "update", unheard)
 
-    runs.finish(run, report_of(run))
+    store.finish(run, report_of(run))
 
     assert run.status == "completed"
 
 
 def test_a_row_is_not_saved_again() -> None:
-    run = runs.create(DRY, ORIGIN)
+    run = store.create(DRY, ORIGIN)
     run.status = "completed"
 
     with pytest.raises(TypeError):
@@ -439,7 +439,7 @@ def test_a_row_is_not_saved_again() -> None:
 def test_reads_go_where_writes_go(settings: Settings) -> None:
     settings.DATABASE_ROUTERS = [ReplicaRouter()]
 
-    run = runs.create(DRY, ORIGIN, queued=True)
-    runs.finish(runs.claim(run.pk), report_of(run))
+    run = store.create(DRY, ORIGIN, queued=True)
+    store.finish(store.claim(run.pk), report_of(run))
 
     assert PurgeRun.objects.using(DEFAULT_DB_ALIAS).get().status == "completed"

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import redis
 
-from dealpurge import engine, guarded, scout
-from dealpurge.keyspace import Keyspace
-from dealpurge.link import Identity, Link
-from dealpurge.plan import Plan
+from dealpurge.engine import passes
+from dealpurge.engine.guard import guarded_pass, lookahead
+from dealpurge.engine.guard.lookahead import Scout
+from dealpurge.engine.guard.plan import Plan
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.scout import Scout
-from dealpurge.tally import Tally
+from dealpurge.servers.connection import Identity, Link
 
 from .purging import HOUR, names, purge, seed_deal
 
@@ -24,8 +25,8 @@ DEALS = 120
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second connection, few keys or many, and several looks."""
-    monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
-    monkeypatch.setattr(scout, "LOOKED_AT_ONCE", 16)
+    monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
+    monkeypatch.setattr(lookahead, "LOOKED_AT_ONCE", 16)
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_few_keys_or_a_dry_run_need_no_second_one(
     redis_client: redis.Redis, kept: set[str], looks: list[Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     purge(exclude_active_within_secs=HOUR, dry_run=True)
-    monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 10_000)
+    monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 10_000)
 
     assert_purged(redis_client, kept)
 
@@ -143,7 +144,7 @@ def test_nothing_is_looked_at_twice(redis_client: redis.Redis, kept: set[str], m
 def test_where_all_are_active_it_is_asked_whether_to_go_on(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scout, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(lookahead, "LOOKED_AT_ONCE", 1)
     for number in range(DEALS):
         seed_deal(redis_client, "acme", f"d{number}", age=1)
     asked = iter(range(1, 1000))
@@ -169,7 +170,7 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
     scope, tally = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False), Tally()
 
     with pytest.raises(KeyboardInterrupt):
-        engine.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
 
     assert names(redis_client) == before
     assert list(tally.outcomes()) == []

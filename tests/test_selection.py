@@ -6,7 +6,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.selection import ORGANISATION_WARNING, THREAD_WARNING
+from dealpurge.engine.sweep.selection import ORGANISATION_WARNING, THREAD_WARNING
 
 from .purging import names, purge, seed_deal
 

@@ -23,22 +23,24 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from dealpurge import endings, faults
-from dealpurge.engine import PLAIN_WARNING, SCATTERED_WARNING
-from dealpurge.plan import MISREAD_WARNING, OVERSIZED_WARNING
+from dealpurge.console.translation import FORMS, in_language
+from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING
+from dealpurge.engine.passes import PLAIN_WARNING, SCATTERED_WARNING
+from dealpurge.engine.sweep.selection import NAMESAKE_WARNING, ORGANISATION_WARNING
+from dealpurge.engine.sweep.tally import NAMES_SHOWN
 from dealpurge.report import escape
+from dealpurge.runs import messages
 from dealpurge.scope import ID_MAX_BYTES
-from dealpurge.selection import NAMESAKE_WARNING, ORGANISATION_WARNING
-from dealpurge.sentences import FORMS, in_language
-from dealpurge.tally import NAMES_SHOWN
+from dealpurge.servers import errors
 
 from .readme_blocks import ROOT
 
-TREES = {path.name: ast.parse(path.read_text()) for path in sorted((ROOT / "dealpurge").glob("*.py"))}
+PACKAGE = ROOT / "dealpurge"
+TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 #: Errors whose words are stored where they end a run, or are shown where they prevent one.
 ERRORS = {"AuditUnavailable", "PurgeConfigurationError", "PurgeNotAllowed", "RedisUnavailable", "TemplateError"}
 #: Its only error is about a setting of the API, which answers in English.
-OF_THE_API = {"limits.py"}
+OF_THE_API = {"runs/throttling.py"}
 FILLED = [sentence for sentence in FORMS if "{}" in sentence]
 
 
@@ -71,7 +73,7 @@ def filled(sentence: str, name: str) -> str:
 
 
 def test_all_that_is_marked_is_known_to_who_asks_for_nothing_else() -> None:
-    code = "import django, json; django.setup(); from dealpurge.sentences import FORMS; print(json.dumps([*FORMS]))"
+    code = "import django, json; django.setup(); from dealpurge.console.translation import FORMS; print(json.dumps([*FORMS]))"
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings"}
 
     done = subprocess.run(
@@ -99,7 +101,7 @@ def test_every_warning_is_marked() -> None:
 
 
 def test_every_sentence_about_trouble_with_redis_is_marked() -> None:
-    nodes = list(ast.walk(TREES["faults.py"]))
+    nodes = list(ast.walk(TREES["servers/errors.py"]))
     docstrings = {
         ast.get_docstring(node, clean=False)
         for node in nodes
@@ -211,19 +213,19 @@ def test_braces_that_are_meant() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (faults.failure(ResponseError("BUSY Redis is busy")), "Redis ist mit einem Skript beschäftigt (BUSY)."),
-        (faults.failure(ReadOnlyError()), "Dieses Redis ist eine Replica und nimmt keine Löschungen an. "),
-        (faults.failure(ResponseError("WEIRD canvas:lock:acme:1")), "Redis hat einen Befehl verweigert (WEIRD)."),
-        (faults.failure(ResponseError("unknown command 'UNLINK', with")), "verweigert (unknown command 'UNLINK)."),
+        (errors.failure(ResponseError("BUSY Redis is busy")), "Redis ist mit einem Skript beschäftigt (BUSY)."),
+        (errors.failure(ReadOnlyError()), "Dieses Redis ist eine Replica und nimmt keine Löschungen an. "),
+        (errors.failure(ResponseError("WEIRD canvas:lock:acme:1")), "Redis hat einen Befehl verweigert (WEIRD)."),
+        (errors.failure(ResponseError("unknown command 'UNLINK', with")), "verweigert (unknown command 'UNLINK)."),
         (
-            faults.failure(NoPermissionError("has no permissions to run the 'scan' command")),
+            errors.failure(NoPermissionError("has no permissions to run the 'scan' command")),
             "darf SCAN nicht ausführen",
         ),
-        (faults.failure(NoPermissionError("No permissions to access a key")), "fehlt eine Berechtigung"),
-        (faults.hopeless(AuthenticationError()), "Redis hat das Passwort oder den Benutzer abgelehnt."),
-        (faults.hopeless(SSLCertVerificationError()), "Dem TLS-Zertifikat von Redis wird nicht vertraut"),
-        (faults.given_up(BusyLoadingError(), 30), "Redis lädt noch seine Daten (gewartet: 30 s)."),
-        (faults.given_up(ConnectionError("refused"), 2), "Redis ist nicht erreichbar (versucht: 2 s lang)."),
+        (errors.failure(NoPermissionError("No permissions to access a key")), "fehlt eine Berechtigung"),
+        (errors.hopeless(AuthenticationError()), "Redis hat das Passwort oder den Benutzer abgelehnt."),
+        (errors.hopeless(SSLCertVerificationError()), "Dem TLS-Zertifikat von Redis wird nicht vertraut"),
+        (errors.given_up(BusyLoadingError(), 30), "Redis lädt noch seine Daten (gewartet: 30 s)."),
+        (errors.given_up(ConnectionError("refused"), 2), "Redis ist nicht erreichbar (versucht: 2 s lang)."),
     ],
 )
 def test_trouble_with_redis(error: Exception, words: str) -> None:
@@ -249,8 +251,8 @@ def test_in_english_a_page_says_what_is_stored(sentence: str) -> None:
         "{}",
         "A sentence of an older version, with {} and %s.",
         "Redis refused a command.",
-        f"{endings.INTERRUPTED} ",
-        f"{endings.INTERRUPTED}\n",
+        f"{messages.INTERRUPTED} ",
+        f"{messages.INTERRUPTED}\n",
         "Redis is busy with a script [BUSY].",
         "Template " + " has a placeholder that is none: " * 600,
         "Template " + " has a placeholder that is none: " * 60_000,

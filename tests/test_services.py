@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs, services, tasks
+from dealpurge import services, tasks
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable, RunLost, ScopeError
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import PurgeReport
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.services import Progress
 from dealpurge.signals import purge_finished
-from dealpurge.tally import Tally
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +37,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
         def stand_in(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool]) -> None:
             function(tally, watch)
 
-        monkeypatch.setattr(engine, "purge", stand_in, raising=False)
+        monkeypatch.setattr(passes, "purge", stand_in, raising=False)
 
     return put
 
@@ -311,7 +313,7 @@ def test_a_text_is_no_pair_of_ids(deals: Any) -> None:
 
 def test_a_worker_whose_settings_cannot_serve_the_run_fails_it(settings: Settings) -> None:
     scope = PurgeScope(mode="all", exclude_active_within_secs=60, dry_run=False)
-    run = runs.create(scope, Origin(source="api"), queued=True)
+    run = store.create(scope, Origin(source="api"), queued=True)
     settings.DEALPURGE_KEY_FAMILIES = {"events": []}
 
     with pytest.raises(ScopeError):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.tally import Tally
+from dealpurge.engine.sweep.tally import Tally
 
 
 @pytest.mark.parametrize(("active", "outcome"), [(True, "interrupted"), (False, "purged")])

@@ -13,7 +13,8 @@ from django.db import OperationalError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs, services, tasks
+from dealpurge import services, tasks
+from dealpurge.engine import passes
 from dealpurge.exceptions import (
     PurgeConfigurationError,
     PurgeInProgress,
@@ -23,7 +24,8 @@ from dealpurge.exceptions import (
     RunTaken,
 )
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .databases import ReplicaRouter, locked_database
@@ -39,7 +41,7 @@ ORIGIN = Origin(source="api", actor_name="ann")
 def purge(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """The engine, replaced by one that finds nothing."""
     mock = Mock()
-    monkeypatch.setattr(engine, "purge", mock, raising=False)
+    monkeypatch.setattr(passes, "purge", mock, raising=False)
     return mock
 
 
@@ -71,7 +73,7 @@ def test_a_run_that_fails_in_the_request_is_a_failed_run(purge: Mock) -> None:
 )
 def test_a_task_ends_as_its_run(purge: Mock, error: Exception | None, status: str, result: str) -> None:
     purge.side_effect = error
-    run = runs.create(LIVE, ORIGIN, queued=True)
+    run = store.create(LIVE, ORIGIN, queued=True)
 
     done = tasks.carry_out.enqueue(str(run.pk))
 
@@ -81,7 +83,7 @@ def test_a_task_ends_as_its_run(purge: Mock, error: Exception | None, status: st
 
 
 def test_a_run_that_nobody_took_in_time_has_a_failed_task(purge: Mock) -> None:
-    run = runs.create(LIVE, ORIGIN, queued=True)
+    run = store.create(LIVE, ORIGIN, queued=True)
     PurgeRun.objects.update(created_at=timezone.now() - timedelta(minutes=16))
 
     for _ in range(2):

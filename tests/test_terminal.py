@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.core.management.color import no_style
 
-from dealpurge import terminal
+from dealpurge.management import output
+from dealpurge.management.output import ProgressLine
 from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
 from dealpurge.services import Progress
-from dealpurge.terminal import ProgressLine
 
 
 def report(*, dry_run: bool = False, status: Any = "completed", **fields: Any) -> PurgeReport:
@@ -22,7 +22,7 @@ def report(*, dry_run: bool = False, status: Any = "completed", **fields: Any) -
 
 
 def shown(of: PurgeReport, verbosity: int = 1) -> str:
-    return "\n".join(terminal.lines(of, no_style(), verbosity=verbosity))
+    return "\n".join(output.lines(of, no_style(), verbosity=verbosity))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def shown(of: PurgeReport, verbosity: int = 1) -> str:
     ],
 )
 def test_the_sentence_is_true(fields: dict[str, Any], sentence: str) -> None:
-    assert terminal.sentence(report(**fields)) == sentence
+    assert output.sentence(report(**fields)) == sentence
 
 
 def test_everything_that_was_left_is_said() -> None:

@@ -12,9 +12,9 @@ from django.core.management import call_command
 from django.db import Error, IntegrityError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
-from dealpurge import unwritable
-from dealpurge.unwritable import MIGRATE as BOTH
-from dealpurge.unwritable import WORDS, migrations_are_missing
+from dealpurge.runs import unwritable
+from dealpurge.runs.unwritable import MIGRATE as BOTH
+from dealpurge.runs.unwritable import WORDS, migrations_are_missing
 
 from .commands import Purge
 from .databases import locked_database, read_only_database

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import redis
 
-from dealpurge import engine
-from dealpurge.keyspace import Keyspace
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.selection import Selection
-from dealpurge.tally import Tally
 
 from .purging import names, seed_deal
 
@@ -34,6 +34,6 @@ def test_what_redis_deletes_while_a_claim_fails_is_counted(
     tally = Tally()
 
     with pytest.raises(KeyboardInterrupt):
-        engine.purge(PurgeScope(mode="all", dry_run=False), Keyspace.from_settings(), tally, lambda: True)
+        passes.purge(PurgeScope(mode="all", dry_run=False), Keyspace.from_settings(), tally, lambda: True)
 
     assert tally.deleted == sum(tally.families.values()) == seeded - len(names(redis_client)) > 0

@@ -25,12 +25,12 @@ from dealpurge.api.errors import InvalidBody, RunOver, answer, run_answer
 from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody, item
 from dealpurge.exceptions import ScopeError
-from dealpurge.forced_ends import fail_lost_runs
 from dealpurge.models import PurgeRun
-from dealpurge.rows import stored
-from dealpurge.runs import Origin
+from dealpurge.runs.database import stored
+from dealpurge.runs.log import valid_request_id
+from dealpurge.runs.store import Origin
+from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
-from dealpurge.telemetry import valid_request_id
 
 View = Callable[..., HttpResponseBase]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from django import template
 
-from dealpurge import wording
+from dealpurge.console import formatting
+from dealpurge.console.translation import in_language
 from dealpurge.report import plain
-from dealpurge.sentences import in_language
 
 register = template.Library()
 register.filter("plain", plain)
 register.filter("in_language", in_language)
-register.filter("number", wording.number)
-register.filter("utc", wording.utc)
-register.filter("clock", wording.clock)
-register.filter("ago", wording.ago)
-register.filter("duration", wording.duration)
-register.filter("span", wording.span)
-register.filter("deals", wording.deals)
-register.filter("keys", wording.keys)
-register.filter("family", wording.family)
+register.filter("number", formatting.number)
+register.filter("utc", formatting.utc)
+register.filter("clock", formatting.clock)
+register.filter("ago", formatting.ago)
+register.filter("duration", formatting.duration)
+register.filter("span", formatting.span)
+register.filter("deals", formatting.deals)
+register.filter("keys", formatting.keys)
+register.filter("family", formatting.family)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from dealpurge import command_line
+from dealpurge.console import shell_commands
 from dealpurge.models import PurgeRun
 
 HOSTILE = ["$(id)", "a'b", "-x", "=1+1", "`id`", "<script>", "a;b", "*", "\u202e", 'q"\\', "é\u200b'"]
@@ -26,7 +26,7 @@ def words(command: str) -> list[str]:
 
 @pytest.mark.parametrize("deal_id", HOSTILE)
 def test_a_shell_reads_the_ids_as_they_are(deal_id: str) -> None:
-    (command,) = command_line.commands(run_of((deal_id, deal_id), reason=f"$(touch x) {deal_id}")) or []
+    (command,) = shell_commands.commands(run_of((deal_id, deal_id), reason=f"$(touch x) {deal_id}")) or []
 
     assert words(command) == [
         *("python", "manage.py", "purge_deals", "--mode", "by_deal"),
@@ -36,13 +36,13 @@ def test_a_shell_reads_the_ids_as_they_are(deal_id: str) -> None:
 
 @pytest.mark.parametrize("deal_id", HOSTILE)
 def test_what_cannot_be_seen_is_spelt_out(deal_id: str) -> None:
-    (command,) = command_line.commands(run_of((None, deal_id))) or []
+    (command,) = shell_commands.commands(run_of((None, deal_id))) or []
 
     assert command.replace("\n", "").isprintable()
 
 
 def test_printable_ids_are_quoted_as_shlex_does() -> None:
-    (command,) = command_line.commands(run_of((None, "$(id)"))) or []
+    (command,) = shell_commands.commands(run_of((None, "$(id)"))) or []
 
     assert shlex.quote("--deal-id=$(id)") in command
 
@@ -50,7 +50,7 @@ def test_printable_ids_are_quoted_as_shlex_does() -> None:
 def test_options_stand_in_the_command() -> None:
     run = run_of(org_id="acme", include_checkpoints=True, exclude_active_within_secs=3600)
 
-    (command,) = command_line.commands(run) or []
+    (command,) = shell_commands.commands(run) or []
 
     assert words(command) == [
         *("python", "manage.py", "purge_deals", "--mode", "all", "--org-id=acme", "--include-checkpoints"),
@@ -61,7 +61,7 @@ def test_options_stand_in_the_command() -> None:
 def test_deals_of_several_organisations_are_several_commands() -> None:
     run = run_of(("acme", "1"), ("birch", "2"), ("acme", "3"), (None, "4"))
 
-    commands = [words(command) for command in command_line.commands(run) or []]
+    commands = [words(command) for command in shell_commands.commands(run) or []]
 
     assert [command[5:-1] for command in commands] == [
         ["--deal-id=1", "--deal-id=3", "--org-id=acme"],
@@ -71,12 +71,12 @@ def test_deals_of_several_organisations_are_several_commands() -> None:
 
 
 def test_too_many_deals_make_no_command() -> None:
-    assert command_line.commands(run_of(*((None, str(n)) for n in range(51)))) is None
+    assert shell_commands.commands(run_of(*((None, str(n)) for n in range(51)))) is None
 
 
 @pytest.mark.parametrize("deal_id", HOSTILE)
 def test_curl_sends_the_scope_of_the_run(deal_id: str) -> None:
-    command = command_line.curl(run_of(("acme", deal_id), dry_run=False), "https://h.example/api/x")
+    command = shell_commands.curl(run_of(("acme", deal_id), dry_run=False), "https://h.example/api/x")
 
     sent = words(command or "")
     assert sent[:5] == ["curl", "-sS", "-X", "POST", "https://h.example/api/x"]
@@ -84,8 +84,8 @@ def test_curl_sends_the_scope_of_the_run(deal_id: str) -> None:
 
 
 def test_curl_of_a_dry_run_deletes_nothing() -> None:
-    assert '"dry_run": true' in (command_line.curl(run_of(), "https://h.example/") or "")
+    assert '"dry_run": true' in (shell_commands.curl(run_of(), "https://h.example/") or "")
 
 
 def test_the_endpoint_takes_one_deal_a_call() -> None:
-    assert command_line.curl(run_of((None, "1"), (None, "2")), "https://h.example/") is None
+    assert shell_commands.curl(run_of((None, "1"), (None, "2")), "https://h.example/") is None

@@ -13,9 +13,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import runs
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .conftest import FORM, ClientOf, MakePreview, latest, load, page_of
@@ -215,7 +215,7 @@ def test_a_live_run_is_no_preview(browser: Client, make_preview: MakePreview, pu
 
 
 def test_a_live_run_of_all_deals_elsewhere_is_linked(browser: Client, make_preview: MakePreview, purger: User) -> None:
-    other = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
+    other = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
 
     page = text(browser.post(page_of(make_preview(purger), "apply"), {"typed": "7"}, follow=True))
 
@@ -258,7 +258,7 @@ def test_run_again_previews_the_scope_of_a_live_run(browser: Client, deals: redi
 
 
 def test_cancel_asks_a_running_run_to_stop(browser: Client) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
 
     browser.post(page_of(run, "cancel"))
 
@@ -268,7 +268,7 @@ def test_cancel_asks_a_running_run_to_stop(browser: Client) -> None:
 
 
 def test_cancel_ends_a_queued_run(browser: Client) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"), queued=True)
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"), queued=True)
 
     page = text(browser.post(page_of(run, "cancel"), follow=True))
 
@@ -286,7 +286,7 @@ def test_cancel_of_a_finished_run_says_that_it_is_over(
 
 
 def test_a_lost_run_is_found_out_when_somebody_looks(browser: Client) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
     PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=2), keys_deleted=1200)
 
     page = text(browser.get(page_of(run)))

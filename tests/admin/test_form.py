@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import translation
 from pytest_django.fixtures import Settings
 
+from dealpurge.console.forms import MAX_DEALS, PurgeForm, read_deals, write_deals
 from dealpurge.exceptions import TooManyRequests
-from dealpurge.forms import MAX_DEALS, PurgeForm, read_deals, write_deals
 from dealpurge.models import PurgeRun
 
 from .conftest import FORM, ClientOf, MakePreview

@@ -13,12 +13,12 @@ from django.utils import timezone
 from django.utils.translation import deactivate
 from pytest_django.fixtures import Settings
 
-from dealpurge import runs
-from dealpurge.faults import REFUSED, UNREACHABLE
+from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from dealpurge.selection import NAMESAKE_WARNING
+from dealpurge.servers.errors import REFUSED, UNREACHABLE
 
 from .conftest import FORM, LIST, REPORT, ClientOf, MakePreview, latest, page_of
 
@@ -125,7 +125,7 @@ def test_the_api_says_them_as_they_are_stored(
 
 
 def test_who_finds_a_lost_run_out_stores_it_in_english(by_request: Client, superuser: User) -> None:
-    run = runs.create(PurgeScope(mode="all"), Origin(source="admin", actor=superuser), queued=True)
+    run = store.create(PurgeScope(mode="all"), Origin(source="admin", actor=superuser), queued=True)
     PurgeRun.objects.update(created_at=timezone.now() - timedelta(minutes=16))
 
     page = html(by_request, page_of(run))

@@ -16,11 +16,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 import dealpurge
-from dealpurge import inventory_store
-from dealpurge.inventory import InventoryRow
-from dealpurge.inventory_page import COLOURS, InventoryPage
+from dealpurge.console.inventory.page import COLOURS, InventoryPage
+from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.previews import Preview
+from dealpurge.runs.inventory import KEPT, store
 from project.deals.models import Deal, Organization
 
 from .conftest import LIST, ClientOf, MakePreview, latest, page_of
@@ -197,9 +197,9 @@ def test_20_000_deals_take_few_queries(
 def test_only_the_newest_inventories_keep_their_deals(make_preview: MakePreview, purger: User) -> None:
     row = InventoryRow(org_id=None, deal_id="d", families=(1, 0), last_active_at=None)
     runs: list[Any] = []
-    for age in range(inventory_store.KEPT + 2, 0, -1):
+    for age in range(KEPT + 2, 0, -1):
         run = make_preview(purger, inventory=True, created_at=timezone.now() - timedelta(hours=age))
-        inventory_store.store(run, ("locks", "events"), [row])
+        store(run, ("locks", "events"), [row])
         runs.append(run)
 
     kept = set(InventoryDeal.objects.values_list("run", flat=True))

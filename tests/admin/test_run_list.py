@@ -13,10 +13,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dealpurge import runs
+from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.run_export import cell
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .conftest import LIST, ClientOf, MakePreview
@@ -144,7 +144,7 @@ def test_who_never_asked_for_anything_is_no_choice(
 
 
 def test_a_lost_run_is_not_listed_as_running(browser: Client) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
     PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=2))
 
     browser.get(LIST)

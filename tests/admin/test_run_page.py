@@ -16,12 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dealpurge import runs
+from dealpurge.console.runs.page import RunPage
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.previews import Preview
 from dealpurge.report import escape
-from dealpurge.run_page import RunPage
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from project.deals.models import Deal, Organization
 
@@ -153,7 +153,7 @@ def test_a_failed_purge_says_what_it_had_done(browser: Client, make_preview: Mak
 
 
 def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Client) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="api", actor_name="ann"))
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api", actor_name="ann"))
     started = timezone.now() - timedelta(seconds=4)
     PurgeRun.objects.filter(pk=run.pk).update(
         started_at=started,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from django.utils import translation
 
-from dealpurge import wording
+from dealpurge.console import formatting
 from dealpurge.models import PurgeRun
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -13,12 +13,12 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize(("value", "words"), [(0, "0"), (999, "999"), (1180000, "1,180,000"), (None, "")])
 def test_numbers_are_grouped(value: int | None, words: str) -> None:
-    assert wording.number(value) == words
+    assert formatting.number(value) == words
 
 
 def test_numbers_are_grouped_as_the_language_does_it() -> None:
     with translation.override("de"):
-        assert wording.number(1180000) == "1.180.000"
+        assert formatting.number(1180000) == "1.180.000"
 
 
 @pytest.mark.parametrize(
@@ -26,32 +26,32 @@ def test_numbers_are_grouped_as_the_language_does_it() -> None:
     [(1, "1 second"), (90, "90 seconds"), (60, "1 minute"), (3600, "1 hour"), (7200, "2 hours"), (864000, "10 days")],
 )
 def test_spans_take_the_largest_whole_unit(seconds: int, words: str) -> None:
-    assert wording.span(seconds) == words
+    assert formatting.span(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("milliseconds", "words"), [(41, "41 ms"), (812, "0.8 s"), (59_900, "59.9 s"), (125_400, "2 min 5 s")]
 )
 def test_durations_are_as_precise_as_needed(milliseconds: int, words: str) -> None:
-    assert wording.duration(milliseconds) == words
+    assert formatting.duration(milliseconds) == words
 
 
 def test_times_are_told_in_utc() -> None:
     moment = datetime(2026, 11, 23, 22, 30, 5, tzinfo=timezone(timedelta(hours=1)))
 
-    assert wording.utc(moment) == "23 Nov 2026, 21:30:05 UTC"
+    assert formatting.utc(moment) == "23 Nov 2026, 21:30:05 UTC"
 
 
 @pytest.mark.parametrize(
     ("age", "words"), [(5, "just now"), (-60, "just now"), (60, "1\xa0minute ago"), (7300, "2\xa0hours ago")]
 )
 def test_ages_are_told_in_words(age: int, words: str) -> None:
-    assert wording.ago(NOON - timedelta(seconds=age), NOON) == words
+    assert formatting.ago(NOON - timedelta(seconds=age), NOON) == words
 
 
 def test_todays_times_need_no_date() -> None:
-    assert wording.clock(NOON - timedelta(hours=1), NOON) == "11:00:00 UTC"
-    assert wording.clock(NOON - timedelta(hours=13), NOON) == "22 Nov 2026, 23:00:00 UTC"
+    assert formatting.clock(NOON - timedelta(hours=1), NOON) == "11:00:00 UTC"
+    assert formatting.clock(NOON - timedelta(hours=13), NOON) == "22 Nov 2026, 23:00:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_todays_times_need_no_date() -> None:
     ],
 )
 def test_scopes_in_words(fields: dict[str, object], words: str) -> None:
-    assert wording.scope(PurgeRun(**fields)) == words
+    assert formatting.scope(PurgeRun(**fields)) == words

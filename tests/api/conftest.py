@@ -11,12 +11,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, services
-from dealpurge.keyspace import Keyspace
+from dealpurge import services
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
-from dealpurge.runs import Origin
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
 
 PATH = "/api/superadmin/purge_deals"
 RUNS = "/api/superadmin/purge_runs"
@@ -70,7 +71,7 @@ def purged(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     def note(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool]) -> None:
         scopes.append(scope)
 
-    monkeypatch.setattr(engine, "purge", note)
+    monkeypatch.setattr(passes, "purge", note)
     return scopes
 
 

@@ -14,9 +14,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import heartbeat, runs, services, walk
+from dealpurge import services
+from dealpurge.engine.sweep import scan
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import heartbeat, store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from ..conftest import PointCacheAt
@@ -46,7 +48,7 @@ def look(http: Client, superuser: User, bearer: Bearer) -> Look:
 
 
 def under_way() -> PurgeRun:
-    return runs.create(PurgeScope(mode="all", dry_run=False), ELSEWHERE)
+    return store.create(PurgeScope(mode="all", dry_run=False), ELSEWHERE)
 
 
 # A purge
@@ -89,13 +91,13 @@ def test_a_purge_that_somebody_stopped_is_a_200(
     seed_deal(valkey_client, "acme", "deal-1", crops=500)
     valkey_settings.DEALPURGE_SCAN_COUNT = 10
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
-    count = walk.record_removal
+    count = scan.record_removal
 
     def count_and_cancel(*args: Any) -> None:
         count(*args)
         services.cancel(PurgeRun.objects.get().pk)
 
-    monkeypatch.setattr(walk, "record_removal", count_and_cancel)
+    monkeypatch.setattr(scan, "record_removal", count_and_cancel)
 
     answer = post(ALL)
 

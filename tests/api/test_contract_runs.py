@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dealpurge import runs
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .conftest import JSON, RUNS, Bearer
@@ -23,7 +23,7 @@ NOWHERE = "6f9d2c1e-3c54-4b7e-9d3c-0d9a6c3f2b11"
 @pytest.fixture
 def run_id(superuser: User) -> UUID:
     """A run that waits for a worker."""
-    return runs.create(PurgeScope(mode="all"), Origin(source=PurgeRun.Source.API, actor=superuser), queued=True).pk
+    return store.create(PurgeScope(mode="all"), Origin(source=PurgeRun.Source.API, actor=superuser), queued=True).pk
 
 
 def test_methods(http: Client, superuser: User, bearer: Bearer, run_id: UUID) -> None:

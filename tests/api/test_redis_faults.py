@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dealpurge import walk
+from dealpurge.engine.sweep import scan
 from dealpurge.models import PurgeRun
 
 from ..conftest import PointCacheAt, start_server
@@ -80,7 +80,7 @@ def test_dying_in_the_middle(
     with server.client() as client:
         seed_deal(client, "acme", "d1", crops=5000)
     cache_at(server.url)
-    count, counted = walk.record_removal, []
+    count, counted = scan.record_removal, []
 
     def die_after_two(*args: Any) -> None:
         count(*args)
@@ -88,7 +88,7 @@ def test_dying_in_the_middle(
         if len(counted) == 2:
             server.kill()
 
-    monkeypatch.setattr(walk, "record_removal", die_after_two)
+    monkeypatch.setattr(scan, "record_removal", die_after_two)
     run = assert_unavailable(post(dry_run=False), "cannot be reached")
 
     assert 0 < run.keys_deleted < 5001

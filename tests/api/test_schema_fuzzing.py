@@ -22,9 +22,9 @@ from django.http import HttpResponse
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from dealpurge import patience
 from dealpurge.api.views import JsonView
 from dealpurge.models import PurgeRun
+from dealpurge.servers import backoff
 
 from .conftest import Bearer
 
@@ -118,7 +118,7 @@ def test_with_the_token_of_somebody_who_may_not(fuzz: Fuzz, seen: Counter[int], 
 def test_without_redis(
     fuzz: Fuzz, seen: Counter[int], superuser: User, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.0)
 
     fuzz(bearer(superuser), 100)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.families import Keyspace
 
 pack: Any = import_module("hiredis").pack_command
 

@@ -11,7 +11,7 @@ import redis
 from django.core.cache import caches
 from django_redis import get_redis_connection
 
-from dealpurge.keyspace import CHECKPOINTS, Keyspace
+from dealpurge.keys.families import CHECKPOINTS, Keyspace
 
 
 def patterns(keyspace: Keyspace, deal: tuple[str, str] | None = None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from tests.benchmarks import dataset, floors, rivals
 from tests.purging import HOUR, purge

@@ -8,8 +8,8 @@ import pytest
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge import crew
-from dealpurge.keyspace import FAMILIES
+from dealpurge.keys.families import FAMILIES
+from dealpurge.servers import parallel
 
 from ..faults.scene import nothing_left_behind, strangers
 from .ring import Ring
@@ -51,7 +51,7 @@ def own_ring(kind: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.
     Small pages and many looks at the threads, so that a run has a middle, and a fault strikes in it.
     """
     settings.DEALPURGE_SCAN_COUNT = 10
-    monkeypatch.setattr(crew, "TICK", 0.001)
+    monkeypatch.setattr(parallel, "TICK", 0.001)
     ring = Ring(kind, tmp_path / "ring", replicas=1).start()
     try:
         yield from in_use(ring, settings)

@@ -15,7 +15,7 @@ from django_redis import get_redis_connection
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge.slot_map import NO_CLUSTER
+from dealpurge.servers.slots import NO_CLUSTER
 
 from ..faults.scene import run, seed, strangers
 from ..purging import purge

@@ -9,9 +9,9 @@ import pytest
 from pytest_django.fixtures import Settings
 from redis.exceptions import ClusterDownError
 
-from dealpurge.link import Command, Link
-from dealpurge.node_link import NodeLink
-from dealpurge.walk import Walk
+from dealpurge.engine.sweep.scan import Walk
+from dealpurge.servers.cluster_node import NodeLink
+from dealpurge.servers.connection import Command, Link
 
 from ..faults.scene import Outcome, Scene, When, run, seed, while_deleting, while_scanning
 from ..servers import wait_until

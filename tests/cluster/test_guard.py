@@ -11,8 +11,8 @@ import pytest
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge import cluster_guard, guard, pipeline, transaction
-from dealpurge.link import Link
+from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
+from dealpurge.servers.connection import Link
 
 from ..faults.scene import run, seed
 from ..purging import HOUR, purge

@@ -9,11 +9,11 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge.engine import NARROWED_WARNING
-from dealpurge.inventory import take_inventory
-from dealpurge.keyspace import Keyspace
+from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.passes import NARROWED_WARNING
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
-from dealpurge.tally import Tally
 
 from .. import oracle
 from ..purging import HOUR, purge

@@ -8,7 +8,7 @@ import redis
 from django_redis.pool import ConnectionFactory
 from pytest_django.fixtures import Settings
 
-from dealpurge import guarded
+from dealpurge.engine.guard import guarded_pass
 
 from ..conftest import PointCacheAt, start_server
 from ..servers import RedisServer
@@ -32,7 +32,7 @@ def _nothing_is_left_behind(cache_at: PointCacheAt) -> Iterator[None]:
 def _two_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one of the kinds of server a guarded purge looks ahead over a second connection, few keys or many."""
     if "valkey" in request.node.name:
-        monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
+        monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
 
 
 @pytest.fixture

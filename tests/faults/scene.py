@@ -14,12 +14,13 @@ from unittest.mock import patch
 
 import redis
 
-from dealpurge import engine, link
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keyspace import Keyspace
+from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
-from dealpurge.tally import Tally
+from dealpurge.servers import connection
 
 from ..servers import RedisServer
 
@@ -114,7 +115,7 @@ def run(
         return True
 
     try:
-        engine.purge(scope, keyspace, tally, pulse)
+        passes.purge(scope, keyspace, tally, pulse)
     except RedisUnavailable as exc:
         outcome.error = exc
     outcome.report = tally.report(
@@ -139,13 +140,13 @@ def strangers(server: RedisServer) -> list[str]:
 @contextmanager
 def nothing_left_behind() -> Iterator[list[Any]]:
     """Yields the connections of ours that are made meanwhile; none of them, and no thread, may be left at the end."""
-    made, threads, make = list[Any](), set(threading.enumerate()), link.fresh_connection
+    made, threads, make = list[Any](), set(threading.enumerate()), connection.fresh_connection
 
     def noting(*args: Any, **kwargs: Any) -> Any:
         made.append(make(*args, **kwargs))
         return made[-1]
 
-    with patch.object(link, "fresh_connection", noting):
+    with patch.object(connection, "fresh_connection", noting):
         yield made
     assert [connection for connection in made if connection._sock] == []
     assert set(threading.enumerate()) <= threads
@@ -154,5 +155,5 @@ def nothing_left_behind() -> Iterator[list[Any]]:
 def open_sockets() -> int:
     """How many this process has."""
     gc.collect()
-    links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
-    return sum(1 for link in links if os.path.islink(link) and os.readlink(link).startswith("socket:"))
+    files = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+    return sum(1 for file in files if os.path.islink(file) and os.readlink(file).startswith("socket:"))

@@ -16,9 +16,9 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.inventory import take_inventory
-from dealpurge.keyspace import Keyspace
-from dealpurge.tally import Tally
+from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
 
 from ..servers import RedisServer, wait_until
 from .scene import run, seed

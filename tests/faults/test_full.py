@@ -12,13 +12,13 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.exceptions import OutOfMemoryError
 
-from dealpurge import servers
+from dealpurge.engine.guard.transaction import committed as really_committed
+from dealpurge.engine.guard.transaction import send_commit as really_send_commit
+from dealpurge.engine.sweep.unlink import remove as really_remove
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keyspace import Keyspace
-from dealpurge.link import Link
-from dealpurge.removal import remove as really_remove
-from dealpurge.transaction import committed as really_committed
-from dealpurge.transaction import send_commit as really_send_commit
+from dealpurge.keys.families import Keyspace
+from dealpurge.servers import discovery
+from dealpurge.servers.connection import Link
 
 from ..conftest import start_server
 from ..purging import HOUR, existing, purge, seed_deal, touch
@@ -130,7 +130,7 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
 
     for module in ("transaction", "pipeline"):
         monkeypatch.setattr(f"dealpurge.{module}.committed", committed)
-    monkeypatch.setattr("dealpurge.guard.remove", remove)
+    monkeypatch.setattr("dealpurge.engine.guard.guard.remove", remove)
     report = run(guarded=True).report
 
     relieve(client)
@@ -155,14 +155,14 @@ def test_a_plain_delete_that_is_refused_for_good_is_given_up(
     """A look that works before every try does not make a server patient that takes no deletes."""
     settings.DEALPURGE_RETRY_SECONDS = 1
     keys = [key for n in range(3) for key in seed_deal(client, "acme", f"d{n}", age=2 * HOUR)]
-    began, probe = time.monotonic(), servers.probe
+    began, probe = time.monotonic(), discovery.probe
 
     def probing(link: Link, keyspace: Keyspace, *, first: bool) -> None:
         probe(link, keyspace, first=first)
         fill(client)
         client.config_set("min-replicas-to-write", 1)
 
-    monkeypatch.setattr(servers, "probe", probing)
+    monkeypatch.setattr(discovery, "probe", probing)
     try:
         with pytest.raises(RedisUnavailable, match="NOREPLICAS"):
             purge(exclude_active_within_secs=HOUR, pulse=lambda: time.monotonic() - began < 30)

@@ -16,8 +16,8 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.link import Command, Link
-from dealpurge.transaction import Opening
+from dealpurge.engine.guard.transaction import Opening
+from dealpurge.servers.connection import Command, Link
 
 from ..conftest import PointCacheAt
 from ..servers import RedisServer, ServerMissingError, free_port, missing, wait_until

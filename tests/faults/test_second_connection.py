@@ -10,9 +10,9 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge import guarded, scout
-from dealpurge.link import Link
-from dealpurge.scout import Scout
+from dealpurge.engine.guard import guarded_pass, lookahead
+from dealpurge.engine.guard.lookahead import Scout
+from dealpurge.servers.connection import Link
 
 from ..conftest import PointCacheAt, start_server
 from ..proxy import CuttingProxy
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.faults
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second connection, few keys or many, and many looks."""
-    monkeypatch.setattr(guarded, "KEYS_FOR_TWO", 1)
-    monkeypatch.setattr(scout, "LOOKED_AT_ONCE", 4)
+    monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
+    monkeypatch.setattr(lookahead, "LOOKED_AT_ONCE", 4)
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, number: int, happens: Callable[[Link], object]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from dealpurge.portions import TRANSACTION_KEYS
+from dealpurge.engine.guard.units import TRANSACTION_KEYS
 
 from ..conftest import PointCacheAt
 from ..servers import ServerMissingError, free_port, missing, wait_until

@@ -11,7 +11,7 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.commands.search.query import Query
 
-from dealpurge.keyspace import CHECKPOINT_PREFIXES
+from dealpurge.keys.families import CHECKPOINT_PREFIXES
 from dealpurge.report import PurgeReport
 from dealpurge.services import purge_deals
 from tests.servers import RedisServer

@@ -14,9 +14,9 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.heartbeat import HEARTBEAT_SECONDS
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs.heartbeat import HEARTBEAT_SECONDS
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from ..servers import RedisServer

@@ -117,7 +117,7 @@ def test_a_second_terminal_purges_what_the_demo_holds(shared_demo: Demo) -> None
 QUEUE = """
 import time
 from dealpurge import services
-from dealpurge.runs import Origin
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 row = services.queue(PurgeScope.named(mode="by_deal", deal_ids=["deal-33"], dry_run=False), Origin(source="command"))
 deadline = time.monotonic() + 20

@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, runs
+from dealpurge.engine import passes
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 API = "/api/superadmin/"
@@ -31,14 +32,14 @@ def _quick_passwords(settings: Settings) -> None:
 def engine_calls(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     """The scopes that came as far as the engine, which then does nothing."""
     scopes: list[PurgeScope] = []
-    monkeypatch.setattr(engine, "purge", lambda scope, *rest: scopes.append(scope))
+    monkeypatch.setattr(passes, "purge", lambda scope, *rest: scopes.append(scope))
     return scopes
 
 
 @pytest.fixture
 def waiting(db: None) -> PurgeRun:
     """A queued run that anybody might want to see or to cancel."""
-    return runs.create(PurgeScope(mode="all"), Origin(source="command", actor_name="ann"), queued=True)
+    return store.create(PurgeScope(mode="all"), Origin(source="command", actor_name="ann"), queued=True)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.faults import failure
+from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun
-from dealpurge.run_export import cell
+from dealpurge.servers.errors import failure
 
 from ..purging import events_key, touch
 from .conftest import Bearer, Call

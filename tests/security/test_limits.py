@@ -19,12 +19,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, forced_ends, limits, runs
 from dealpurge.conf import conf
+from dealpurge.engine import passes
 from dealpurge.exceptions import RedisUnavailable, TooManyRequests
-from dealpurge.limits import BUSY_RETRY_SECONDS, Rate
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store, termination, throttling
+from dealpurge.runs.store import Origin
+from dealpurge.runs.throttling import BUSY_RETRY_SECONDS, Rate
 from dealpurge.scope import PurgeScope
 
 from .conftest import LIVE, Bearer, Call
@@ -114,12 +115,12 @@ def test_another_token_of_the_same_user_has_not(ask: Call, settings: Settings, b
 
 def test_tokens_of_no_user_are_counted_by_name(settings: Settings) -> None:
     settings.DEALPURGE_RATE_LIMIT = "1/day"
-    runs.create(PurgeScope(mode="all"), NOBODY)
+    store.create(PurgeScope(mode="all"), NOBODY)
 
     with pytest.raises(TooManyRequests):
-        runs.create(PurgeScope(mode="all"), NOBODY)
+        store.create(PurgeScope(mode="all"), NOBODY)
 
-    runs.create(PurgeScope(mode="all"), Origin(source="api", actor_name="another"))
+    store.create(PurgeScope(mode="all"), Origin(source="api", actor_name="another"))
 
 
 def test_dry_runs_count_as_requests_and_not_as_live_purges(ask: Call, settings: Settings) -> None:
@@ -142,10 +143,10 @@ def test_what_is_refused_does_not_count(ask: Call, settings: Settings, body: Any
 
 def test_a_conflict_does_not_count(ask: Call, settings: Settings) -> None:
     settings.DEALPURGE_RATE_LIMIT = "1/day"
-    other = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
+    other = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
 
     assert ask(ALL) == 409
-    forced_ends.request_cancel(other.pk)
+    termination.request_cancel(other.pk)
     PurgeRun.objects.filter(pk=other.pk).update(status="cancelled", exclusive=None)
     assert ask(ALL) == 200
 
@@ -156,7 +157,7 @@ def test_a_run_that_failed_counts(ask: Call, settings: Settings, monkeypatch: py
     def broken(*args: Any) -> None:
         raise RedisUnavailable("unreachable", "Redis cannot be reached.")
 
-    monkeypatch.setattr(engine, "purge", broken)
+    monkeypatch.setattr(passes, "purge", broken)
 
     assert [ask(), ask()] == [503, 429]
 
@@ -220,7 +221,7 @@ def test_rates_are_read(text: str, rate: Rate) -> None:
 
 def live(name: str = "ann", **kind: Any) -> PurgeRun:
     scope = PurgeScope(mode="by_deal", deals=(("acme", "deal-1"),), dry_run=False)
-    return runs.create(scope, Origin(source="api", actor_name=name), **kind)
+    return store.create(scope, Origin(source="api", actor_name=name), **kind)
 
 
 def test_as_many_live_runs_as_are_allowed_at_once(ask: Call, purge: Call, bearer: Bearer, purger: User) -> None:
@@ -260,14 +261,14 @@ def company(monkeypatch: pytest.MonkeyPatch) -> Barrier:
     """A request that has inserted its run waits here for another that has too; broken, as none came where they take
     turns."""
     two = Barrier(2)
-    check = limits._check_live_runs
+    check = throttling._check_live_runs
 
     def wait_for_another(others: QuerySet[PurgeRun]) -> None:
         with suppress(BrokenBarrierError):
             two.wait(1)
         check(others)
 
-    monkeypatch.setattr(limits, "_check_live_runs", wait_for_another)
+    monkeypatch.setattr(throttling, "_check_live_runs", wait_for_another)
     return two
 
 
@@ -295,7 +296,7 @@ def test_no_two_requests_are_both_the_last(settings: Settings, company: Barrier,
     by_user = limit == "RATE_LIMIT"
     settings.DEALPURGE_RATE_LIMIT = "3/hour" if by_user else None
     settings.DEALPURGE_MAX_LIVE_RUNS = None if by_user else 3
-    runs.create(PurgeScope(mode="all"), Origin(source="command"))  # in an empty record there is no row to lock
+    store.create(PurgeScope(mode="all"), Origin(source="command"))  # in an empty record there is no row to lock
 
     def attempt(number: int) -> bool:
         try:
@@ -311,7 +312,7 @@ def test_no_two_requests_are_both_the_last(settings: Settings, company: Barrier,
 @pytest.mark.django_db(transaction=True)
 def test_no_two_posts_are_both_the_last(settings: Settings, ask: Call, company: Barrier) -> None:
     settings.DEALPURGE_RATE_LIMIT, settings.DEALPURGE_MAX_LIVE_RUNS = "3/hour", None
-    runs.create(PurgeScope(mode="all"), Origin(source="command"))
+    store.create(PurgeScope(mode="all"), Origin(source="command"))
 
     assert at_once(lambda number: ask(LIVE) == 200) == PurgeRun.objects.filter(source="api").count() == 3
     assert company.broken

@@ -16,9 +16,10 @@ from django.db.models.functions import Now
 from django.test import AsyncClient, Client
 from pytest_django.fixtures import Settings
 
-from dealpurge import runs, services, tasks
+from dealpurge import services, tasks
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
 from .conftest import LIVE, Bearer, Call
@@ -92,7 +93,7 @@ def test_of_two_operators_one_begins(
 def test_a_run_that_is_cancelled_while_a_worker_takes_it_is_one_or_the_other(
     purger: User, engine_calls: list[PurgeScope]
 ) -> None:
-    run = runs.create(ALL, Origin(source="admin", actor=purger), queued=True)
+    run = store.create(ALL, Origin(source="admin", actor=purger), queued=True)
 
     at_once(lambda: services.cancel(run.pk), lambda: tasks.carry_out.func(str(run.pk)))
 
@@ -209,7 +210,7 @@ def test_a_site_with_atomic_requests_can_queue(
 
 
 def test_a_worker_inside_a_transaction_purges_nothing(engine_calls: list[PurgeScope]) -> None:
-    run = runs.create(ALL, Origin(source="api"), queued=True)
+    run = store.create(ALL, Origin(source="api"), queued=True)
 
     with pytest.raises(RuntimeError), transaction.atomic():
         services.run(run.pk)

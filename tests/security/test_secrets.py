@@ -19,12 +19,14 @@ from pytest_django.fixtures import Settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dealpurge import link, runs, services, tasks
+from dealpurge import services, tasks
 from dealpurge.checks import check_settings
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from dealpurge.servers import connection
 from dealpurge.signals import purge_finished
 
 from ..conftest import PointCacheAt, start_server
@@ -241,7 +243,7 @@ def by_worker(ears: Ears, superuser: User) -> None:
     origin = Origin(source="admin", actor=superuser)
     for carry_out in (tasks.carry_out.func, services.run):
         try:
-            carry_out(str(runs.create(SCOPE, origin, queued=True).pk))
+            carry_out(str(store.create(SCOPE, origin, queued=True).pk))
         except DealPurgeError as exc:  # with its chain, as a backend of tasks keeps it
             ears.hear_exception(exc)
 
@@ -284,7 +286,7 @@ def test_an_error_that_quotes_it_is_told_to_nobody(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError(f"cannot log in with {CANARY}")
 
-    monkeypatch.setattr(link, "fresh_connection", broken)
+    monkeypatch.setattr(connection, "fresh_connection", broken)
 
     try:
         door(ears, superuser)

@@ -20,10 +20,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import engine, forced_ends, runs, services, tasks
+from dealpurge import services, tasks
+from dealpurge.engine import passes
 from dealpurge.exceptions import PurgeNotAllowed, QueueUnavailable, RedisUnavailable, ScopeError
 from dealpurge.models import PurgeRun
-from dealpurge.runs import Origin
+from dealpurge.runs import store, termination
+from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
 
@@ -132,7 +134,7 @@ def test_what_fails_has_an_end_too(
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(engine, "purge", broken)
+    monkeypatch.setattr(passes, "purge", broken)
 
     with pytest.raises(type(error)):
         services.purge_deals(mode="all")
@@ -143,7 +145,7 @@ def test_what_fails_has_an_end_too(
 
 
 def test_a_worker_that_cannot_serve_a_run_writes_both(log: Log, heard: list[str], settings: Settings) -> None:
-    run = runs.create(PurgeScope(mode="all", exclude_active_within_secs=60), Origin(source="api"), queued=True)
+    run = store.create(PurgeScope(mode="all", exclude_active_within_secs=60), Origin(source="api"), queued=True)
     settings.DEALPURGE_KEY_FAMILIES = {"events": []}
 
     with pytest.raises(ScopeError):
@@ -167,20 +169,20 @@ def set_back(run: PurgeRun, **values: Any) -> None:
 
 
 def test_a_lost_run_is_told_once(log: Log) -> None:
-    run = runs.create(PurgeScope(mode="all"), Origin(source="api"))
+    run = store.create(PurgeScope(mode="all"), Origin(source="api"))
     set_back(run, heartbeat_at=timezone.now() - timedelta(seconds=61))
 
-    assert [forced_ends.fail_lost_runs() for _ in range(2)] == [1, 0]
+    assert [termination.fail_lost_runs() for _ in range(2)] == [1, 0]
 
     assert (len(log.records), ended(log)) == (1, ("purge lost", "failed", None))
     assert (log.caplog.records[-1].levelname, log.records[-1][1]["run_id"]) == ("ERROR", str(run.pk))
 
 
 def test_a_run_that_expires_in_the_queue_has_an_end(log: Log) -> None:
-    run = runs.create(PurgeScope(mode="all"), Origin(source="api"), queued=True)
+    run = store.create(PurgeScope(mode="all"), Origin(source="api"), queued=True)
     set_back(run, created_at=timezone.now() - timedelta(minutes=16))
 
-    assert [forced_ends.fail_lost_runs() for _ in range(2)] == [1, 0]
+    assert [termination.fail_lost_runs() for _ in range(2)] == [1, 0]
 
     assert (len(log.records), ended(log)) == (1, ("purge finished", "failed", None))
 
@@ -200,7 +202,7 @@ def test_a_run_that_cannot_be_queued_has_an_end(log: Log, monkeypatch: pytest.Mo
 def test_who_cancels_is_in_the_record_and_in_the_log(
     log: Log, door: str, queued: bool, bearer: Bearer, purger: User, client: Client
 ) -> None:
-    run = runs.create(PurgeScope(mode="all", dry_run=False), Origin(source="command", actor_name="ann"), queued=queued)
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="command", actor_name="ann"), queued=queued)
 
     if door == "api":
         path, headers = f"/api/superadmin/purge_runs/{run.pk}/cancel", bearer(purger) | {"X-Request-ID": "req-9"}
@@ -238,7 +240,7 @@ def test_a_run_whose_actor_may_not_purge_any_more_purges_nothing(
     change: Any, purger: User, engine_calls: list[PurgeScope], heard: list[str]
 ) -> None:
     scope = PurgeScope(mode="all", dry_run=False)
-    run = runs.create(scope, Origin(source="admin", actor=purger), queued=True)
+    run = store.create(scope, Origin(source="admin", actor=purger), queued=True)
     change(User.objects.get(pk=purger.pk))
 
     with pytest.raises(PurgeNotAllowed):

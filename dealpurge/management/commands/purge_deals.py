@@ -15,13 +15,16 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import close_old_connections
 
-from dealpurge import command_options, runs, services, terminal
+from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, RedisUnavailable, RunLost
-from dealpurge.explanation import explain
-from dealpurge.interruption import Interruption
+from dealpurge.keys.explain import explain
+from dealpurge.management import output
+from dealpurge.management.interrupts import Interruption
+from dealpurge.management.options import add_options, keys_of, scope_of, usage_error
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
 from dealpurge.report import PurgeReport, in_ascii
+from dealpurge.runs import store
 from dealpurge.scope import PurgeScope
 
 EPILOG = """
@@ -45,7 +48,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Of a purge, and of ``--explain``."""
-        command_options.add_options(parser)
+        add_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises ``CommandError`` with the exit code that the README lists."""
@@ -53,12 +56,10 @@ class Command(BaseCommand):
         if options["explain"]:
             self.explain()
             return
-        scope = command_options.scope_of(options)
+        scope = scope_of(options)
         must_ask = options["interactive"] and not scope.dry_run
         if must_ask and not (sys.stdin and sys.stdin.isatty()):
-            raise command_options.usage_error(
-                "There is no terminal to ask at. With --no-input it purges without asking."
-            )
+            raise usage_error("There is no terminal to ask at. With --no-input it purges without asking.")
         with Interruption(self.say_stopping) as self.interruption:
             try:
                 if must_ask:
@@ -75,13 +76,13 @@ class Command(BaseCommand):
     def explain(self) -> None:
         """Whose keys they are, by the settings alone. Raises ``CommandError`` if nothing claims one of them."""
         try:
-            explained = [explain(key) for key in command_options.keys_of(self.options)]
+            explained = [explain(key) for key in keys_of(self.options)]
         except PurgeConfigurationError as exc:
             raise CommandError(str(exc)) from exc
         if self.options["format"] == "json":
             self.stdout.write(json.dumps([item.as_dict() for item in explained], indent=2))
         else:
-            for line in terminal.explanations(explained, self.style):
+            for line in output.explanations(explained, self.style):
                 self.stdout.write(_printable_on(self.stdout, line))
         strangers = [item for item in explained if item.family is None]
         if strangers:
@@ -90,10 +91,10 @@ class Command(BaseCommand):
     def purge_as_previewed(self, scope: PurgeScope) -> None:
         """Show what would go and ask for it. Raises ``CommandError`` unless the answer is yes."""
         report = self.run(replace(scope, dry_run=True))
-        if report.status == "cancelled" or not terminal.would_delete(report):
+        if report.status == "cancelled" or not output.would_delete(report):
             self.conclude(report)
             return
-        for line in terminal.lines(report, self.style, verbosity=self.options["verbosity"]):
+        for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
             self.tell(line)
         word = "all" if scope.mode == "all" else "yes"
         self.tell(f"This cannot be undone. Type '{word}' to purge, anything else to leave all as it is: ", ending="")
@@ -107,8 +108,8 @@ class Command(BaseCommand):
 
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
-        origin = runs.Origin(source=PurgeRun.Source.COMMAND, actor_name=_os_user(), reason=self.options["reason"])
-        line = terminal.ProgressLine(self.tell_raw, dry_run=scope.dry_run)
+        origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=_os_user(), reason=self.options["reason"])
+        line = output.ProgressLine(self.tell_raw, dry_run=scope.dry_run)
         visible = self.stderr.isatty() and self.options["verbosity"] > 0
 
         def observer(progress: services.Progress) -> bool:
@@ -140,7 +141,7 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
         if self.options["format"] == "json":
             self.print(report)
-        words = f"{exc} {terminal.sentence(report)}"
+        words = f"{exc} {output.sentence(report)}"
         raise CommandError(words if str(exc.run_id) in words else f"{words} (Run {exc.run_id}.)") from exc
 
     def print(self, report: PurgeReport) -> None:
@@ -148,7 +149,7 @@ class Command(BaseCommand):
         if self.options["format"] == "json":
             self.stdout.write(json.dumps(report.as_dict(), indent=2))
             return
-        for line in terminal.lines(report, self.style, verbosity=self.options["verbosity"]):
+        for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
             self.stdout.write(_printable_on(self.stdout, line))
 
     def say_stopping(self) -> None:

@@ -1,0 +1,229 @@
+"""What the page of one run shows, made of its row and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from dealpurge.console import formatting, shell_commands
+from dealpurge.console.runs.progress import RunProgress
+from dealpurge.exceptions import DealPurgeError
+from dealpurge.keys.families import CHECKPOINTS, in_order
+from dealpurge.models import PurgeRun
+from dealpurge.previews import Preview
+from dealpurge.report import LIST_LIMIT
+
+Status = PurgeRun.Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A number and what it counts."""
+
+    number: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A family's keys; ``share`` is a length in percent of the longest bar, ready for a page of any language."""
+
+    label: str
+    count: int
+    share: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A deal that stays; its ids are escaped as the report has them."""
+
+    org_id: str | None
+    deal_id: str
+    last_active_at: datetime | None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """A deal that lost keys, fit to be shown."""
+
+    org_id: str | None
+    deal_id: str
+    outcome: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A number of the live run that is not the one its preview had."""
+
+    label: str
+    preview: int
+    live: int
+
+
+class RunPage(RunProgress):
+    """A run for its page. Everything is computed when the template asks, from what was read already."""
+
+    def __init__(self, preview: Preview, user: AbstractUser) -> None:
+        super().__init__(preview.run)
+        self.preview = preview
+        self.now = preview.now
+        self.user = user
+        self.report: dict[str, Any] = self.run.report or {}
+
+    @property
+    def scope(self) -> str:
+        """Which deals, in words."""
+        return formatting.scope(self.run)
+
+    @property
+    def title(self) -> str:
+        """The heading and the last breadcrumb."""
+        words = _("Preview: %(scope)s") if self.run.dry_run else _("Purge: %(scope)s")
+        return words % {"scope": self.scope}
+
+    @property
+    def badge_class(self) -> str:
+        """The badge's colour."""
+        return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
+
+    @property
+    def conditions(self) -> str:
+        """The scope's options in words."""
+        return ", ".join(formatting.conditions(self.run))
+
+    @property
+    def gone(self) -> int:
+        """Keys deleted, or in a dry run those that would be."""
+        return sum(self.families.values()) if self.run.dry_run else self.keys["deleted"]
+
+    @cached_property
+    def keys(self) -> dict[str, Any]:
+        """The report's counts of keys."""
+        counts: dict[str, Any] = self.report.get("keys", {})
+        return counts
+
+    @cached_property
+    def deals(self) -> dict[str, Any]:
+        """The report's counts of deals."""
+        counts: dict[str, Any] = self.report.get("deals", {})
+        return counts
+
+    @cached_property
+    def families(self) -> dict[str, int]:
+        """Keys by family, in the families' own order."""
+        return in_order(self.report.get("families", {}))
+
+    @property
+    def took(self) -> str:
+        """How long the engine worked."""
+        return formatting.duration(self.report.get("duration_ms", 0))
+
+    @property
+    def tiles(self) -> Iterator[Tile]:
+        """The numbers that matter most."""
+        dry, deals = self.run.dry_run, self.deals
+        yield Tile(number=deals["matched"], label=_("deals found"))
+        yield Tile(number=deals["purged"], label=_("would be purged") if dry else _("purged"))
+        yield Tile(number=deals["skipped_active"], label=self._skipped_label())
+        words = (
+            _("keys would go, of %(n)s scanned in %(time)s") if dry else _("keys deleted, of %(n)s scanned in %(time)s")
+        )
+        yield Tile(number=self.gone, label=words % {"n": formatting.number(self.keys["scanned"]), "time": self.took})
+
+    @property
+    def bars(self) -> list[Bar]:
+        """One bar a family, in the families' own order."""
+        longest = max(self.families.values(), default=0) or 1
+        return [
+            Bar(label=self._family_label(name), count=count, share=f"{100 * count / longest:.2f}")
+            for name, count in self.families.items()
+        ]
+
+    @property
+    def checkpoints(self) -> int:
+        """Checkpoint keys that go, or went."""
+        return self.families.get(CHECKPOINTS, 0)
+
+    @cached_property
+    def skipped(self) -> list[Skipped]:
+        """The deals that stay, as many as the report holds."""
+        return [
+            Skipped(
+                org_id=item["org_id"],
+                deal_id=item["deal_id"],
+                last_active_at=parse_datetime(item["last_active_at"]) if item["last_active_at"] else None,
+            )
+            for item in self.report.get("skipped", [])
+        ]
+
+    @property
+    def skipped_more(self) -> int:
+        """Deals that stay besides those."""
+        count: int = self.deals.get("skipped_active", 0)
+        return max(count - len(self.skipped), 0)
+
+    @property
+    def touched_more(self) -> int:
+        """Deals that lost keys besides those that a page lists."""
+        count: int = self.deals.get("purged", 0) + self.deals.get("interrupted", 0)
+        return max(count - LIST_LIMIT, 0)
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Where the live run did otherwise than its preview said."""
+        before = self.run.preview
+        if before is None or not (before.report and self.report):
+            return []
+        then = before.report
+        rows = (
+            (_("Deals found"), then["deals"]["matched"], self.deals["matched"]),
+            (_("Deals purged"), then["deals"]["purged"], self.deals["purged"]),
+            (_("Deals left as active"), then["deals"]["skipped_active"], self.deals["skipped_active"]),
+            (_("Keys"), sum(then["families"].values()), self.gone),
+        )
+        pairs = [Difference(label=label, preview=old, live=new) for label, old, new in rows]
+        return pairs if any(pair.preview != pair.live for pair in pairs[1:]) else []
+
+    @cached_property
+    def refusal(self) -> DealPurgeError | None:
+        """Why this user cannot apply this preview."""
+        return self.preview.refusal(self.user)
+
+    @property
+    def minutes_left(self) -> int:
+        """Whole minutes for which the preview is good."""
+        return max(int(self.preview.left / timedelta(minutes=1)), 0)
+
+    @property
+    def named(self) -> list[str]:
+        """The deals that were named, as many as a report would hold."""
+        return [formatting.deal(org_id, deal_id) for org_id, deal_id in self.run.deals[:LIST_LIMIT]]
+
+    @property
+    def named_more(self) -> int:
+        """Deals that were named besides those."""
+        return max(self.run.deals_named - LIST_LIMIT, 0)
+
+    @property
+    def commands(self) -> list[str] | None:
+        """The same purge for a shell."""
+        return shell_commands.commands(self.run)
+
+    def _skipped_label(self) -> str:
+        seconds = self.run.exclude_active_within_secs
+        if not seconds:
+            return _("stay: none are left out")
+        return _("stay: active within %(span)s") % {"span": formatting.span(seconds)}
+
+    def _family_label(self, name: str) -> str:
+        stays = name == CHECKPOINTS and not self.run.include_checkpoints
+        return _("%(family)s (stay)") % {"family": formatting.family(name)} if stays else formatting.family(name)

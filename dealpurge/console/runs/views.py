@@ -1,0 +1,204 @@
+"""The flow of the console: form, preview, the POST that applies it, and the page of a run that is under way or over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from dealpurge import services
+from dealpurge.api import address
+from dealpurge.console import shell_commands
+from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
+from dealpurge.console.deals.links import link_deals, touched_deals
+from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
+from dealpurge.console.runs.page import RunPage
+from dealpurge.console.runs.progress import RunProgress
+from dealpurge.console.translation import in_language
+from dealpurge.exceptions import DealPurgeError, PurgeInProgress
+from dealpurge.models import LOST_AFTER, PurgeRun
+from dealpurge.previews import Preview
+from dealpurge.runs.store import Origin
+from dealpurge.runs.termination import fail_lost_runs
+from dealpurge.scope import PurgeScope
+
+#: Fields of the form that a link or a selection may fill in.
+PREFILLED = ("mode", "deals", "org_id")
+
+
+class Console(ConsolePages):
+    """Views of the form and of one run."""
+
+    def console_urls(self) -> list[URLPattern]:
+        """Our addresses; they stand before the admin's own, whose last one catches all."""
+        return [
+            self.route("purge/", self.form_view, "purge"),
+            self.route("<uuid:run_id>/progress/", self.progress_view, "progress"),
+            self.route("<uuid:run_id>/apply/", self.apply_view, "apply"),
+            self.route("<uuid:run_id>/cancel/", self.cancel_view, "cancel"),
+            self.route("<uuid:run_id>/repeat/", self.repeat_view, "repeat"),
+        ]
+
+    @purgers_only
+    def form_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask what to preview. A POST with ``prefill`` only fills in the form: a selection too long for a URL."""
+        if request.method != "POST" or "prefill" in request.POST:
+            return self.form_page(request, PurgeForm(initial=self._initial(request)))
+        form = PurgeForm(request.POST)
+        if not form.is_valid():
+            return self.form_page(request, form)
+        return self.begin(request, form.cleaned_data["scope"], form.cleaned_data["reason"])
+
+    def form_page(self, request: HttpRequest, form: PurgeForm) -> HttpResponse:
+        """The form; the mixin's action shows it with many deals filled in."""
+        return self.page(request, "form.html", title=_("Purge deals"), form=form, address=self.address("purge"))
+
+    def begin(self, request: HttpRequest, scope: PurgeScope, reason: str, **kind: Any) -> HttpResponse:
+        """Queue a dry run and show it, or say why there is none."""
+        origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
+        try:
+            run = services.queue(scope, origin, **kind)
+        except DealPurgeError as exc:
+            self._complain(request, exc)
+            return self.go("purge")
+        return self.go("change", run.pk)
+
+    @non_atomic
+    @viewers_only
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page of a run stands where the admin has the form that changes an object."""
+        return self._run_page(request, self.load(object_id))
+
+    @viewers_only
+    def progress_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """How far a run is, for the script of its page."""
+        run = self.load(run_id, Preview.load_brief).run
+        told = RunProgress(run)
+        done = {"over": run.is_over, "value": run.keys_scanned, "max": told.total}
+        return JsonResponse(done | {"progress": told.progress, "so_far": told.so_far, "badge": told.badge})
+
+    @purgers_only
+    def apply_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """Start the live run of a preview. A second click finds the run that the first one started."""
+        preview = self.load(run_id)
+        applied = preview.applied_as
+        if request.method != "POST" or preview.refusal(current_user(request)):
+            return self._refused(request, preview)
+        confirm = self._confirm_form(preview, request.POST)
+        if confirm and not confirm.is_valid():
+            return self._run_page(request, preview, confirm)
+        try:
+            applied = preview.apply(current_user(request))
+        except DealPurgeError as exc:
+            self._complain(request, exc)
+        return self.go("change", applied.pk if applied else run_id)
+
+    @purgers_only
+    def cancel_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """Stop a run at its next page."""
+        if request.method == "POST":
+            run = self.load(run_id).run
+            if services.cancel(run.pk, Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request))):
+                self.message_user(request, _("The run was told to stop."), messages.INFO)
+            else:
+                self.message_user(request, _("The run was over already."), messages.WARNING)
+        return self.go("change", run_id)
+
+    @purgers_only
+    def repeat_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """Preview the scope of an earlier run again."""
+        if request.method != "POST":
+            return self.go("change", run_id)
+        run = self.load(run_id).run
+        scope = PurgeScope.from_dict(run.scope.as_dict() | {"dry_run": True})
+        return self.begin(request, scope, run.reason, **({"inventory": True} if run.inventory else {}))
+
+    def _initial(self, request: HttpRequest) -> dict[str, Any]:
+        data: QueryDict = request.POST if request.method == "POST" else request.GET
+        initial: dict[str, Any] = {name: "\n".join(data.getlist(name)) for name in PREFILLED if name in data}
+        again = data.get("again")
+        if again:
+            run = self.load(again).run
+            initial |= {
+                "mode": run.mode,
+                "deals": write_deals(run.deals),
+                "org_id": run.org_id or "",
+                "include_checkpoints": run.include_checkpoints,
+                "exclude_active": run.exclude_active_within_secs,
+                "reason": run.reason,
+            }
+        return initial
+
+    def load(self, run_id: UUID | str, read: Callable[[UUID], Preview] = Preview.load) -> Preview:
+        """A run by its id, found out if it is lost. Raises ``Http404``."""
+        try:
+            preview = read(UUID(str(run_id)))
+            if not preview.run.is_over and _seems_lost(preview):
+                fail_lost_runs()
+                preview = read(preview.run.pk)
+        except (PurgeRun.DoesNotExist, ValueError):
+            raise Http404 from None
+        return preview
+
+    def _run_page(self, request: HttpRequest, preview: Preview, confirm: ConfirmForm | None = None) -> HttpResponse:
+        run, user = preview.run, current_user(request)
+        if run.inventory:
+            return self.go("inventory", run.pk)
+        preview.mark_seen(user)
+        page = RunPage(preview, user)
+        api = address.address()
+        return self.page(
+            request,
+            "run.html",
+            title=page.title,
+            page=page,
+            run=run,
+            now=preview.now,
+            skipped=link_deals(self.admin_site, request, page.skipped),
+            touched=[] if run.dry_run else touched_deals(self.admin_site, request, run),
+            confirm=confirm or self._confirm_form(preview),
+            curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
+        )
+
+    def _confirm_form(self, preview: Preview, data: QueryDict | None = None) -> ConfirmForm | None:
+        """A purge of all deals wants their number typed; named deals were named."""
+        if preview.run.mode != PurgeRun.RunMode.ALL:
+            return None
+        return ConfirmForm(data, expected=preview.deals)
+
+    def _refused(self, request: HttpRequest, preview: Preview) -> HttpResponse:
+        """Show why a preview is not applied; where it was applied, the run that it became."""
+        problem = preview.refusal(current_user(request))
+        if preview.applied_as:
+            return self.go("change", preview.applied_as.pk)
+        if request.method == "POST" and problem:
+            self.message_user(request, str(problem), messages.ERROR)
+        return self.go("change", preview.run.pk)
+
+    def _complain(self, request: HttpRequest, exc: DealPurgeError) -> None:
+        """Tell why nothing was started."""
+        if isinstance(exc, PurgeInProgress) and exc.run_id:
+            link = format_html('<a href="{}">{}</a>', self.address("change", exc.run_id), _("Look at it."))
+            text: str = format_html("{} {}", _("Another purge of all deals is under way."), link)
+        else:
+            text = in_language(str(exc))
+        self.message_user(request, text, messages.ERROR)
+
+
+def current_user(request: HttpRequest) -> Any:
+    """Who asks; behind the admin's login nobody is anonymous."""
+    return request.user
+
+
+def _seems_lost(preview: Preview) -> bool:
+    """Whether a run under way has been silent for so long that it is worth a write to ask the database."""
+    run = preview.run
+    return preview.now - (run.heartbeat_at or run.created_at) > LOST_AFTER

@@ -1,0 +1,198 @@
+"""When a deal was last worked on, by the Redis server's clock, judged from its ``canvas:events`` keys."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from dealpurge.engine.guard.activity import Reading, mark_of, moment_of
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.i18n import gettext_noop
+from dealpurge.servers.connection import Command, Link
+from dealpurge.servers.errors import failure, forbids_command, raise_transient
+
+LFU_WARNING = gettext_noop(
+    "The activity of some deals could not be told (OBJECT IDLETIME is refused, as under an LFU policy): "
+    "they count as active."
+)
+
+
+#: A look in its round trips.
+Look = Generator[list[Command], list[Any], Reading]
+
+
+class Activity:
+    """Reads events keys over one link. Idle times are left as they were where the server can do that."""
+
+    def __init__(self, link: Link, tally: Tally) -> None:
+        self.link = link
+        self.tally = tally
+        self._untouched = False
+
+    def open(self) -> None:
+        """Ask the server not to count our reading as use (Redis 7.2); the link's connection is closed after the run."""
+        self._untouched = self.link.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
+
+    def read(self, keys: Iterable[bytes], before: Reading | None = None) -> Reading:
+        """Last activity of each key that exists. ``before``: our own last look, which was no use of the key."""
+        look = self.looking(keys, before)
+        commands = next(look)
+        while True:
+            replies = self.link.ask_keys(commands)
+            try:
+                commands = look.send(replies)
+            except StopIteration as end:
+                reading: Reading = end.value
+                return reading
+
+    def looking(self, keys: Iterable[bytes], before: Reading | None = None) -> Look:
+        """What ``read`` does, round trip by round trip: yields questions, which may be none, and takes the replies.
+
+        Raises ``Transient``: what passes by itself tells nothing.
+        """
+        names = list(dict.fromkeys(keys))
+        types, replies = dict[bytes, bytes](), dict[bytes, Any]()
+        if self._untouched:  # nearly all are streams, and asking whether they are resets no idle time then
+            clock, *found = _lasting((yield [("TIME",), *map(_stream, names)]))
+            replies = {key: reply for key, reply in zip(names, found, strict=True) if not _is_other(reply)}
+            types = {key: b"none" if _is_gone(reply) else b"stream" for key, reply in replies.items()}
+        unknown = [key for key in names if key not in types]
+        types |= zip(unknown, _told((yield [("TYPE", key) for key in unknown])), strict=True)
+        idle_first = [key for key in unknown if types[key] != b"none" and self._needs_idle_first(types[key])]
+        found = _lasting((yield [("OBJECT", "IDLETIME", key) for key in idle_first]))
+        idle = dict(zip(idle_first, found, strict=True))
+        if unknown or not self._untouched:
+            readable = [key for key in unknown if types[key] in _READERS]
+            clock, *found = _lasting((yield [("TIME",), *(_READERS[types[key]](key) for key in readable)]))
+            replies |= zip(readable, found, strict=True)
+        reading = Reading(_milliseconds(clock), types=types)
+        for key, reply in replies.items():
+            if forbids_command(reply):
+                raise failure(reply)
+            if _is_gone(reply):  # since its type was asked: an idle time told before says nothing now
+                types[key] = b"none"
+            moment = moment_of(types[key], reply)
+            if moment is not None:
+                reading.last[key] = min(moment, reading.now)
+        rest = [key for key, kind in types.items() if kind != b"none" and key not in reading.last]
+        missing = [key for key in rest if key not in idle]
+        found = _lasting((yield [("OBJECT", "IDLETIME", key) for key in missing]))
+        self._judge_by_idle_time(reading, idle | dict(zip(missing, found, strict=True)), rest)
+        if not self._untouched:
+            read = [key for key in reading.idle if types[key] in _READERS]
+            told = [key for key in read if replies[key] and not isinstance(replies[key], ResponseError)]
+            reading.marks = {key: mark_of(types[key], replies[key]) for key in told}
+            _keep_known(reading, before)
+        return reading
+
+    def questions(self, keys: Iterable[bytes], before: Reading) -> list[Command]:
+        """A second look in one round trip, for keys of ``before``. A key that changed its type counts as active."""
+        return [("TIME",), *(_question(key, before) for key in keys)]
+
+    def answers(self, keys: Iterable[bytes], before: Reading, replies: Sequence[Any]) -> Reading:
+        """What the replies to ``questions`` tell."""
+        reading = Reading(_milliseconds(replies[0]), types=before.types)
+        for key, reply in zip(keys, replies[1:], strict=True):
+            kind = before.types.get(key, b"none")
+            if kind == b"none":
+                if reply != b"none":  # it came into being since
+                    reading.last[key] = reading.now
+            elif key in before.marks:
+                if not _is_gone(reply):
+                    reading.last[key] = _since_marked(reading.now, reply, key, before)
+            elif kind not in _READERS or key in before.idle:
+                if reply is not None:
+                    reading.last[key] = self._since(reading.now, reply)
+            elif not _is_gone(reply):
+                moment = moment_of(kind, reply)
+                reading.last[key] = None if moment is None else min(moment, reading.now)
+        return reading
+
+    def _needs_idle_first(self, kind: bytes) -> bool:
+        """XINFO and ZRANGE reset the idle time, so where nothing prevents that it is asked for before them."""
+        return kind not in _READERS or not self._untouched
+
+    def _judge_by_idle_time(self, reading: Reading, idle: Mapping[bytes, Any], keys: Sequence[bytes]) -> None:
+        for key in keys:
+            if idle[key] is None:
+                continue  # gone since its type was asked
+            reading.idle.add(key)
+            reading.last[key] = self._since(reading.now, idle[key])
+
+    def _since(self, now: int, idle: Any) -> int | None:
+        if isinstance(idle, int):
+            return now - idle * 1000
+        self.tally.warn(LFU_WARNING)
+        return None
+
+    def again(self, keys: Sequence[bytes], before: Reading) -> Reading:
+        """A second look in one round trip, for keys of ``before``."""
+        return self.answers(keys, before, _lasting(self.link.ask_keys(self.questions(keys, before))))
+
+
+def _since_marked(now: int, reply: Any, key: bytes, before: Reading) -> int | None:
+    """By a second look at a key whose idle time the first one has reset: it moved, or it did not."""
+    if isinstance(reply, ResponseError):
+        return None
+    return before.last[key] if mark_of(before.types[key], reply) == before.marks[key] else now
+
+
+def _keep_known(reading: Reading, before: Reading | None) -> None:
+    """What an earlier look of ours told of keys that have not moved since, and whose idle time it has reset."""
+    known = before.marks if before else {}
+    for key, mark in reading.marks.items():
+        if before and known.get(key) == mark:
+            reading.last[key] = before.last[key]
+
+
+def _lasting(replies: list[Any]) -> list[Any]:
+    """The replies, if none of them passes by itself."""
+    for reply in replies:
+        raise_transient(reply)
+    return replies
+
+
+def _told(replies: list[Any]) -> list[Any]:
+    """The replies, if none of them is an error."""
+    for reply in _lasting(replies):
+        if isinstance(reply, ResponseError):
+            raise failure(reply)
+    return replies
+
+
+def _stream(key: bytes) -> tuple[Any, ...]:
+    return ("XINFO", "STREAM", key)
+
+
+def _sorted_set(key: bytes) -> tuple[Any, ...]:
+    return ("ZRANGE", key, -1, -1, "WITHSCORES")
+
+
+def _question(key: bytes, before: Reading) -> Command:
+    kind = before.types.get(key, b"none")
+    if kind == b"none":
+        return ("TYPE", key)
+    read = kind in _READERS and (key not in before.idle or key in before.marks)
+    return _READERS[kind](key) if read else ("OBJECT", "IDLETIME", key)
+
+
+def _is_other(reply: Any) -> bool:
+    """Whether XINFO answers for a key that is no stream, or may not be read."""
+    return isinstance(reply, ResponseError) and not _is_gone(reply) and not forbids_command(reply)
+
+
+def _is_gone(reply: Any) -> bool:
+    """Whether the key is no more: XINFO answers an error then, ZRANGE nothing."""
+    return reply == [] or (isinstance(reply, ResponseError) and "no such key" in str(reply))
+
+
+_READERS = {b"stream": _stream, b"zset": _sorted_set}
+
+
+def _milliseconds(reply: Any) -> int:
+    if isinstance(reply, ResponseError):
+        raise failure(reply)
+    seconds, micros = reply
+    return int(seconds) * 1000 + int(micros) // 1000

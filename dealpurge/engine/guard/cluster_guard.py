@@ -1,0 +1,126 @@
+"""The guarded delete on one node of a cluster. Redis takes no transaction over several slots (CROSSSLOT), but an event
+aborts those in other slots of its node: a deal of one slot goes whole, another slot by slot beside its events, and what
+lies on other nodes immediately after a judgement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+from dealpurge.engine.guard.activity import Reading, Verdict
+from dealpurge.engine.guard.cluster_activity import Lookout, Looks
+from dealpurge.engine.guard.guard import JUDGED_AT_ONCE, Guard
+from dealpurge.engine.guard.plan import Plan, Unit
+from dealpurge.engine.guard.transaction import begin, commit, discard
+from dealpurge.engine.guard.units import batch_of, events_of, groups, pieces
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.unlink import remove
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.cluster_node import slot_of
+from dealpurge.servers.connection import Link
+
+
+def share_out(links: Sequence[Link], plan: Plan) -> dict[Link, list[bytes]]:
+    """Each deal to the link whose node has its events: the first of them, if they lie on several nodes."""
+    if len(links) == 1:
+        return {links[0]: plan.tokens()}
+    shares: dict[Link, list[bytes]] = {link: [] for link in links}
+    by_node = {link.node: link for link in links}
+    for token in plan.tokens():
+        unit = plan.unit(token)
+        owner = links[0].owner((unit.events or unit.keys)[0])
+        shares[by_node.get(owner, links[0])].append(token)
+    return shares
+
+
+def guard_of(link: Link, selection: Selection, plan: Plan, second: Link | None = None) -> Guard:
+    """The guard that suits the link's server."""
+    return ClusterGuard(link, selection, plan) if link.clustered else Guard(link, selection, plan, second)
+
+
+class ClusterGuard(Guard):
+    """Deletes the deals whose events lie on the link's node."""
+
+    def __init__(self, link: Link, selection: Selection, plan: Plan) -> None:
+        super().__init__(link, selection, plan)
+        self.lookout = Lookout(link, self.tally)
+        self.activity = self.lookout.home
+        self._looks = Looks()
+        self._scattered: set[bytes] = set()
+
+    def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
+        while judged := list(islice(units, JUDGED_AT_ONCE)):
+            self._in_row(self.row.settle)
+            self._looks = self._steadily(partial(self.lookout.look, events_of(judged)))
+            self._first_look = self._looks.readings.get(self.link.node, Reading(0))
+            yield self._sift(judged, self._looks)
+
+    def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
+        slots: dict[int, list[Unit]] = defaultdict(list)
+        for unit in units:
+            if self._holds(unit):
+                slots[slot_of(unit.keys[0])].append(unit)
+            else:
+                self._scattered.add(unit.token)
+                yield [unit]
+        for neighbours in slots.values():
+            yield from groups(neighbours)
+
+    def _fits(self, group: Sequence[Unit]) -> bool:
+        return group[0].token not in self._scattered and super()._fits(group)
+
+    def _holds(self, unit: Unit) -> bool:
+        """Whether its keys are of one slot of this node, and its events lie here too."""
+        node = self.link.node
+        return len(self.link.parts(unit.keys)) == 1 and all(
+            self.link.owner(key) == node for key in (unit.keys[0], *unit.events)
+        )
+
+    def _chunks(self, unit: Unit) -> Iterator[Batch]:
+        """First what lies on nodes without events of the deal, then the other slots, in the end its events keys."""
+        watching = {self.link.owner(key) for key in unit.events}
+        rows: dict[tuple[int, object], list[tuple[bytes, int, bytes]]] = defaultdict(list)
+        for row in batch_of([unit]).rows():
+            slot, node = slot_of(row[0]), self.link.owner(row[0])
+            if row[1] == self._events_family:
+                rows[2, slot].append(row)
+            else:
+                rows[(1, slot) if node in watching else (0, node)].append(row)
+        for place in sorted(rows, key=lambda place: place[0]):
+            yield from pieces(rows[place])
+
+    def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        """Without a transaction on a node that has none of the deal's events: judged, then removed at once."""
+        link = self.link.home(chunk.keys[0])
+        near = [key for key in unit.events if self.link.owner(key) == link.node]
+        if not near:
+            verdict = self._look_again(unit.events)
+            removal = None if verdict.active else remove(link, chunk.keys)
+        else:
+            verdict = self._watched(link, near, [key for key in unit.events if key not in near])
+            removal = None if verdict.active else commit(link, chunk.keys)
+        if removal is not None:
+            self.tally.scattered.update({unit.token} & self._scattered)
+            self._record(chunk, removal)
+        elif near:
+            discard(link)
+        return None if removal is not None else verdict
+
+    def _watched(self, link: Link, near: Sequence[bytes], far: Sequence[bytes]) -> Verdict:
+        """Watch the events keys of this node, and judge those of all; the transaction is open then."""
+        activity, before = self.lookout.on(link), self._looks.readings[link.node]
+        replies = begin(link, near, activity.questions(near, before))
+        looks = self.lookout.again(far, self._looks)
+        looks.readings[link.node] = activity.answers(near, before, replies)
+        return looks.verdict((*near, *far), self._window)
+
+    def _look_again(self, events: Sequence[bytes]) -> Verdict:
+        return self.lookout.again(events, self._looks).verdict(events, self._window)
+
+    def _look_once(self, unit: Unit) -> Verdict:
+        return self._look_again(unit.events)
+
+    def _reopen(self) -> None:
+        self.lookout.reopen()

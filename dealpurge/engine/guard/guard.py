@@ -1,0 +1,217 @@
+"""The guarded delete: judge a deal, watch its events, judge again, and UNLINK in a transaction that they abort."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+
+from dealpurge.engine.guard.activity import Verdict
+from dealpurge.engine.guard.judge import Judging
+from dealpurge.engine.guard.lookahead import Scout
+from dealpurge.engine.guard.pipeline import Pipeline, Rest
+from dealpurge.engine.guard.plan import Plan, Unit
+from dealpurge.engine.guard.transaction import Aborted, Opening, Refused, commit, discard
+from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, events_of, groups, pieces
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.unlink import Removal, remove
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import Link
+from dealpurge.servers.errors import LOST, Stopped, Transient
+from dealpurge.servers.retry import recover
+
+#: Deals that are judged in one go before their transactions.
+JUDGED_AT_ONCE = 200
+#: A single deal whose transaction is aborted this often by its own events is being worked on.
+MOST_ABORTS = 3
+
+
+class Guard(Judging):
+    """Deletes the units of a plan over one link. Counts into the selection's tally.
+
+    ``second``: another link to the same server, over which deals are looked at ahead of their turn.
+    """
+
+    def __init__(self, link: Link, selection: Selection, plan: Plan, second: Link | None = None) -> None:
+        super().__init__(link, selection)
+        self._second = second
+        self._events_family = plan.sightings.events_family
+        self._dry_run = selection.scope.dry_run
+        self.row = Pipeline(link, self._open, self._still_idle, self._done)
+
+    def run(self, units: Iterator[Unit]) -> bool:
+        """Judge and delete; False if the pulse said stop before the end."""
+        self._steadily(self.activity.open)
+        try:
+            for idle in self._idle(units):
+                for group in self._groups(idle):
+                    if not self.link.pulse():
+                        self._in_row(self.row.settle)
+                        return False
+                    self._take(group)
+            self._in_row(self.row.settle)
+        except BaseException:
+            with suppress(Exception):  # what Redis does already belongs into the counts
+                self.row.settle()
+            raise
+        return True
+
+    def _take(self, group: list[Unit]) -> None:
+        if self._dry_run:
+            self._count(group)
+        elif self._fits(group):
+            self._in_row(partial(self.row.push, group, self._first_look), Rest(group, self._first_look))
+        else:
+            self._in_row(self.row.settle)
+            self._piecemeal(group[0], self._remove_chunk)
+
+    def _in_row(self, step: Callable[[], list[Rest]], *behind: Rest) -> None:
+        """A step of the pipeline; what did not go in it goes by itself."""
+        self.link.check_place()
+        try:
+            rests = step()
+        except (*LOST, Transient) as exc:
+            rests = [*self.row.give_up(), *behind]
+            recover(self.link, exc, self._reopen)
+        else:
+            self.link.progressed()
+        current = self._first_look
+        for rest in rests:
+            self._first_look = rest.look
+            self._purge(rest)
+        self._first_look = current
+
+    def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
+        return groups(units)
+
+    def _fits(self, group: Sequence[Unit]) -> bool:
+        """Whether one transaction may hold all their keys."""
+        return sum(unit.size for unit in group) <= TRANSACTION_KEYS
+
+    def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
+        """Batch by batch those that nobody works on, by a look without WATCH; the others are skipped."""
+        if self._second is not None:
+            scout = Scout(self._second, self.link, self.tally, units)
+            yield from self._idle_ahead(scout)
+            units = scout.left()
+        while judged := list(islice(units, JUDGED_AT_ONCE)):
+            self._in_row(self.row.settle)
+            self._first_look = self._steadily(partial(self.activity.read, events_of(judged)))
+            yield self._sift(judged, self._first_look)
+
+    def _idle_ahead(self, scout: Scout) -> Iterator[list[Unit]]:
+        scout.open()
+        self.row.meanwhile = scout.advance
+        while found := scout.next():
+            if not self.link.pulse():  # where all are active no group asks
+                raise Stopped
+            judged, self._first_look = found
+            yield self._sift(judged, self._first_look)
+
+    def _count(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            self.selection.count_families(unit.families)
+            self.tally.untouched.discard(unit.token)
+
+    def _purge(self, rest: Rest) -> None:
+        """Several small deals, whole or not at all. After an abort in halves, until the one that moves is alone."""
+        waiting, trouble = deque([rest.units]), rest.trouble
+        aborts = 0
+        while waiting:
+            group = waiting.popleft()
+            try:
+                if trouble:
+                    raise trouble
+                self._steadily(partial(self._together, group))
+            except Aborted:
+                aborts = aborts + 1 if len(group) == 1 else 0
+                if aborts < MOST_ABORTS:
+                    middle = len(group) // 2
+                    waiting.extendleft([half for half in (group[middle:], group[:middle]) if half])
+                else:
+                    self._skip(group[0], self._look(group[0]))
+                    aborts = 0
+            except Refused:
+                # It frees memory, so the next ones may have their transaction again.
+                self._piecemeal(group[0], self._remove_plainly)
+                waiting.extendleft([group[1:]] if group[1:] else [])
+            else:
+                aborts = 0
+            trouble = None
+
+    def _together(self, group: Sequence[Unit]) -> None:
+        """One transaction by itself. Raises ``Aborted``, ``Refused``."""
+        idle = self._still_idle(group, self._open(events_of(group)))
+        batch = batch_of(idle)
+        if batch.keys:
+            self._done(idle, batch, commit(self.link, batch.keys))
+        else:
+            discard(self.link)
+
+    def _open(self, events: Sequence[bytes]) -> Opening:
+        """Watch the events keys, look at them for the second time, and open the transaction, in one round trip."""
+        return Opening.send(self.link, events, self.activity.questions(events, self._first_look))
+
+    def _still_idle(self, group: Sequence[Unit], opening: Opening) -> list[Unit]:
+        """Those of a group that the second look lets go; the transaction is open then. Raises ``Refused``."""
+        return self._sift(group, self.activity.answers(events_of(group), self._first_look, opening.answers()))
+
+    def _done(self, units: Sequence[Unit], batch: Batch, removal: Removal) -> None:
+        self._record(batch, removal)
+        for unit in units:
+            self._finish(unit)
+
+    def _piecemeal(self, unit: Unit, remove: Callable[[Unit, Batch], Verdict | None]) -> None:
+        """Chunk by chunk, its events last. If somebody begins to work on it, it stops there; whatever else ends it
+        behind its first chunk leaves it interrupted too."""
+        started = False
+        for chunk in self._chunks(unit):
+            verdict = remove(unit, chunk)
+            if verdict is not None:
+                self._skip(unit, verdict, interrupted=started)
+                return
+            started = True
+            self.tally.untouched.discard(unit.token)
+            self.tally.interrupted.add(unit.token)
+        self.tally.interrupted.discard(unit.token)
+        self._finish(unit)
+
+    def _chunks(self, unit: Unit) -> Iterator[Batch]:
+        """The unit's keys in pieces for a transaction each, the events keys alone in the last one."""
+        rows = list(batch_of([unit]).rows())
+        yield from pieces([row for row in rows if row[1] != self._events_family])
+        yield from pieces([row for row in rows if row[1] == self._events_family])
+
+    def _remove_chunk(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        """Remove it, or tell why not."""
+        for _ in range(MOST_ABORTS):
+            try:
+                return self._steadily(lambda: self._chunk_transaction(unit, chunk))
+            except Aborted:
+                continue
+            except Refused:
+                return self._remove_plainly(unit, chunk)
+        return self._look(unit)
+
+    def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        answers = self._open(unit.events).answers()
+        verdict = self.activity.answers(unit.events, self._first_look, answers).verdict(unit.events, self._window)
+        if verdict.active:
+            discard(self.link)
+            return verdict
+        self._record(chunk, commit(self.link, chunk.keys))
+        return None
+
+    def _remove_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        """Without a transaction: judged before the other keys, and again before the events key, which goes last."""
+        return self._steadily(partial(self._chunk_plainly, unit, chunk))
+
+    def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        verdict = self._look_once(unit)  # a look that may be begun anew would renew the patience with what follows
+        if verdict.active:
+            return verdict
+        self.tally.plain.add(unit.token)
+        self._record(chunk, remove(self.link.home(chunk.keys[0]), chunk.keys))
+        return None

@@ -1,0 +1,137 @@
+"""The guarded pass: collect the keys of every deal from all servers, then judge and delete deal by deal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from dealpurge.conf import conf
+from dealpurge.engine.guard.cluster_guard import guard_of, share_out
+from dealpurge.engine.guard.guard import Guard
+from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
+from dealpurge.engine.sweep.scan import Walk
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.i18n import gettext_noop
+from dealpurge.keys.families import Keyspace
+from dealpurge.scope import PurgeScope
+from dealpurge.servers.backoff import Pulse
+from dealpurge.servers.connection import Identity, Link
+from dealpurge.servers.discovery import Servers
+from dealpurge.servers.errors import LOST, Departed, ProcessChanged, Transient
+from dealpurge.servers.parallel import on_each
+
+#: Planned keys of one server from which on a second connection to it is worth its while.
+KEYS_FOR_TWO = 20_000
+
+SHARED_WARNING = gettext_noop(
+    "Keys without an organisation were left, because several organisations hold the deal id and one of them is "
+    "active: {}."
+)
+
+
+class GuardedPass:
+    """One pass over all servers, in as many parts as memory asks for. Counts into ``tally``.
+
+    ``seen``: every deal's token that earlier passes have met; those of this one are added.
+    """
+
+    def __init__(
+        self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse, servers: Servers, seen: set[bytes]
+    ) -> None:
+        self.scope = scope
+        self.keyspace = keyspace
+        self.tally = tally
+        self.pulse = pulse
+        self.servers = servers
+        self.seen = seen
+
+    def run(self, links: Sequence[Link]) -> set[Identity]:
+        """Plan and purge part after part; the processes that were scanned. Raises ``Departed``."""
+        part: Part | None = WHOLE
+        processes = set[Identity]()
+        while part and not self.tally.cancelled:
+            plan = self._plan(links, part)
+            part = plan.left
+            processes |= {link.identity for link in links}
+            if not self.tally.cancelled:
+                self._purge(links, plan)
+        return processes
+
+    def _plan(self, links: Sequence[Link], part: Part) -> Plan:
+        """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
+        while True:
+            before = len(self.tally.children)
+            plan = Plan(self.keyspace, part, conf.max_planned_keys, self.seen)
+            try:
+                self._note_stop(not on_each(links, partial(self._collect, plan), self.pulse))
+            except (ProcessChanged, Departed) as exc:
+                self.tally.forget(before)
+                if isinstance(exc, Departed):
+                    raise
+            else:
+                self.seen.update(plan.deals)
+                return plan
+            finally:
+                if part.start:  # the first pass has counted what there is
+                    for tally in self.tally.children[before:]:
+                        tally.forget_scan()
+
+    def _collect(self, plan: Plan, link: Link) -> bool:
+        selection = Selection(self.scope, self.keyspace, self.tally.child())
+        walk = Walk(link, selection, partial(plan.take, selection))
+        walk.run()
+        return not walk.stopped
+
+    def _purge(self, links: Sequence[Link], plan: Plan) -> None:
+        tally = self.tally.child()
+        misread, oversized = plan.misread(), plan.oversized()
+        if oversized:
+            tally.warn(OVERSIZED_WARNING, *oversized)
+        if misread:
+            tally.warn(MISREAD_WARNING)
+            tally.skipped |= dict.fromkeys(misread)
+        shares = share_out(links, plan)
+        with self._second(links, plan) as second:
+            guards = {link: self._guard(tally.child(), link, plan, tokens, second) for link, tokens in shares.items()}
+            tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
+            try:
+                finished = on_each(links, lambda link: guards[link].run(map(plan.unit, shares[link])), self.pulse)
+                self._note_stop(not finished)
+            finally:
+                tally.settle()
+                _note_shared(tally)
+
+    def _guard(self, tally: Tally, link: Link, plan: Plan, tokens: Sequence[bytes], second: Link | None) -> Guard:
+        tally.untouched = set(tokens)
+        return guard_of(link, Selection(self.scope, self.keyspace, tally), plan, second)
+
+    @contextmanager
+    def _second(self, links: Sequence[Link], plan: Plan) -> Iterator[Link | None]:
+        """For much work on a single server another link to the same process, if one can be had."""
+        second = None
+        if len(links) == 1 and not links[0].clustered and plan.size >= KEYS_FOR_TWO and not self.scope.dry_run:
+            second = self.servers.links(self.pulse)[0]
+            try:
+                second.connect()
+            except (*LOST, Transient, RedisUnavailable):
+                second.close()
+        try:
+            identity = links[0].identity
+            yield second if second and identity.run_id and second.processes == [identity] else None
+        finally:
+            if second:
+                second.close()
+
+    def _note_stop(self, stopped: bool) -> None:
+        self.tally.cancelled = self.tally.cancelled or stopped
+
+
+def _note_shared(tally: Tally) -> None:
+    """Org-less keys that stayed are in no count of deals where the id's deals have gone."""
+    ids = {token.rpartition(b":")[2] for token in tally.matched_deals if b":" in token}
+    left = ids & (tally.skipped.keys() | tally.interrupted)
+    if left:
+        tally.warn(SHARED_WARNING, *left)

@@ -1,0 +1,117 @@
+"""Transactions in a row over one link, each opened while Redis still carries out the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from dealpurge.engine.guard.activity import Reading
+from dealpurge.engine.guard.plan import Unit
+from dealpurge.engine.guard.transaction import (
+    Aborted,
+    Opening,
+    Refused,
+    clear,
+    committed,
+    discard,
+    pack_commit,
+    send_commit,
+)
+from dealpurge.engine.guard.units import batch_of, events_of
+from dealpurge.engine.sweep.unlink import Removal
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import Link
+
+
+class Rest(NamedTuple):
+    """Deals that did not go in the row, the first look at them, and what came of the try, if anything did."""
+
+    units: list[Unit]
+    look: Reading
+    trouble: Aborted | Refused | None = None
+
+
+class UnderWay(NamedTuple):
+    """A transaction whose UNLINK and EXEC are sent."""
+
+    units: list[Unit]
+    look: Reading
+    batch: Batch
+
+
+class Pipeline:
+    """The smooth way of a guarded purge. What does not go smoothly is given back, to be begun anew by itself.
+
+    ``judge`` returns those of a group that are idle by the answers; ``done`` takes what became of them.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        open_: Callable[[Sequence[bytes]], Opening],
+        judge: Callable[[Sequence[Unit], Opening], list[Unit]],
+        done: Callable[[Sequence[Unit], Batch, Removal], None],
+    ) -> None:
+        self.link = link
+        #: What there is to do while Redis works.
+        self.meanwhile: Callable[[], None] = _nothing
+        self._open, self._judge, self._done = open_, judge, done
+        self._under_way: UnderWay | None = None
+        #: Whether the replies to what is under way are still to be read.
+        self._owed = False
+
+    def push(self, group: list[Unit], look: Reading) -> list[Rest]:
+        """Send the group's transaction behind the one under way; what did not go of either.
+
+        Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``; ``give_up`` tells what is left then.
+        """
+        opening = self._open(events_of(group))
+        # Hardly ever one of them was touched since the first look.
+        batch = batch_of(group)
+        packed = pack_commit(self.link, batch.keys)
+        self.meanwhile()
+        rests = self.settle()
+        if not self.link.owed:  # the opening had to make way
+            return [*rests, Rest(group, look)]
+        try:
+            idle = self._judge(group, opening)
+        except Refused as refused:
+            return [*rests, Rest(group, look, refused)]
+        if not idle:
+            discard(self.link)
+            return rests
+        if len(idle) < len(group):
+            batch = batch_of(idle)
+            packed = pack_commit(self.link, batch.keys)
+        send_commit(self.link, batch.keys, packed)
+        self._under_way, self._owed = UnderWay(idle, look, batch), True
+        return rests
+
+    def settle(self) -> list[Rest]:
+        """Read and count what became of the transaction under way; what did not go of it. Raises as ``push``."""
+        if self._under_way is None or not self._owed:
+            return []
+        units, look, batch = self._under_way
+        self._owed = False
+        replies = self.link.read_all(2)
+        rests = []
+        try:
+            if replies[1] != [len(batch.keys)] and self.link.owed:
+                clear(self.link)
+            self._done(units, batch, committed(self.link, batch.keys, replies))
+        except (Aborted, Refused) as trouble:
+            rests = [Rest(units, look, trouble)]
+        except BaseException:  # what Redis has done is in no count
+            self.link.broken = self.link.broken or isinstance(replies[1], list)
+            raise
+        self._under_way = None
+        return rests
+
+    def give_up(self) -> list[Rest]:
+        """After a fault: what was under way, of which nothing is known."""
+        under_way, self._under_way, self._owed = self._under_way, None, False
+        return [Rest(under_way.units, under_way.look)] if under_way else []
+
+
+def _nothing() -> None:
+    pass

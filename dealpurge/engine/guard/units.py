@@ -1,0 +1,44 @@
+"""Planned deals and their keys in portions of a transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from dealpurge.engine.guard.plan import Unit
+from dealpurge.keys.matching import Batch
+
+#: Keys in one transaction: about a millisecond of the server's time.
+TRANSACTION_KEYS = 1000
+
+
+def events_of(units: Sequence[Unit]) -> list[bytes]:
+    """The events keys of several, each once."""
+    return list(dict.fromkeys(key for unit in units for key in unit.events))
+
+
+def groups(units: Sequence[Unit]) -> Iterator[list[Unit]]:
+    """Neighbours that fit one transaction together; what does not fit stands alone."""
+    group: list[Unit] = []
+    size = 0
+    for unit in units:
+        if group and size + unit.size > TRANSACTION_KEYS:
+            yield group
+            group, size = [], 0
+        group.append(unit)
+        size += unit.size
+    if group:
+        yield group
+
+
+def batch_of(units: Sequence[Unit]) -> Batch:
+    """The keys of several."""
+    keys = list(chain.from_iterable(unit.keys for unit in units))
+    families = list(chain.from_iterable(unit.families for unit in units))
+    return Batch(keys, families, list(chain.from_iterable([unit.token] * unit.size for unit in units)))
+
+
+def pieces(rows: Sequence[tuple[bytes, int, bytes]]) -> Iterator[Batch]:
+    """Rows of keys in batches that fit a transaction."""
+    for start in range(0, len(rows), TRANSACTION_KEYS):
+        yield Batch.of(rows[start : start + TRANSACTION_KEYS])

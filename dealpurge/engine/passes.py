@@ -1,0 +1,179 @@
+"""The engine: passes over all servers until one has seen every key, swept or guarded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+
+from dealpurge.engine.guard.guarded_pass import GuardedPass
+from dealpurge.engine.sweep.scan import Walk
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.i18n import gettext_noop
+from dealpurge.keys.families import Keyspace
+from dealpurge.scope import PurgeScope
+from dealpurge.servers import discovery
+from dealpurge.servers.backoff import Pulse
+from dealpurge.servers.connection import Identity, Link
+from dealpurge.servers.errors import Departed, ProcessChanged, Stopped
+from dealpurge.servers.parallel import on_each
+
+#: A pass that saw all keys of the servers as they are at its end is the last one.
+MOST_PASSES = 3
+
+REPLACED_WARNING = gettext_noop(
+    "A Redis server was replaced, restarted or reshaped during the run, so it was gone over again: "
+    "the counts are sums over all passes and may exceed the keys that there were."
+)
+REPLACED_DRY_WARNING = gettext_noop(
+    "A Redis server was replaced, restarted or reshaped during the dry run: the counts are those of its last full pass."
+)
+RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Run the purge again.")
+UNVERIFIED_WARNING = gettext_noop(
+    "INFO is refused or unknown here, so completeness across a failover was not verified."
+)
+NARROWED_WARNING = gettext_noop(
+    "Only the cluster node of the deal's hash tag was searched: keys that carry the deal's id without that tag, or "
+    "that a broken migration left elsewhere, were not looked for."
+)
+BROKEN_WARNING = gettext_noop(
+    "A connection was lost while replies were owed: of the keys named in them some may have been deleted that "
+    "are counted as vanished, or not at all."
+)
+PLAIN_WARNING = gettext_noop(
+    "{} went without a transaction, because Redis refused it (as a full one does, and a cluster that moves "
+    "their slots): each was judged immediately before its keys were removed."
+)
+SCATTERED_WARNING = gettext_noop(
+    "{} went without one transaction for all their keys, because these lie in several slots of the cluster: each was "
+    "judged again before every slot. Hash tags in the key templates, such as {{{{{{org_id}}:{{deal_id}}}}}}, "
+    "keep a deal's keys together."
+)
+BROKEN_OFF_WARNING = gettext_noop("The run was stopped before its end: deals counted as purged may have keys left.")
+
+
+def purge(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse) -> None:
+    """Carry out ``scope`` and count into ``tally``, also when it raises. ``pulse`` is called from this thread only.
+
+    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what ``pulse`` raises.
+    """
+    finished = False
+    try:
+        carry_out(Run(scope, keyspace, tally, pulse))
+        finished = not tally.cancelled
+    finally:
+        if tally.deleted and not finished:
+            tally.warn(BROKEN_OFF_WARNING)
+
+
+def carry_out(run: Run) -> None:
+    """The run to its end, its counts added up, also when it raises."""
+    try:
+        run.until_complete()
+    except Stopped:
+        run.tally.cancelled = True
+    finally:
+        run.tally.settle()
+        for text, deals in ((PLAIN_WARNING, run.tally.plain), (SCATTERED_WARNING, run.tally.scattered)):
+            if deals:
+                run.tally.warn(text.format("1 deal" if len(deals) == 1 else f"{len(deals)} deals"))
+
+
+class Run:
+    """A scope on its way: its passes, until one saw every key."""
+
+    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse) -> None:
+        self.scope = scope
+        self.keyspace = keyspace
+        self.tally = tally
+        self.pulse = pulse
+        self.servers: discovery.Servers
+        #: Whether the servers were reached once; from then on they are waited for.
+        self._met = False
+        #: Every deal's token that a guarded purge has met, those purged since included.
+        self.seen: set[bytes] = set()
+
+    def until_complete(self) -> None:
+        """Pass after pass, until one began and ended with the same servers."""
+        self.servers = discovery.find(self.scope, self.keyspace, self.pulse)
+        for number in range(MOST_PASSES):
+            if number:
+                self._begin_anew()
+            layout = self.servers.layout(self.pulse)
+            seen = self._pass()
+            if self.tally.cancelled or (seen is not None and self._still(layout, seen)):
+                return
+        self.tally.warn(RESTLESS_WARNING)
+
+    def _pass(self) -> set[Identity] | None:
+        """One pass over all servers; the processes it saw, or None where one was replaced under it."""
+        with ExitStack() as stack:
+            links = self.servers.links(self.pulse)
+            if self.servers.narrowed:
+                self.tally.warn(NARROWED_WARNING)
+            try:
+                for link in links:
+                    stack.callback(link.close)
+                    link.patience.met = self._met
+                    link.open()
+                    discovery.probe(link, self.keyspace, first=not self._met)
+                self._met = True
+                return self._guarded(links) if self.scope.guarded else self._swept(links)
+            except Departed:
+                return None
+            finally:
+                if any(link.broken for link in links) and not self.scope.dry_run:
+                    self.tally.warn(BROKEN_WARNING)
+
+    def _swept(self, links: Sequence[Link]) -> set[Identity] | None:
+        departed: list[Link] = []
+        self._note_stop(not on_each(links, partial(self._sweep, departed), self.pulse))
+        return None if departed else {link.identity for link in links}
+
+    def _sweep(self, departed: list[Link], link: Link) -> bool:
+        while True:
+            tally = self.tally.child()
+            selection = Selection(self.scope, self.keyspace, tally)
+            walk = Walk(link, selection, selection.take)
+            try:
+                walk.run()
+            except ProcessChanged:
+                self._begin_anew(tally)
+                discovery.probe(link, self.keyspace, first=False)
+            except Departed:
+                departed.append(link)
+                return True
+            else:
+                return not walk.stopped
+
+    def _guarded(self, links: Sequence[Link]) -> set[Identity]:
+        return GuardedPass(self.scope, self.keyspace, self.tally, self.pulse, self.servers, self.seen).run(links)
+
+    def _still(self, layout: object, seen: set[Identity]) -> bool:
+        """Whether the servers are those that were seen, asked over fresh connections."""
+        now = set()
+        for link in self.servers.links(self.pulse):
+            link.patience.met = True
+            try:
+                link.open()
+                now.add(link.identity)
+            except Departed:
+                return False
+            finally:
+                link.close()
+        if any(identity.run_id is None for identity in now):
+            self.tally.warn(UNVERIFIED_WARNING)
+        return now == seen and layout == self.servers.layout(self.pulse)
+
+    def _note_stop(self, stopped: bool) -> None:
+        self.tally.cancelled = self.tally.cancelled or stopped
+
+    def _begin_anew(self, tally: Tally | None = None) -> None:
+        """Warn; a dry run forgets what it counted before, a live run keeps what it did."""
+        self.tally.warn(REPLACED_DRY_WARNING if self.scope.dry_run else REPLACED_WARNING)
+        for stale in [tally] if tally else list(self.tally.children):
+            if self.scope.dry_run:
+                self.tally.children.remove(stale)
+            else:
+                stale.keep_deeds()

@@ -1,0 +1,190 @@
+"""One pass over the keyspace of one server: SCAN and UNLINK overlapped on one connection, resumed after a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from dealpurge.conf import conf
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.engine.sweep.unlink import Removal, settle
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import Link
+from dealpurge.servers.errors import LOST, ProcessChanged, Transient, failure
+
+
+class Walk:
+    """Scans to the end and removes what ``take`` returns. While a page is claimed two commands are in flight, UNLINK of
+    the page before it and SCAN of the page behind it, so the server works while Python does."""
+
+    def __init__(self, link: Link, selection: Selection, take: Callable[[Sequence[bytes]], Batch | None]) -> None:
+        self.link = link
+        self.selection = selection
+        self.take = take
+        self.tally: Tally = selection.tally
+        self.stopped = False
+        scope = selection.scope
+        self._pattern = selection.keyspace.scan_pattern(scope)
+        self._dry_run = scope.dry_run
+        self._count = conf.scan_count
+        #: Where a resumed walk goes on; None once the last page is taken.
+        self._cursor: int | None = 0
+        #: What is under way, and what goes next; each in parts of which UNLINK may name all keys.
+        self._batch: Batch | None = None
+        self._parts: list[list[bytes]] = []
+        self._sent = False
+        self._next: tuple[Batch, list[list[bytes]]] | None = None
+        #: Whether a page will be answered before the batch under way is.
+        self._page_first = False
+        #: What became of those parts of the batch that are settled.
+        self._removals: list[Removal] = []
+        self._total = 0
+        self._walked = 0
+
+    def run(self) -> None:
+        """Walk to the end, or until the pulse says stop. Raises ``ProcessChanged`` where the walk must begin anew."""
+        try:
+            while not self._went_through():
+                pass
+        except BaseException:
+            self._count_last_batch()
+            raise
+
+    def _went_through(self) -> bool:
+        """One try from where the walk stands; False where a fault was got over and it goes on."""
+        try:
+            self._settle_owed()
+            self._send_next()
+            self._settle_owed()
+            self._pump()
+        except (*LOST, Transient) as exc:
+            self._sent = False
+            if not self.link.recover(exc):
+                raise ProcessChanged from exc
+            return False
+        return True
+
+    def _pump(self) -> None:
+        link = self.link
+        if not self._total:
+            self._count_total()
+        if self._cursor is not None:
+            self._scan(self._cursor)
+        while self._cursor is not None and not self.stopped:
+            cursor, page = self._page(link.read())
+            self.stopped = not link.pulse()
+            more = cursor != 0 and not self.stopped
+            if more:
+                self._scan(cursor)
+            if not self.stopped:
+                self._take(page, cursor)
+            self._settle_owed()
+            if more and not link.owed:  # settling had to ask more, and dropped the page that was on its way
+                self._scan(cursor)
+            self._send_next()
+        self._settle_owed()
+        self._note_walked(self._total if self._pattern and not self.stopped else self._walked)
+
+    def _scan(self, cursor: int) -> None:
+        match = (b"MATCH", self._pattern) if self._pattern else ()
+        self.link.send("SCAN", cursor, *match, "COUNT", self._count)
+
+    def _page(self, reply: Any) -> tuple[int, Sequence[bytes]]:
+        if isinstance(reply, ResponseError):
+            self._settle_owed()
+            raise failure(reply)
+        self.link.progressed()
+        self._page_first = False
+        cursor, page = reply
+        return int(cursor), page
+
+    def _take(self, page: Sequence[bytes], cursor: int) -> None:
+        fresh = self.selection.fresh(page)
+        # With MATCH the server does not tell how many keys it passed by.
+        self._note_walked(min(self._walked + self._count, self._total) if self._pattern else self._walked + len(fresh))
+        batch = self.take(fresh)
+        # From here on the page is ours to finish: a resumed walk goes on behind it.
+        self._cursor = cursor or None
+        if batch is None or not batch.keys:
+            return
+        if self._dry_run:
+            self.selection.count_families(batch.families)
+            return
+        self._next = batch, self.link.parts(batch.keys)
+
+    def _send_next(self) -> None:
+        if self._next is None:
+            return
+        (self._batch, self._parts), self._next = self._next, None
+        self._page_first = self.link.owed > 0
+        self.link.send_all([("UNLINK", *part) for part in self._parts])
+        self._sent = True
+
+    def _settle_owed(self) -> None:
+        """Read, or after a fault ask again, what became of the batch that is under way."""
+        batch = self._batch
+        if batch is None:
+            return
+        if not self._sent:
+            self._page_first = False
+            self.link.send_all([("UNLINK", *part) for part in self._parts])
+        self._sent = False
+        replies = self.link.read_all(len(self._parts))
+        if replies == list(map(len, self._parts)):
+            self._removals.append(Removal(sum(replies)))
+        else:
+            self._settle_parts(replies)
+        record_removal(self.selection, batch, Removal.total(self._removals))
+        self._batch, self._removals = None, []
+        self.link.check_place()
+
+    def _settle_parts(self, replies: Sequence[Any]) -> None:
+        """What became of parts that did not all go. If the asking fails, those that are settled are not asked again."""
+        self.link.drain()
+        answers = list(zip(self._parts, replies, strict=True))
+        self._removals.append(Removal(sum(reply for part, reply in answers if reply == len(part))))
+        self._parts = [part for part, reply in answers if reply != len(part)]
+        for part, reply in answers:
+            if reply != len(part):
+                self._removals.append(settle(self.link, part, reply))
+                self._parts.remove(part)
+
+    def _count_last_batch(self) -> None:
+        """Whatever ends the walk: what Redis has answered, or is about to, belongs into the counts."""
+        if self._sent and not self._page_first and self.link.owed >= len(self._parts):
+            with suppress(Exception):
+                self._settle_owed()
+        if self._batch is not None and self._removals:
+            open_ended = set(chain.from_iterable(self._parts))
+            settled = [row for row in self._batch.rows() if row[0] not in open_ended]
+            record_removal(self.selection, Batch.of(settled), Removal.total(self._removals))
+            self._batch = None
+
+    def _count_total(self) -> None:
+        reply = self.link.ask("DBSIZE")
+        self._total = reply if isinstance(reply, int) else 0
+        self.tally.total += self._total
+
+    def _note_walked(self, walked: int) -> None:
+        self.tally.scanned += walked - self._walked
+        self._walked = walked
+
+
+def record_removal(selection: Selection, batch: Batch, removal: Removal) -> None:
+    """Count what became of a batch."""
+    tally = selection.tally
+    gone = len(batch.keys) - len(removal.left)
+    tally.deleted += removal.deleted
+    tally.vanished += max(gone - removal.deleted, 0)
+    tally.not_removed += len(removal.left)
+    if not removal.left:
+        selection.count_families(batch.families)
+        return
+    left = set(removal.left)
+    selection.count_families(family for key, family, _ in batch.rows() if key not in left)
+    tally.unremoved_deals.update(token for key, _, token in batch.rows() if key in left)

@@ -1,0 +1,180 @@
+"""A report for the eyes of somebody at a terminal, and a line that moves while they wait for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import Any
+
+from dealpurge.keys.explain import Explanation
+from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, escape, timestamp
+from dealpurge.services import Progress
+
+#: Skipped deals shown at a normal verbosity.
+SKIPPED_SHOWN = 10
+BAR_WIDTH = 24
+#: Seconds between two paintings of the progress line.
+REPAINT_SECONDS = 0.1
+
+
+def lines(report: PurgeReport, style: Any, *, verbosity: int = 1) -> Iterator[str]:
+    """The report as text: families, skipped deals, remarks, and last the one sentence that sums it up."""
+    if verbosity > 0:
+        yield from _families(report, style)
+        yield from _skipped(report, style, LIST_LIMIT if verbosity > 1 else SKIPPED_SHOWN)
+        yield from _remarks(report, style)
+    if verbosity > 1:
+        yield f"Run {report.run_id}: {_count(report.keys.scanned, 'key')} scanned in {report.duration_ms / 1000:.1f} s."
+    complete = report.status == "completed"
+    yield (style.SUCCESS if complete else style.WARNING)(sentence(report))
+
+
+def sentence(report: PurgeReport) -> str:
+    """What happened, or would happen, in the tense that is true of it."""
+    if report.status in ("cancelled", "failed"):
+        return _broken_off(report)
+    deals = report.deals
+    if report.scope.dry_run:
+        text = f"Dry run: a purge would delete {_count(would_delete(report), 'key')} of {_count(deals.purged, 'deal')}"
+        return text + (f" and skip {_count(deals.skipped_active, 'active deal')}." if deals.skipped_active else ".")
+    done = [f"Deleted {_count(report.keys.deleted, 'key')} of {_count(deals.purged, 'deal')}"]
+    if deals.skipped_active:
+        done.append(f"skipped {_count(deals.skipped_active, 'active deal')}")
+    if deals.interrupted:
+        done.append(f"stopped half-way at {_count(deals.interrupted, 'deal')} that became active")
+    if report.keys.not_removed:
+        done.append(f"could not remove {_count(report.keys.not_removed, 'key')}")
+    return _listed(done) + "."
+
+
+def would_delete(report: PurgeReport) -> int:
+    """Keys that the purge would delete whose dry run this is."""
+    return sum(report.families.values())
+
+
+def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
+    """Keys and whose they are, each with its reason."""
+    for item in items:
+        data = item.as_dict()
+        yield style.MIGRATE_HEADING(data["key"])
+        for label in ("family", "org_id", "deal_id", "template"):
+            if data[label] is not None:
+                yield f"  {label:<8}  {data[label]}"
+        yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
+        yield ""
+
+
+class ProgressLine:
+    """One line that is painted over and over. ``write`` puts text on a terminal."""
+
+    def __init__(self, write: Any, *, dry_run: bool) -> None:
+        self._write = write
+        self._dry_run = dry_run
+        self._painted_at = 0.0
+        self._width = 0
+
+    def show(self, progress: Progress) -> None:
+        """Paint once there is something to tell, though not more often than eyes can follow."""
+        known = progress.total or progress.scanned
+        if known and monotonic() - self._painted_at >= REPAINT_SECONDS:
+            self._painted_at = monotonic()
+            self._paint(self.text(progress))
+
+    def clear(self) -> None:
+        """Take the line away, so that what follows stands in its place."""
+        if self._width:
+            self._paint("")
+            self._write("\r")
+            self._width = 0
+
+    def text(self, progress: Progress) -> str:
+        """The line: a bar, keys scanned of about how many, and in a live run keys deleted."""
+        total = max(progress.total, progress.scanned)
+        filled = BAR_WIDTH * progress.scanned // total if total else 0
+        counts = f"{progress.scanned:,} of {total:,} keys scanned"
+        if not self._dry_run:
+            counts += f", {progress.deleted:,} deleted"
+        return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {counts}"
+
+    def _paint(self, text: str) -> None:
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self._write("\r" + text.ljust(self._width))
+        self._width = len(text)
+
+
+def _broken_off(report: PurgeReport) -> str:
+    how = "was cancelled" if report.status == "cancelled" else "failed"
+    if report.scope.dry_run:
+        return f"The dry run {how}, having found {_count(would_delete(report), 'key')} that a purge would delete."
+    return f"The purge {how}, having deleted {_count(report.keys.deleted, 'key')}."
+
+
+def _families(report: PurgeReport, style: Any) -> Iterator[str]:
+    heading = "Would be deleted" if report.scope.dry_run else "Deleted"
+    names = [*map(escape, report.families), "all families"]
+    counts = [f"{count:,}" for count in (*report.families.values(), sum(report.families.values()))]
+    wide, right = max(map(len, [*names, "Family"])), max(map(len, [*counts, heading]))
+    yield style.MIGRATE_HEADING(f"{'Family':<{wide}}  {heading:>{right}}")
+    for name, count in zip(names, counts, strict=True):
+        row = f"{name:<{wide}}  {count:>{right}}"
+        yield style.MIGRATE_LABEL(row) if name == "all families" else row
+    yield ""
+
+
+def _skipped(report: PurgeReport, style: Any, limit: int) -> Iterator[str]:
+    count = report.deals.skipped_active
+    if not report.skipped:
+        return
+    verb = "Would be skipped" if report.scope.dry_run else "Skipped"
+    yield style.MIGRATE_HEADING(f"{verb}, because active: {_count(count, 'deal')}")
+    shown = report.skipped[:limit]
+    names = [_name(deal) for deal in shown]
+    wide = max(map(len, names))
+    for name, deal in zip(names, shown, strict=True):
+        yield f"{name:<{wide}}  {_activity(deal)}"
+    if count > len(shown):
+        yield f"... and {count - len(shown):,} more"
+    yield ""
+
+
+def _remarks(report: PurgeReport, style: Any) -> Iterator[str]:
+    remarks = list(_facts(report))
+    yield from remarks
+    for warning in report.warnings:
+        yield style.WARNING(f"Warning: {warning}")
+    if remarks or report.warnings:
+        yield ""
+
+
+def _facts(report: PurgeReport) -> Iterable[str]:
+    keys = report.keys
+    if keys.checkpoints_kept:
+        yield f"Kept: {_count(keys.checkpoints_kept, 'checkpoint key')} (--include-checkpoints takes them too)."
+    if keys.unattributed:
+        yield f"Left: {_count(keys.unattributed, 'key')} that name no organisation."
+    if keys.vanished:
+        yield f"Gone before their turn, expired or removed by others: {_count(keys.vanished, 'key')}."
+    if keys.unclaimed:
+        sample = ", ".join(report.unclaimed_sample[:3]) + (", ..." if keys.unclaimed > 3 else "")
+        yield f"Left: {_count(keys.unclaimed, 'key')} with the deal's id that belong to no family: {sample}"
+        yield "purge_deals --explain KEY says why."
+
+
+def _activity(deal: SkippedDeal) -> str:
+    if deal.last_active_at is None:
+        return "activity unknown"
+    return f"last active {timestamp(deal.last_active_at)}"
+
+
+def _name(deal: SkippedDeal) -> str:
+    name = escape(deal.deal_id)
+    return name if deal.org_id is None else f"{escape(deal.org_id)} {name}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]

@@ -1,0 +1,68 @@
+"""What an inventory found, deal by deal: stored when it is taken, read page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, OrderBy, QuerySet
+
+from dealpurge.engine.inventory import InventoryRow
+from dealpurge.models import InventoryDeal, PurgeRun
+from dealpurge.runs.database import alias, stored
+from dealpurge.runs.store import BATCH
+
+#: Inventories whose deals are kept; of older ones only the run stays.
+KEPT = 5
+
+#: How the deals may be sorted; deals that nobody ever worked on are the longest idle.
+SORTS: Mapping[str, tuple[OrderBy, ...]] = {
+    "-keys": (F("keys").desc(),),
+    "keys": (F("keys").asc(),),
+    "-active": (F("last_active_at").desc(nulls_last=True),),
+    "active": (F("last_active_at").asc(nulls_first=True),),
+    "org": (F("org_id").asc(nulls_first=True), F("deal_id").asc()),
+    "-org": (F("org_id").desc(nulls_last=True), F("deal_id").desc()),
+    "deal": (F("deal_id").asc(),),
+    "-deal": (F("deal_id").desc(),),
+}
+DEFAULT_SORT = "-keys"
+
+
+def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) -> None:
+    """Write down the deals as they come, in batches, and let go of those of old inventories."""
+    items = (_item(run, families, row) for row in rows)
+    while batch := list(islice(items, BATCH)):
+        with transaction.atomic(using=alias(), durable=True):
+            InventoryDeal.objects.using(alias()).bulk_create(batch)
+    kept = stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT]
+    InventoryDeal.objects.using(alias()).exclude(run__in=list(kept)).delete()
+
+
+def latest() -> PurgeRun | None:
+    """The inventory that was asked for last."""
+    return stored().filter(inventory=True).order_by("-created_at").first()
+
+
+def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[InventoryDeal]:
+    """The deals of an inventory, of one organisation or with one id if they are named."""
+    rows = InventoryDeal.objects.using(alias()).filter(run=run)
+    if org_id:
+        rows = rows.filter(org_id=org_id)
+    if deal_id:
+        rows = rows.filter(deal_id=deal_id)
+    return rows.order_by(*SORTS[sort], "pk")
+
+
+def _item(run: PurgeRun, families: Sequence[str], row: InventoryRow) -> InventoryDeal:
+    counts: dict[str, Any] = {name: count for name, count in zip(families, row.families, strict=True) if count}
+    return InventoryDeal(
+        run=run,
+        org_id=row.org_id,
+        deal_id=row.deal_id,
+        keys=sum(row.families),
+        families=counts,
+        last_active_at=row.last_active_at,
+    )

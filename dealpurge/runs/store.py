@@ -1,0 +1,187 @@
+"""The life of a ``PurgeRun`` row: every write is its own committed transaction and conditional on what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error as DatabaseTrouble
+from django.db import IntegrityError
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
+from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
+from dealpurge.report import PurgeReport
+from dealpurge.runs import throttling
+from dealpurge.runs.database import alias, durable, ended, revive_connection, storable, stored, update
+from dealpurge.runs.termination import fail_lost_runs
+from dealpurge.runs.unwritable import unwritable
+from dealpurge.scope import PurgeScope
+
+Result = TypeVar("Result")
+
+Status = PurgeRun.Status
+#: Rows of ``PurgeRunDeal`` written at once.
+BATCH = 1000
+#: Trouble with the database is borne this long: well before others take the run for lost.
+PATIENCE_SECONDS = LOST_AFTER.total_seconds() / 2
+RETRY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asked, through which door, and why; ``request_id`` is for the log alone."""
+
+    source: str
+    actor: AbstractBaseUser | None = None
+    actor_name: str = ""
+    reason: str = ""
+    request_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """Who, in words that outlive the user."""
+        return self.actor_name or (self.actor.get_username() if self.actor else "")
+
+
+def create(
+    scope: PurgeScope,
+    origin: Origin,
+    *,
+    queued: bool = False,
+    preview: PurgeRun | None = None,
+    inventory: bool = False,
+    families_digest: str = "",
+) -> PurgeRun:
+    """Commit the row of a run that is to begin. Raises ``PurgeInProgress``, ``PreviewRefused``,
+    ``TooManyRequests``, ``AuditUnavailable``, and ``RuntimeError`` inside an open transaction."""
+    fail_lost_runs()
+    actor = origin.actor
+    run = PurgeRun(
+        source=origin.source,
+        actor_id=actor.pk if actor else None,
+        actor_name=storable(origin.name)[:255],
+        reason=storable(origin.reason),
+        mode=scope.mode,
+        deals=[list(deal) for deal in scope.deals],
+        deals_named=len(scope.deals),
+        org_id=scope.org_id,
+        include_checkpoints=scope.include_checkpoints,
+        exclude_active_within_secs=scope.exclude_active_within_secs,
+        dry_run=scope.dry_run,
+        inventory=inventory,
+        families_digest=families_digest,
+        exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
+        preview_id=preview.pk if preview else None,
+        created_at=Now(),
+        **({} if queued else _running()),
+    )
+    try:
+        _insert(run)
+    except PurgeInProgress as exc:
+        if exc.run_id:
+            raise
+        _insert_again(run)  # the other one ended in between
+    return run
+
+
+def claim(run_id: UUID) -> PurgeRun:
+    """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
+    waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
+    if _patiently(run_id, lambda: update(waiting, **_running())):
+        return stored().get(pk=run_id)
+    fail_lost_runs()
+    taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
+    raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
+
+
+def finish(
+    run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", outcomes: Iterable[tuple[Any, ...]] = ()
+) -> None:
+    """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
+    running, and writes nothing then."""
+    _write_deals(run, outcomes)
+    end = ended(report.status) | {
+        "report": report.as_dict(),
+        "error": error,
+        "keys_total": total,
+        "keys_scanned": report.keys.scanned,
+        "keys_deleted": report.keys.deleted,
+        "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
+        "deals_purged": report.deals.purged,
+    }
+    if not _patiently(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
+        raise RunLost(f"Run {run.pk} was ended by somebody else.")
+    run.refresh_from_db(using=alias())
+
+
+def _running() -> dict[str, Any]:
+    return {"status": Status.RUNNING, "started_at": Now(), "heartbeat_at": Now()}
+
+
+def _insert(run: PurgeRun) -> None:
+    try:
+        with durable(), throttling.admission(run, alias()):
+            run.save(force_insert=True, using=alias())
+        run.refresh_from_db(using=alias())
+    except IntegrityError as exc:
+        raise _conflict(run, exc) from exc
+    except DatabaseTrouble as exc:
+        raise unwritable(exc, alias()) from exc
+
+
+def _insert_again(run: PurgeRun) -> None:
+    run._state.adding = True  # where the COMMIT failed, Django takes it for saved
+    try:
+        _insert(run)
+    except PurgeInProgress as exc:
+        # No other run stood in the way: the user may have been deleted since.
+        raise exc if exc.run_id else unwritable(exc.__cause__ or exc, alias()) from exc
+
+
+def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | PreviewRefused | AuditUnavailable:
+    if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
+        return PreviewRefused(_("This preview was applied before."))
+    if run.exclusive is None:
+        return unwritable(cause, alias())
+    return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
+
+
+def _write_deals(run: PurgeRun, outcomes: Iterable[tuple[Any, ...]]) -> None:
+    """In batches, each of them also a heartbeat, and none once the run is no longer running."""
+    rows = (PurgeRunDeal(run_id=run.pk, org_id=org, deal_id=deal, outcome=outcome) for org, deal, outcome in outcomes)
+    while batch := list(islice(rows, BATCH)):
+        _patiently(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
+
+
+def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
+    with durable():
+        if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
+            raise RunLost(f"Run {run.pk} was ended by somebody else.")
+        PurgeRunDeal.objects.using(alias()).bulk_create(batch)
+
+
+def _patiently(run_id: UUID, write: Callable[[], Result]) -> Result:
+    """Repeat a write while the database is in trouble. Raises ``RunLost`` when patience ends."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return write()
+        except DatabaseTrouble as exc:
+            if monotonic() > deadline:
+                raise RunLost(f"Run {run_id} cannot be written down any more.") from exc
+            revive_connection()
+        sleep(RETRY_SECONDS)
+
+
+def _is_stored(run: PurgeRun, end: dict[str, Any]) -> bool:
+    """Whether the end is in the row: an UPDATE that was committed may still have reported a lost connection."""
+    row = stored().filter(pk=run.pk, status=end["status"]).first()
+    return row is not None and bool(row.report == end["report"])

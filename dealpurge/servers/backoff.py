@@ -1,0 +1,73 @@
+"""How long a server in trouble is tried again, and what is done between two tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic, sleep
+
+from redis.exceptions import BusyLoadingError
+from redis.sentinel import MasterNotFoundError
+
+from dealpurge.conf import conf
+from dealpurge.servers.errors import Stopped, given_up, hopeless
+
+#: Says whether to go on; called on every page and while waiting.
+Pulse = Callable[[], bool]
+
+#: Seconds for which a server is tried that has not answered once, so that one that is down is told at once.
+FIRST_SECONDS = 2.0
+#: Shortest and longest wait between two tries, and between two looks at whether to stop, in seconds.
+SHORTEST_WAIT, LONGEST_WAIT = 0.02, 1.0
+#: The waits do not grow further after so many tries in vain.
+MOST_DOUBLINGS = 10
+
+
+class Patience:
+    """Waits ever longer between tries, until ``DEALPURGE_RETRY_SECONDS`` have passed in which nothing worked."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self.pulse = pulse
+        #: Whether the server has ever answered; until then patience is short.
+        self.met = False
+        self._failures = 0
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """The first try of a server that was not met yet begins: what it takes counts, a timeout too."""
+        if not self.met:
+            self._since = monotonic()
+
+    def meet(self) -> None:
+        """The server has answered."""
+        if not self.met:
+            self.progressed()
+        self.met = True
+
+    def progressed(self) -> None:
+        """Something worked: patience starts anew."""
+        self._failures, self._since = 0, None
+
+    def bear(self, exc: Exception) -> None:
+        """Wait before the next try. Raises ``RedisUnavailable`` if there is to be none, ``Stopped`` if told to stop."""
+        final = hopeless(exc)
+        if final:
+            raise final from exc
+        now, seconds = monotonic(), self._seconds(exc)
+        self._since = self._since or now
+        left = self._since + seconds - now
+        if left <= 0:
+            raise given_up(exc, seconds) from exc
+        wait = min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** min(self._failures, MOST_DOUBLINGS))
+        self._failures += 1
+        self.wait(min(wait, left))
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, and look before it whether to go on. Raises ``Stopped``."""
+        if not self.pulse():
+            raise Stopped
+        sleep(seconds)
+
+    def _seconds(self, exc: Exception) -> float:
+        seconds = conf.retry_seconds
+        alive = isinstance(exc, (BusyLoadingError, MasterNotFoundError))
+        return seconds if self.met or alive else min(seconds, FIRST_SECONDS)

@@ -1,0 +1,180 @@
+"""A link to one primary of a Redis Cluster: keys by slot, redirects followed, its end noticed when it is replaced."""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Any, Protocol
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import AskError, MovedError, TryAgainError
+
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers.backoff import Pulse
+from dealpurge.servers.connection import Command, Link
+from dealpurge.servers.errors import CLUSTER_DOWN, MOVED_AWAY, Departed, Transient
+from dealpurge.servers.slots import Address, Node
+
+#: Redirects of one command that are followed before the cluster is given time to agree with itself.
+MOST_REDIRECTS = 16
+#: Seconds between two tries of a key that is on its way from one node to another.
+TRY_AGAIN_SECONDS = 0.05
+#: Seconds between two questions to the cluster about whether the node is still a primary.
+ASK_AGAIN_SECONDS = 0.25
+#: Keys of a slot that are looked through for one that no command reaches.
+MOST_STRANDED = 10_000
+
+
+class Directory(Protocol):
+    """What a link asks its cluster; by several threads."""
+
+    #: Tells how to connect to any of its nodes.
+    pool: Any
+
+    def address(self, host: str, port: int) -> Address:
+        """Where an address that the cluster names is reached from here."""
+
+    def owner(self, slot: int) -> Node | None:
+        """The node that has the slot, as the newest slot map says."""
+
+    def primaries(self) -> set[Node]:
+        """Every node that has slots, as the newest slot map says."""
+
+    def is_primary(self, node: Node, pulse: Pulse) -> bool | None:
+        """Whether the node still has slots, as the others say; None where none of them answers. Raises ``Stopped``."""
+
+
+class NodeLink(Link):
+    """Straight to one node of a cluster."""
+
+    clustered = True
+    node: Node
+
+    def __init__(self, node: Node, pulse: Pulse, directory: Directory) -> None:
+        super().__init__(directory.pool, pulse, host=node.host, port=node.port)
+        self.node = node
+        self._directory = directory
+        self._asked = 0.0
+        #: Whether the node said of a key that another one has its slot.
+        self._redirected = False
+        self._others: dict[Address, Link] = {}
+        self._neighbours: dict[Node, NodeLink] = {}
+
+    def close(self) -> None:
+        """Disconnect, from the nodes that redirects led to as well."""
+        super().close()
+        for link in (*self._others.values(), *self._neighbours.values()):
+            link.close()
+            self.broken = self.broken or link.broken
+        self._others.clear()
+        self._neighbours.clear()
+
+    def bear(self, exc: Exception) -> None:
+        """As every link, but not for a node that was replaced. Raises ``Departed``."""
+        super().bear(exc)
+        self._check_departed()
+
+    def parts(self, keys: list[bytes]) -> list[list[bytes]]:
+        """The keys of each slot."""
+        slots: dict[int, list[bytes]] = {}
+        for key in keys:
+            # Spelt out: a call for every key of a purge takes its time.
+            slot = slot_of(key) if b"{" in key else crc_hqx(key, 0) % REDIS_CLUSTER_HASH_SLOTS
+            try:
+                slots[slot].append(key)
+            except KeyError:
+                slots[slot] = [key]
+        return list(slots.values())
+
+    def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
+        """Replies to commands of a single key each, from wherever the cluster has the key.
+
+        A node that was replaced is not given up before ``check_place``: what it has answered would be in no count.
+        """
+        asked = list(commands)
+        replies = self.ask_all(asked)
+        self._redirected = self._redirected or any(isinstance(reply, MovedError) for reply in replies)
+        try:
+            return [
+                self._follow(command, reply) if isinstance(reply, MOVED_AWAY) else reply
+                for command, reply in zip(asked, replies, strict=True)
+            ]
+        except BaseException:
+            self.broken = True  # the replies that came are lost too
+            raise
+
+    def check_place(self) -> None:
+        """Ask the cluster about its own node where that has named others. Raises ``Departed``."""
+        if self._redirected:
+            self._check_departed()
+
+    def owner(self, key: bytes) -> Node:
+        """The node that has the key's slot, as the newest slot map says."""
+        return self._directory.owner(slot_of(key)) or self.node
+
+    def home(self, key: bytes) -> NodeLink:
+        """Itself, or a link of its own to the node that has the key; closed with this one, and opened anew."""
+        return self._neighbour(self.owner(key))
+
+    def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Those that a broken migration left here: SCAN lists them, no command reaches them (redis/redis#13269)."""
+        slots = sorted(set(map(slot_of, keys)))
+        replies = self.ask_all([("CLUSTER", "GETKEYSINSLOT", slot, MOST_STRANDED) for slot in slots])
+        here = {key for reply in replies if isinstance(reply, list) for key in reply}
+        return tuple(key for key in keys if key in here)
+
+    def astray(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Those of ``keys`` that are stranded on any primary, whichever has their slots."""
+        found: list[bytes] = []
+        for node in sorted(self._directory.primaries()):
+            others = [key for key in keys if self.owner(key) != node]
+            found += self._neighbour(node).stranded(others) if others else ()
+        return tuple(dict.fromkeys(found))
+
+    def _neighbour(self, node: Node) -> NodeLink:
+        if node == self.node:
+            return self
+        if node not in self._neighbours:
+            link = NodeLink(node, lambda: self.pulse(), self._directory)
+            link.patience.met = True
+            link.open()
+            self._neighbours[node] = link
+        return self._neighbours[node]
+
+    def _follow(self, command: Command, reply: Any) -> Any:
+        link: Link = self
+        for number in range(MOST_REDIRECTS):
+            asking = False
+            if isinstance(reply, AskError):
+                link = self._other(link, reply)
+                asking = not isinstance(reply, MovedError)
+            elif not isinstance(reply, TryAgainError):
+                return reply
+            if number > 1:
+                self.patience.wait(TRY_AGAIN_SECONDS)
+            reply = link.ask_all([("ASKING",), command] if asking else [command])[-1]
+        raise Transient(RedisUnavailable("unreachable", CLUSTER_DOWN))
+
+    def _other(self, link: Link, redirect: AskError) -> Link:
+        """The node that a redirect names, an empty host being the one that was asked."""
+        asked = next((address for address, other in self._others.items() if other is link), self.node.address)
+        address = self._directory.address(redirect.host, redirect.port) if redirect.host else (asked[0], redirect.port)
+        if address not in self._others:
+            other = Link(self._directory.pool, self.pulse, host=address[0], port=address[1])
+            other.connect()
+            self._others[address] = other
+        return self._others[address]
+
+    def _check_departed(self) -> None:
+        if monotonic() - self._asked < ASK_AGAIN_SECONDS:
+            return
+        gone = self._directory.is_primary(self.node, self.pulse) is False
+        self._asked, self._redirected = monotonic(), False
+        if gone:
+            raise Departed(f"{self.node.host}:{self.node.port}")
+
+
+def slot_of(key: bytes) -> int:
+    """The slot that a cluster hashes the key to."""
+    return int(key_slot(key)) if b"{" in key else crc_hqx(key, 0) % REDIS_CLUSTER_HASH_SLOTS

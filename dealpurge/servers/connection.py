@@ -1,0 +1,249 @@
+"""One connection to one Redis server, held for a whole pass: pipelined commands, replies in order, reconnects.
+
+It is a connection of our own, made as the host's pool would make it, never one out of the pool: a purge neither takes
+a place in a pool of ``max_connections=1`` nor leaves one there that is watching, or owes replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, ResponseError
+from redis.retry import Retry
+
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers.backoff import Patience, Pulse
+from dealpurge.servers.errors import LOST, RESTARTED, Transient, failure
+
+#: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
+_pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
+
+#: Seconds to wait for a reply where the host's client sets no limit.
+SOCKET_TIMEOUT = 5.0
+#: A longer limit of the host's is taken as this: who waits for a reply gives no sign of life, and a connection takes
+#: several replies to be made.
+LONGEST_SOCKET_TIMEOUT = 10.0
+#: A server that is another process this often is not going to be read through.
+MAX_PROCESSES = 50
+
+Command = Sequence[Any]
+
+
+class Identity(NamedTuple):
+    """Which server process this is; ``run_id`` is None where INFO is refused or unknown."""
+
+    run_id: str | None
+    address: str | None
+
+
+class Link:
+    """A connection with a memory of which process it talks to. Not for several threads."""
+
+    #: Whether its server is one node of a cluster, where a command may name keys of one slot only.
+    clustered = False
+    #: Which node of it that is.
+    node: Any = None
+
+    def __init__(self, pool: Any, pulse: Pulse, **address: Any) -> None:
+        """``address``: the ``host`` and ``port`` to connect to instead of the pool's own, or who is to be asked."""
+        self.patience = Patience(pulse)
+        self.processes: list[Identity] = []
+        #: Whether replies were lost with a connection.
+        self.broken = False
+        self.owed = 0
+        self._pool, self._address = pool, address
+        self._connection: Any = None
+
+    @property
+    def pulse(self) -> Pulse:
+        """Says whether to go on; asked on every page and while waiting."""
+        return self.patience.pulse
+
+    @pulse.setter
+    def pulse(self, pulse: Pulse) -> None:
+        self.patience.pulse = pulse
+
+    @property
+    def identity(self) -> Identity:
+        """The process the link talks to."""
+        return self.processes[-1]
+
+    def open(self) -> None:
+        """Connect, with patience. Raises ``RedisUnavailable`` when it has run out, ``Stopped``."""
+        self.patience.begin()
+        while True:
+            try:
+                self.connect()
+            except (*LOST, Transient) as exc:
+                self.bear(exc)
+            else:
+                return
+
+    def connect(self) -> None:
+        """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
+        connection, broken = fresh_connection(self._pool, **self._address), self.broken
+        try:
+            connection.connect()
+            self._connection = connection
+            identity = Identity(self._run_id(), _peer(connection))
+        except BaseException as exc:
+            connection.disconnect()
+            self._connection, self.owed, self.broken = None, 0, broken
+            if isinstance(exc, ResponseError):
+                raise failure(exc) from exc
+            raise
+        self.patience.meet()
+        if not self.processes or self.processes[-1] != identity or identity.run_id is None:
+            self.processes.append(identity)
+
+    def close(self) -> None:
+        """Disconnect; replies owed are given up."""
+        connection, self._connection, self.owed = self._connection, None, 0
+        if connection is not None:
+            connection.disconnect()
+
+    def send(self, *command: Any) -> None:
+        """Send one command; its reply is owed from now on. Raises what ``LOST`` names."""
+        self.send_all([command])
+
+    def send_all(self, commands: Sequence[Command]) -> int:
+        """Send several commands in one go; how many replies they will have. Raises what ``LOST`` names."""
+        if commands:
+            self.send_packed(self.pack(commands), len(commands))
+        return len(commands)
+
+    def pack(self, commands: Sequence[Command]) -> Sequence[bytes]:
+        """The commands as they go over the wire. Raises what is ``LOST``."""
+        if self._connection is None:  # redis-py would connect anew, and nobody would know
+            raise ConnectionError("The connection is closed.")
+        if _pack:
+            return [b"".join(map(_pack, commands))]
+        packed: Sequence[bytes] = self._connection.pack_commands(commands)
+        return packed
+
+    def send_packed(self, packed: Sequence[bytes], replies: int) -> None:
+        """Send what ``pack`` made, which will have so many replies. Raises what ``LOST`` names."""
+        if self._connection is None:
+            raise ConnectionError("The connection is closed.")
+        # From the first byte on some may be carried out, whatever becomes of the connection.
+        self.owed += replies
+        try:
+            # A health check's PING in between would put the replies out of step.
+            self._connection.send_packed_command(packed, check_health=False)
+        except BaseException:  # a signal's handler may raise in here, and redis-py disconnects then too
+            self._break()
+            raise
+
+    def read(self) -> Any:
+        """The next reply, an error reply as the exception itself. Raises what ``LOST`` names."""
+        try:
+            reply = self._connection.read_response(disable_decoding=True)
+        except ResponseError as exc:
+            reply = exc
+        except BaseException:
+            self._break()
+            raise
+        self.owed -= 1
+        return reply
+
+    def read_all(self, number: int) -> list[Any]:
+        """The next so many replies."""
+        read = self.read
+        return [read() for _ in range(number)]
+
+    def ask(self, *command: Any) -> Any:
+        """One command and its reply."""
+        self.send(*command)
+        return self.read()
+
+    def ask_all(self, commands: Iterable[Command]) -> list[Any]:
+        """Several commands in one go and their replies, in order."""
+        return self.read_all(self.send_all(list(commands)))
+
+    def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
+        """Like ``ask_all``, for commands of a single key each: on a cluster they are followed to where the key is."""
+        return self.ask_all(commands)
+
+    def parts(self, keys: list[bytes]) -> list[list[bytes]]:
+        """The keys in groups that one command may name: all of them, or on a cluster those of a slot."""
+        return [keys]
+
+    def owner(self, key: bytes) -> object:
+        """The node that has ``key``, as far as is known."""
+        return self.node
+
+    def home(self, key: bytes) -> Link:
+        """The link to the node that has ``key``. Raises ``Departed``, ``RedisUnavailable``, ``Stopped``."""
+        return self
+
+    def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Those of ``keys`` that SCAN lists here although no command reaches them; a cluster may have such."""
+        return ()
+
+    def astray(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Those of ``keys`` that are stranded on any server."""
+        return ()
+
+    def drain(self) -> None:
+        """Read the replies that are owed and drop them."""
+        while self.owed:
+            self.read()
+
+    def check_place(self) -> None:
+        """To be called where every reply is counted. Raises ``Departed`` where the server is no primary any more."""
+
+    def progressed(self) -> None:
+        """Something worked: patience starts anew."""
+        self.patience.progressed()
+
+    def recover(self, exc: Exception) -> bool:
+        """Connect again after ``exc``; whether it is the same process. Raises ``RedisUnavailable``, ``Stopped``."""
+        before = self.identity
+        self.bear(exc)
+        self.open()
+        same = before.run_id is not None and before == self.identity
+        if not same and len(self.processes) > MAX_PROCESSES:
+            raise RedisUnavailable("unreachable", RESTARTED) from exc
+        return same
+
+    def bear(self, exc: Exception) -> None:
+        """Disconnect and wait before the next try. Raises ``RedisUnavailable``, ``Stopped``."""
+        self._break()
+        self.patience.bear(exc)
+
+    def _break(self) -> None:
+        self.broken = self.broken or self.owed > 0
+        self.close()
+
+    def _run_id(self) -> str | None:
+        reply = self.ask("INFO", "server")
+        if str(reply).startswith("DENIED"):
+            raise failure(reply)
+        if not isinstance(reply, bytes):
+            return None
+        lines = dict(line.partition(":")[::2] for line in reply.decode("utf-8", "replace").splitlines())
+        return lines.get("run_id")
+
+
+def fresh_connection(pool: Any, **address: Any) -> Any:
+    """A connection as the pool would make it, never retrying by itself and never waiting for ever."""
+    options = {**pool.connection_kwargs, **address}
+    options["retry"] = Retry(NoBackoff(), 0)
+    options["health_check_interval"] = 0
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        options[name] = min(options.get(name) or SOCKET_TIMEOUT, LONGEST_SOCKET_TIMEOUT)
+    return pool.connection_class(**options)
+
+
+def _peer(connection: Any) -> str | None:
+    """The address that answered, which a DNS name behind ``host`` does not tell."""
+    sock = getattr(connection, "_sock", None)
+    try:
+        name = sock.getpeername() if sock else None
+    except (AttributeError, OSError):
+        return None
+    return str(name) if name else None

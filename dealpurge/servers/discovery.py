@@ -1,0 +1,147 @@
+"""The primaries that hold the keys: one for a standalone server or Sentinel, each primary of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from traceback import walk_tb
+from typing import Any, Protocol
+from uuid import uuid4
+
+from django.core.exceptions import ImproperlyConfigured
+from django_redis import get_redis_connection
+from redis.cluster import NodesManager, RedisCluster
+from redis.exceptions import AskError, RedisClusterException, RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
+
+from dealpurge.conf import conf
+from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable
+from dealpurge.i18n import gettext_noop
+from dealpurge.keys.families import Keyspace
+from dealpurge.scope import PurgeScope
+from dealpurge.servers.backoff import Patience, Pulse
+from dealpurge.servers.cluster import Cluster
+from dealpurge.servers.connection import Link
+from dealpurge.servers.errors import LOST, Transient, causes, failure
+from dealpurge.servers.sentinel import Sentinels
+from dealpurge.servers.slots import NO_CLUSTER
+
+UNREADABLE = gettext_noop(
+    "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded."
+)
+NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.")
+#: Keys that are tried at the start on a node of a cluster, so that one of them is likely to be its own.
+PROBES = 16
+
+
+class Servers(Protocol):
+    """Where the keys are. Asked again before every pass, because servers are replaced and slots move."""
+
+    #: Whether the links that were asked for last lead to those nodes only that should have keys of the scope.
+    narrowed: bool
+
+    def links(self, pulse: Pulse) -> Sequence[Link]:
+        """An unopened link to every primary as known now. Raises ``RedisUnavailable``, ``Stopped``."""
+
+    def layout(self, pulse: Pulse) -> object:
+        """What must be the same before and after a pass for it to have seen every key, besides the processes."""
+
+
+class Standalone:
+    """One primary behind one pool; with Sentinel it is looked up anew for each connection."""
+
+    narrowed = False
+
+    def __init__(self, client: Any) -> None:
+        self._pool = pool = client.connection_pool
+        watched = isinstance(pool, SentinelConnectionPool) and pool.is_master
+        self._address = {"connection_pool": Sentinels(pool)} if watched else {}
+
+    def links(self, pulse: Pulse) -> Sequence[Link]:
+        """The one link."""
+        return [Link(self._pool, pulse, **self._address)]
+
+    def layout(self, pulse: Pulse) -> object:
+        """Nothing but the process itself."""
+        return None
+
+
+def find(scope: PurgeScope, keyspace: Keyspace, pulse: Pulse) -> Servers:
+    """The servers that the settings name. Raises ``PurgeConfigurationError``, ``RedisUnavailable``, ``Stopped``."""
+    patience = Patience(pulse)
+    patience.begin()
+    while True:
+        try:
+            client = _client()
+        except (RedisError, RedisClusterException) as exc:  # a cluster's client asks its nodes when it is made
+            _let_go(exc)
+            patience.bear(_reason(exc))
+        else:
+            break
+    return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client)
+
+
+def probe(link: Link, keyspace: Keyspace, *, first: bool) -> None:
+    """Make sure that the server takes deletes, by an UNLINK of keys that cannot exist. Raises ``RedisUnavailable``.
+
+    INFO and ROLE would tell a replica too, but common production ACLs refuse them. Only at ``first`` a replica is
+    refused at once: later it may be a primary that was replaced, or is about to become one.
+    """
+    head = next((item.head for family in keyspace.families.values() for item in family.templates), b"")
+    stem = head + b"\x00dealpurge-probe-" + uuid4().hex.encode()
+    probes = PROBES if link.clustered else 1
+    while True:
+        try:
+            for reply in link.ask_all([("UNLINK", stem + b"-%d" % number) for number in range(probes)]):
+                if isinstance(reply, ResponseError) and not (link.clustered and isinstance(reply, AskError)):
+                    raise failure(reply)
+        except (*LOST, Transient) as exc:
+            if first and isinstance(exc, Transient) and exc.unless.reason == "replica":
+                raise exc.unless from exc
+            link.recover(exc)
+        else:
+            return
+
+
+def _client() -> Any:
+    make = conf.redis_client
+    try:
+        return make() if make else get_redis_connection(conf.cache_alias)
+    # Their texts may quote an address with its password: nothing that is logged may be chained to them.
+    except (ImproperlyConfigured, NotImplementedError):
+        problem = NO_CLIENT.format("DEALPURGE_REDIS_CLIENT" if make else "DEALPURGE_CACHE_ALIAS")
+    except ValueError:
+        problem = UNREADABLE
+    raise PurgeConfigurationError(problem)
+
+
+def _let_go(exc: Exception) -> None:
+    """Disconnect what a cluster's client had opened when it could not be made: redis-py leaves it to the collector."""
+    making = getattr(NodesManager.__init__, "__code__", None)
+    for cause in causes(exc):
+        for frame, _ in walk_tb(cause.__traceback__):
+            manager = frame.f_locals.get("self") if frame.f_code is making else None
+            for node in getattr(manager, "startup_nodes", {}).values():
+                if node.redis_connection:
+                    _disconnect(node.redis_connection.connection_pool)
+
+
+def _disconnect(pool: Any) -> None:
+    try:
+        pool.disconnect(inuse_connections=False)  # it may be the host's own
+    except TypeError:  # a BlockingConnectionPool of redis-py before 7
+        pool.disconnect()
+
+
+def _reason(exc: Exception) -> Exception:
+    """What stood in the way, which redis-py wraps. Raises ``RedisUnavailable`` for what a node refused."""
+    for cause in causes(exc):
+        if "cluster support disabled" in str(cause):
+            raise RedisUnavailable("refused", NO_CLUSTER) from exc
+        if isinstance(cause, ResponseError):
+            trouble = failure(cause)
+            if not isinstance(trouble, Transient):
+                raise trouble from exc
+            return trouble
+        if isinstance(cause, LOST):
+            return cause
+    return exc

@@ -1,0 +1,37 @@
+"""Steps that may be begun anew: after a lost connection each starts again from its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from dealpurge.servers.connection import Link
+from dealpurge.servers.errors import LOST, Stopped, Transient
+
+T = TypeVar("T")
+
+
+def steadily(link: Link, step: Callable[[], T], reopen: Callable[[], object]) -> T:
+    """Carry out a step, again and again until nothing goes wrong; ``reopen`` prepares each new connection for it.
+
+    A purge takes many steps, so each asks whether to go on. Raises ``Stopped``, ``Departed``, ``RedisUnavailable``.
+    """
+    while True:
+        if not link.pulse():
+            raise Stopped
+        link.check_place()
+        try:
+            done = step()
+        except (*LOST, Transient) as exc:
+            recover(link, exc, reopen)
+        else:
+            link.progressed()
+            return done
+
+
+def recover(link: Link, exc: Exception, reopen: Callable[[], object]) -> None:
+    """Connect again after ``exc``. Raises as ``Link.recover``."""
+    link.recover(exc)
+    with suppress(*LOST):  # the step that follows fails again then, and says so itself
+        reopen()
