@@ -22,10 +22,9 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.management.commands.purge_deals import Command
 from project.settings import DJANGO_6
-
-from .commands import Outcome, Purge
-from .postgresql.server import postgresql
-from .servers import EXECUTABLES, RedisServer, ServerMissingError, missing
+from tests.postgresql.server import postgresql
+from tests.support.commands import Outcome, Purge
+from tests.support.servers import EXECUTABLES, RedisServer, ServerMissingError, missing
 
 DEFAULT_SERVERS = ("valkey", "redis")
 IMMEDIATE_TASKS = f"{'django.tasks' if DJANGO_6 else 'django_tasks'}.backends.immediate.ImmediateBackend"

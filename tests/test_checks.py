@@ -197,7 +197,12 @@ class BearerAuthentication(TokenAuthentication):
 class TestEndpoint:
     @pytest.mark.parametrize(
         "urlconf",
-        ["tests.urlconfs.plain", "tests.urlconfs.nested", "tests.urlconfs.tenants", "tests.urlconfs.decorated"],
+        [
+            "tests.support.urlconfs.plain",
+            "tests.support.urlconfs.nested",
+            "tests.support.urlconfs.tenants",
+            "tests.support.urlconfs.decorated",
+        ],
     )
     def test_it_is_found_wherever_it_is(
         self, found: Callable[..., list[CheckMessage]], settings: Settings, urlconf: str
@@ -209,7 +214,7 @@ class TestEndpoint:
     def test_a_urlconf_without_it_is_told_the_line_to_paste(
         self, found: Callable[..., list[CheckMessage]], settings: Settings
     ) -> None:
-        settings.ROOT_URLCONF = "tests.urlconfs.without"
+        settings.ROOT_URLCONF = "tests.support.urlconfs.without"
 
         messages = found()
 
@@ -217,7 +222,7 @@ class TestEndpoint:
         assert "include('dealpurge.api.urls')" in (messages[0].hint or "")
 
     def test_who_wants_none_silences_it(self, settings: Settings) -> None:
-        settings.ROOT_URLCONF = "tests.urlconfs.without"
+        settings.ROOT_URLCONF = "tests.support.urlconfs.without"
         (message,) = [item for item in django_checks.run_checks() if item.id == "dealpurge.W006"]
         assert not message.is_silenced()
 
@@ -230,11 +235,11 @@ class TestEndpoint:
     ) -> None:
         assert ids(found(AUTHENTICATION_CLASSES=[])) == ["E016"]
 
-        settings.ROOT_URLCONF = "tests.urlconfs.without"
+        settings.ROOT_URLCONF = "tests.support.urlconfs.without"
 
         assert ids(found(AUTHENTICATION_CLASSES=[])) == ["W006"]
 
-    @pytest.mark.parametrize("urlconf", ["tests.urlconfs.broken", "tests.urlconfs.absent", None])
+    @pytest.mark.parametrize("urlconf", ["tests.support.urlconfs.broken", "tests.support.urlconfs.absent", None])
     def test_a_urlconf_that_cannot_be_read_is_for_django_to_report(
         self, found: Callable[..., list[CheckMessage]], settings: Settings, urlconf: str | None
     ) -> None:

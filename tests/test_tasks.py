@@ -27,8 +27,7 @@ from dealpurge.models import PurgeRun
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-
-from .databases import ReplicaRouter, locked_database
+from tests.support.databases import ReplicaRouter, locked_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

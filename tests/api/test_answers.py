@@ -20,10 +20,10 @@ from dealpurge.models import PurgeRun
 from dealpurge.runs import heartbeat, store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from tests.conftest import PointCacheAt
+from tests.support.purging import names, seed_deal
+from tests.support.servers import RedisServer
 
-from ..conftest import PointCacheAt
-from ..purging import names, seed_deal
-from ..servers import RedisServer
 from .conftest import RUNS, Bearer, Post
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,10 +12,9 @@ from django.test import Client
 
 from dealpurge.engine.sweep import scan
 from dealpurge.models import PurgeRun
-
-from ..conftest import PointCacheAt, start_server
-from ..purging import seed_deal
-from ..servers import RedisServer
+from tests.conftest import PointCacheAt, start_server
+from tests.support.purging import seed_deal
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

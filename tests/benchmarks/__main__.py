@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.benchmarks import dataset, plot, table
 from tests.benchmarks.measuring import Round, measure
 from tests.benchmarks.ways import WAYS
-from tests.servers import EXECUTABLES, RedisServer
+from tests.support.servers import EXECUTABLES, RedisServer
 
 Rounds = dict[str, list[Round]]
 

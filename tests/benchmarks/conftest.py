@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.benchmarks.__main__ import Rounds, go_round, server_with
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 MILLION = 1_003_000  # 17,000 deals
 HUNDRED_THOUSAND = 100_300

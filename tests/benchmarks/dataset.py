@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 ORG, DEAL, MOMENT, STRANGER = b"@org@@", b"@@deal@@", b"@@@moment@@@@", b"@stranger@@@"
 DEAL_KEYS, OTHER_KEYS = 47, 12

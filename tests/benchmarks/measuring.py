@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.benchmarks import dataset
 from tests.benchmarks.bystander import Bystander
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.readme_blocks import ROOT, of_kind
+from tests.support.readme_blocks import ROOT, of_kind
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from tests.benchmarks.conftest import HUNDRED_THOUSAND
 from tests.benchmarks.measuring import Round
 from tests.benchmarks.rivals import has_redis_cli
 from tests.benchmarks.table import ratio
-from tests.servers import RedisServer, missing
+from tests.support.servers import RedisServer, missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.bench]
 

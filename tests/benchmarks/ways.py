@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from tests.benchmarks import dataset, floors, rivals
-from tests.purging import HOUR, purge
+from tests.support.purging import HOUR, purge
 
 #: The deal that is purged alone: idle, so that the guard lets it go.
 NUMBER = 77

@@ -22,8 +22,7 @@ from pytest_django.live_server_helper import LiveServer
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.models import PurgeRun
-
-from ..servers import missing
+from tests.support.servers import missing
 
 LIST = "/admin/dealpurge/purgerun/"
 CHROMIUM = "/usr/bin/chromium"

@@ -10,9 +10,8 @@ from redis.cluster import RedisCluster
 
 from dealpurge.keys.families import FAMILIES
 from dealpurge.servers import parallel
-
-from ..faults.scene import nothing_left_behind, strangers
-from .ring import Ring
+from tests.support.cluster import Ring
+from tests.support.scene import nothing_left_behind, strangers
 
 KINDS = ("redis", "valkey")
 

@@ -16,12 +16,11 @@ from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
 from dealpurge.servers.slots import NO_CLUSTER
-
-from ..faults.scene import run, seed, strangers
-from ..purging import purge
-from ..servers import RedisServer, free_port, wait_until
-from ..test_readme_blocks import containing
-from .ring import Ring
+from tests.docs.test_readme_blocks import containing
+from tests.support.cluster import Ring
+from tests.support.purging import purge
+from tests.support.scene import run, seed, strangers
+from tests.support.servers import RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.cluster
 

@@ -12,11 +12,11 @@ from redis.exceptions import ClusterDownError
 from dealpurge.engine.sweep.scan import Walk
 from dealpurge.servers.cluster_node import NodeLink
 from dealpurge.servers.connection import Command, Link
+from tests.support.cluster import Ring, slot_of
+from tests.support.scene import Outcome, Scene, When, run, seed, while_deleting, while_scanning
+from tests.support.servers import wait_until
 
-from ..faults.scene import Outcome, Scene, When, run, seed, while_deleting, while_scanning
-from ..servers import wait_until
 from .conftest import tagged
-from .ring import Ring, slot_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 

@@ -13,11 +13,11 @@ from redis.cluster import RedisCluster
 
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
 from dealpurge.servers.connection import Link
+from tests.support.cluster import Ring, slot_of
+from tests.support.purging import HOUR, purge
+from tests.support.scene import run, seed
 
-from ..faults.scene import run, seed
-from ..purging import HOUR, purge
 from .conftest import tagged
-from .ring import Ring, slot_of
 
 pytestmark = pytest.mark.cluster
 

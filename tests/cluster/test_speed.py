@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from ..faults.scene import FAMILIES
-from ..purging import purge
-from ..servers import RedisServer
-from .ring import SLOTS, Ring, slot_of
+from tests.support.cluster import SLOTS, Ring, slot_of
+from tests.support.purging import purge
+from tests.support.scene import FAMILIES
+from tests.support.servers import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.bench]
 

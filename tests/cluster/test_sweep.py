@@ -14,11 +14,11 @@ from dealpurge.engine.passes import NARROWED_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
+from tests.support import oracle
+from tests.support.cluster import Ring, slot_of
+from tests.support.purging import HOUR, purge
 
-from .. import oracle
-from ..purging import HOUR, purge
 from .conftest import tagged
-from .ring import Ring, slot_of
 
 pytestmark = pytest.mark.cluster
 

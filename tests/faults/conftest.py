@@ -9,10 +9,9 @@ from django_redis.pool import ConnectionFactory
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard import guarded_pass
-
-from ..conftest import PointCacheAt, start_server
-from ..servers import RedisServer
-from .scene import nothing_left_behind, open_sockets, strangers
+from tests.conftest import PointCacheAt, start_server
+from tests.support.scene import nothing_left_behind, open_sockets, strangers
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture(autouse=True)

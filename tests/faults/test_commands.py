@@ -19,9 +19,8 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
-
-from ..servers import RedisServer, wait_until
-from .scene import run, seed
+from tests.support.scene import run, seed
+from tests.support.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -19,11 +19,10 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.servers import discovery
 from dealpurge.servers.connection import Link
-
-from ..conftest import start_server
-from ..purging import HOUR, existing, purge, seed_deal, touch
-from ..servers import RedisServer
-from .scene import run, seed
+from tests.conftest import start_server
+from tests.support.purging import HOUR, existing, purge, seed_deal, touch
+from tests.support.scene import run, seed
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults
 

@@ -18,10 +18,9 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard.transaction import Opening
 from dealpurge.servers.connection import Command, Link
-
-from ..conftest import PointCacheAt
-from ..servers import RedisServer, ServerMissingError, free_port, missing, wait_until
-from .scene import Outcome, run, seed
+from tests.conftest import PointCacheAt
+from tests.support.scene import Outcome, run, seed
+from tests.support.servers import RedisServer, ServerMissingError, free_port, missing, wait_until
 
 pytestmark = pytest.mark.faults
 

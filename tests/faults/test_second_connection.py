@@ -13,11 +13,10 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.guard import guarded_pass, lookahead
 from dealpurge.engine.guard.lookahead import Scout
 from dealpurge.servers.connection import Link
-
-from ..conftest import PointCacheAt, start_server
-from ..proxy import CuttingProxy
-from ..purging import HOUR, existing, names, purge, seed_deal
-from ..servers import RedisServer
+from tests.conftest import PointCacheAt, start_server
+from tests.support.proxy import CuttingProxy
+from tests.support.purging import HOUR, existing, names, purge, seed_deal
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults
 

@@ -14,11 +14,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard.units import TRANSACTION_KEYS
-
-from ..conftest import PointCacheAt
-from ..servers import ServerMissingError, free_port, missing, wait_until
-from .ring import SERVICE, Ring, SentinelProcess, readme_options
-from .scene import Scene, When, run, seed, while_deleting, while_scanning
+from tests.conftest import PointCacheAt
+from tests.support.scene import Scene, When, run, seed, while_deleting, while_scanning
+from tests.support.sentinel import SERVICE, Ring, SentinelProcess, readme_options
+from tests.support.servers import ServerMissingError, free_port, missing, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -15,10 +15,10 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from ..conftest import PointCacheAt
-from ..proxy import CutRequest, CuttingProxy
-from ..servers import RedisServer
-from .scene import Scene, When, run, seed, strangers, while_deleting, while_scanning
+from tests.conftest import PointCacheAt
+from tests.support.proxy import CutRequest, CuttingProxy
+from tests.support.scene import Scene, When, run, seed, strangers, while_deleting, while_scanning
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.conftest import PointCacheAt, emptied
-from tests.servers import RedisServer, ServerMissingError, missing
+from tests.support.servers import RedisServer, ServerMissingError, missing
 
 if TYPE_CHECKING:
     from .flows import Flow

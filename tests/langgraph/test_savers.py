@@ -14,7 +14,7 @@ from redis.commands.search.query import Query
 from dealpurge.keys.families import CHECKPOINT_PREFIXES
 from dealpurge.report import PurgeReport
 from dealpurge.services import purge_deals
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from .flows import Flow

@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.conf import settings
 
-from ..conftest import emptied
-from ..servers import RedisServer
-from .newcomer import Environment, Newcomer
+from tests.conftest import emptied
+from tests.support.newcomer import Environment, Newcomer
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import redis
 
-from ..purging import HOUR, names, seed_deal
-from ..readme_blocks import Block, of_kind
-from .browser import Browser
-from .newcomer import Environment, Newcomer
+from tests.support.browser import Browser
+from tests.support.newcomer import Environment, Newcomer
+from tests.support.purging import HOUR, names, seed_deal
+from tests.support.readme_blocks import Block, of_kind
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..servers import ServerMissingError
+from tests.support.servers import ServerMissingError
 
 #: Nothing of it need survive, and nobody else may reach it.
 OPTIONS = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off"

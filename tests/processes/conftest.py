@@ -14,7 +14,7 @@ import pytest
 import redis
 from django.db import connection
 
-from ..servers import RedisServer, wait_until
+from tests.support.servers import RedisServer, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 DEALS = 10

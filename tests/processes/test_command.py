@@ -18,8 +18,8 @@ import pytest
 import redis
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
+from tests.support.servers import RedisServer, wait_until
 
-from ..servers import RedisServer, wait_until
 from .conftest import BYSTANDERS, DEALS, KEYS, Manage, wait_for_the_middle
 
 pytestmark = pytest.mark.django_db(transaction=True)

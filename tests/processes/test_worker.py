@@ -18,8 +18,8 @@ from dealpurge.models import PurgeRun
 from dealpurge.runs.heartbeat import HEARTBEAT_SECONDS
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from tests.support.servers import RedisServer
 
-from ..servers import RedisServer
 from .conftest import BYSTANDERS, KEYS, Manage, wait_for_the_middle
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port
-
-from .terminal import SECONDS, Demo, Terminal
+from tests.support.servers import free_port
+from tests.support.terminal import SECONDS, Demo, Terminal
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.servers import RedisServer, free_port, wait_until
-
-from .terminal import SECONDS, Demo, Terminal
+from tests.support.servers import RedisServer, free_port, wait_until
+from tests.support.terminal import SECONDS, Demo, Terminal
 
 
 def family_of(pid: int) -> set[int]:

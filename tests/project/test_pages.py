@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.servers import missing
-
-from .terminal import Demo
+from tests.support.servers import missing
+from tests.support.terminal import Demo
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]

@@ -21,8 +21,8 @@ from dealpurge import services
 from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun
 from dealpurge.servers.errors import failure
+from tests.support.purging import events_key, touch
 
-from ..purging import events_key, touch
 from .conftest import Bearer, Call
 
 pytestmark = pytest.mark.django_db

@@ -28,10 +28,10 @@ from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from dealpurge.servers import connection
 from dealpurge.signals import purge_finished
+from tests.conftest import PointCacheAt, start_server
+from tests.support.purging import seed_deal
+from tests.support.servers import RedisServer
 
-from ..conftest import PointCacheAt, start_server
-from ..purging import seed_deal
-from ..servers import RedisServer
 from .conftest import API, Call
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,70 @@
+"""The endpoint's address in hosts of all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from unittest.mock import Mock
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from dealpurge.api import address as api_address
+from dealpurge.models import PurgeRun
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
+from dealpurge.scope import PurgeScope
+
+CURL = "curl -sS -X POST http://testserver"
+
+
+@pytest.mark.parametrize(
+    ("urlconf", "address"),
+    [
+        ("project.urls", "/api/superadmin/purge_deals"),
+        ("tests.support.urlconfs.plain", "/purges/purge_deals"),
+        ("tests.support.urlconfs.nested", "/api/superadmin/purge_deals"),
+        ("tests.support.urlconfs.tenants", None),
+        ("tests.support.urlconfs.decorated", None),
+        ("tests.support.urlconfs.without", None),
+    ],
+)
+def test_its_address_is_the_hosts(settings: Settings, urlconf: str, address: str | None) -> None:
+    settings.ROOT_URLCONF = urlconf
+
+    assert api_address.address() == address
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("urlconf", "curl"),
+    [("tests.support.urlconfs.nested", f"{CURL}/api/superadmin/purge_deals"), ("tests.support.urlconfs.without", None)],
+)
+def test_the_page_of_a_run_offers_no_call_that_nobody_answers(
+    settings: Settings, superuser: User, client_of: Callable[[User], Client], urlconf: str, curl: str | None
+) -> None:
+    settings.ROOT_URLCONF = urlconf
+    run = store.create(PurgeScope(mode="all"), Origin(source="api"))
+
+    page = client_of(superuser).get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
+
+    assert "python manage.py purge_deals --mode all" in page
+    assert curl in page if curl else "curl" not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queued_run_has_an_address_in_any_namespace(
+    settings: Settings, superuser: User, bearer: Callable[[User], dict[str, str]]
+) -> None:
+    settings.ROOT_URLCONF, settings.DEALPURGE_ENQUEUE = "tests.support.urlconfs.nested", Mock()
+    headers = bearer(superuser) | {"Prefer": "respond-async"}
+
+    answer = Client().post(
+        "/api/superadmin/purge_deals", {"mode": "all"}, content_type="application/json", headers=headers
+    )
+
+    assert (answer.status_code, answer.headers["Location"]) == (
+        202,
+        f"/api/superadmin/purge_runs/{PurgeRun.objects.get().pk}",
+    )

@@ -1,0 +1,303 @@
+"""What a page shows of a run, whatever stands in its report."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models.functions import Now
+from django.db.models.signals import post_init
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from dealpurge.console.runs.page import RunPage
+from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.previews import Preview
+from dealpurge.report import escape
+from dealpurge.runs import store
+from dealpurge.runs.store import Origin
+from dealpurge.scope import PurgeScope
+from project.deals.models import Deal, Organization
+from tests.console.conftest import REPORT, ClientOf, MakePreview, page_of
+
+
+@pytest.fixture
+def browser(client_of: ClientOf, purger: User) -> Client:
+    return client_of(purger)
+
+
+def html(browser: Client, run: PurgeRun) -> str:
+    return " ".join(browser.get(page_of(run)).content.decode().split())
+
+
+def with_counts(**counts: Any) -> dict[str, Any]:
+    """A report with other counts of keys and deals."""
+    report: dict[str, Any] = {**REPORT, "deals": dict(REPORT["deals"]), "keys": dict(REPORT["keys"])}  # type: ignore[call-overload]
+    for name, value in counts.items():
+        part = report["deals"] if name in report["deals"] else report["keys"] if name in report["keys"] else report
+        part[name] = value
+    return report
+
+
+def test_a_dry_run_never_says_deleted_but_to_deny_it(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    content = html(browser, make_preview(purger)).partition('id="content"')[2].partition("</main>")[0]
+
+    assert content.replace("nothing deleted", "").replace("asks before it deletes", "").count("deleted") == 0
+
+
+def test_checkpoints_that_go_are_counted_with_what_that_does(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    report = with_counts(families={"locks": 1, "checkpoints": 1200})
+
+    page = html(browser, make_preview(purger, include_checkpoints=True, report=report))
+
+    assert (
+        "<strong>1,200 checkpoint keys go too.</strong> Synthesis runs in flight on these deals will be aborted."
+        in page
+    )
+
+
+def test_where_no_checkpoints_were_found_none_are_warned_of(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    page = html(browser, make_preview(purger, include_checkpoints=True))
+
+    assert "go too.</strong>" not in page
+    assert "No checkpoint keys were found. Those that are written until the purge go too." in page
+
+
+def test_checkpoints_that_stay_are_counted(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    page = html(browser, make_preview(purger))
+
+    assert "<strong>3 checkpoint keys stay.</strong> Synthesis runs in flight are not touched." in page
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 checkpoint key stays."), (0, "Checkpoints stay.")])
+def test_one_and_none_have_their_own_words(
+    browser: Client, make_preview: MakePreview, purger: User, count: int, words: str
+) -> None:
+    assert words in html(browser, make_preview(purger, report=with_counts(checkpoints_kept=count)))
+
+
+def test_deals_that_stay_are_told_with_their_activity_and_linked(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    deal = Deal.objects.create(deal_id="deal-1", organization=acme, name="A deal")
+    moment = timezone.now() - timedelta(minutes=9, seconds=3)
+    skipped = [
+        {"org_id": "acme", "deal_id": "deal-1", "last_active_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"},
+        {"org_id": None, "deal_id": "<script>", "last_active_at": None},
+    ]
+
+    page = html(browser, make_preview(purger, report=with_counts(skipped=skipped)))
+
+    assert f'<a href="/admin/deals/deal/{deal.pk}/change/">deal-1</a>' in page
+    assert "9 minutes ago <time" in page
+    assert f"{moment:%H:%M:%S} UTC" in page
+    assert "<td>&lt;script&gt;</td>" in page
+    assert "cannot be told, so it counts as active" in page
+    assert "and 3 more" in page
+
+
+def test_an_escaped_id_is_not_taken_for_a_deal_that_is_spelt_so(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    Deal.objects.create(deal_id="a\\\\b", organization=acme, name="Two backslashes")
+    skipped = [{"org_id": "acme", "deal_id": escape("a\\b"), "last_active_at": None}]
+
+    page = html(browser, make_preview(purger, report=with_counts(skipped=skipped)))
+
+    assert "<td>a\\\\b</td>" in page
+
+
+def test_keys_of_no_family_come_with_what_to_do(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    report = with_counts(unclaimed=2, unclaimed_sample=["canvas:thumbnail:acme:<b>", "x:deal-5"])
+
+    page = html(browser, make_preview(purger, report=report))
+
+    assert "2 keys carry this deal&#x27;s id and belong to no family, so they stay." in page.replace("'", "&#x27;")
+    assert "DEALPURGE_KEY_FAMILIES" in page
+    assert "canvas:thumbnail:acme:&lt;b&gt;" in page
+
+
+def test_trouble_of_a_live_run_is_told(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    report = with_counts(not_removed=2, interrupted=1, deleted=40, warnings=["Beware of the <dog>."])
+
+    page = html(browser, make_preview(purger, dry_run=False, status="partial", report=report))
+
+    assert "<strong>2 keys could not be removed</strong> and are still there." in page
+    assert "<strong>1 deal was left half-way</strong>" in page
+    assert "Beware of the &lt;dog&gt;." in page
+    assert 'class="dp-badge dp-partial"' in page
+
+
+def test_a_failed_purge_says_what_it_had_done(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(
+        purger, dry_run=False, status="failed", error="Redis cannot be reached.", report=with_counts(deleted=5000)
+    )
+
+    page = html(browser, run)
+
+    assert "<strong>Redis cannot be reached.</strong>" in page
+    assert "5,000 keys were deleted before that, and are counted below." in page
+
+
+def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Client) -> None:
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api", actor_name="ann"))
+    started = timezone.now() - timedelta(seconds=4)
+    PurgeRun.objects.filter(pk=run.pk).update(
+        started_at=started,
+        heartbeat_at=started + timedelta(seconds=2),
+        keys_scanned=5000,
+        keys_total=20000,
+        keys_deleted=1,
+    )
+
+    page = html(browser, run)
+    state = browser.get(page_of(run, "progress")).json()
+
+    assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page
+    assert 'value="5000" max="20000"' in page
+    assert state == {
+        "over": False,
+        "value": 5000,
+        "max": 20000,
+        "progress": "5,000 of about 20,000 keys scanned · 2,500 keys a second",
+        "so_far": "1 key deleted so far.",
+        "badge": "running",
+    }
+
+
+def test_who_polls_is_not_read_what_may_be_large(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)
+
+    with CaptureQueriesContext(connection) as queries:
+        browser.get(page_of(run, "progress"))
+
+    rows = [query["sql"] for query in queries if 'FROM "dealpurge_purgerun"' in query["sql"]]
+    assert len(rows) == 1
+    assert not any(f'"{column}"' in rows[0] for column in ("deals", "report"))
+
+
+def test_a_run_that_is_over_is_not_polled(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)
+
+    assert "data-dp-poll" not in html(browser, run)
+    assert browser.get(page_of(run, "progress")).json()["over"] is True
+
+
+def test_reading_a_page_takes_a_bounded_number_of_queries(
+    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    skipped = [{"org_id": "acme", "deal_id": f"d{n}", "last_active_at": None} for n in range(100)]
+    run = make_preview(purger, report=with_counts(skipped=skipped, skipped_active=9916))
+
+    with django_assert_max_num_queries(9):
+        page = html(browser, run)
+
+    assert "and 9,816 more" in page
+
+
+def test_a_bar_is_as_long_as_its_share_of_the_longest(make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)
+
+    bars = RunPage(Preview.load(run.pk), purger).bars
+
+    assert [(bar.label, bar.count, bar.share) for bar in bars] == [
+        ("Canvas sessions", 40, "100.00"),
+        ("Locks", 2, "5.00"),
+        ("Checkpoints (stay)", 0, "0.00"),
+    ]
+
+
+def test_a_language_with_a_decimal_comma_draws_the_same_bars(
+    browser: Client, make_preview: MakePreview, purger: User, settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "de"
+    settings.USE_THOUSAND_SEPARATOR = True
+
+    page = html(browser, make_preview(purger, report=with_counts(scanned=1180000, families={"a": 3, "b": 1000})))
+
+    assert 'width="0.30%"' in page
+    assert "1.180.000" in page
+
+
+def test_ids_from_redis_are_shown_and_not_run(
+    browser: Client, valkey_settings: Any, valkey_client: redis.Redis
+) -> None:
+    valkey_client.set("canvas:lock:acme:<script>alert(1)</script>", "1")
+
+    browser.post("/admin/dealpurge/purgerun/purge/", {"mode": "by_deal", "deals": "acme:<script>alert(1)</script>"})
+    run = PurgeRun.objects.get()
+    pages = html(browser, run) + browser.get("/admin/dealpurge/purgerun/").content.decode()
+
+    assert run.keys_to_go == 1
+    assert "<script>alert" not in pages
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; of acme" in pages
+
+
+def test_no_page_has_inline_code(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)
+
+    for page in (html(browser, run), browser.get("/admin/dealpurge/purgerun/purge/").content.decode()):
+        assert page.count("<script") == page.count("<script src=")
+        assert "style=" not in page
+        assert "<style" not in page
+        assert " onclick=" not in page
+
+
+def test_a_preview_that_was_applied_leads_to_its_run(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    preview = make_preview(purger)
+    live = make_preview(purger, dry_run=False, preview=preview, started_at=Now())
+
+    page = html(browser, preview)
+    assert f'<a href="{page_of(live)}">See the run that it became</a>' in page
+    assert page_of(preview, "apply") not in page
+    assert f'<a href="{page_of(preview)}">' in html(browser, live)
+
+
+def test_deals_that_lost_keys_are_listed_with_what_became_of_them(
+    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = make_preview(purger, dry_run=False, report=with_counts(purged=20_000))
+    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"<d{n}>", outcome="purged") for n in range(20_000)]
+    PurgeRunDeal.objects.bulk_create(rows)
+    PurgeRunDeal.objects.create(run=run, org_id="acme", deal_id="stays", outcome="skipped_active")
+
+    with django_assert_max_num_queries(9):
+        page = html(browser, run)
+
+    assert "<td>&lt;d99&gt;</td><td>acme</td><td>purged</td>" in page
+    assert "&lt;d100&gt;" not in page
+    assert "stays</td>" not in page
+    assert "and 19,900 more" in page
+
+
+def test_a_page_reads_no_more_deals_than_it_lists(
+    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = make_preview(purger, dry_run=False, report=with_counts(purged=20_000))
+    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome="purged") for n in range(20_000)]
+    PurgeRunDeal.objects.bulk_create(rows)
+    read: list[str] = []
+
+    def note(instance: PurgeRunDeal, **kwargs: Any) -> None:
+        read.append(instance.deal_id)
+
+    post_init.connect(note, sender=PurgeRunDeal)
+    try:
+        with django_assert_max_num_queries(9):
+            html(browser, run)
+    finally:
+        post_init.disconnect(note, sender=PurgeRunDeal)
+
+    assert read == [f"d{n}" for n in range(100)]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import redis
+
+from dealpurge.engine import passes
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import Keyspace
+from dealpurge.scope import PurgeScope
+from tests.support.purging import names, seed_deal
+
+pytestmark = pytest.mark.usefixtures("deal_settings")
+
+
+@pytest.mark.parametrize("pages", [1, 2, 5])
+def test_what_redis_deletes_while_a_claim_fails_is_counted(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    for number in range(1000):
+        seed_deal(redis_client, "acme", str(number))
+    seeded, take, calls = len(names(redis_client)), Selection.take, iter(range(pages))
+
+    def failing(self: Selection, keys: Sequence[bytes]) -> Any:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return take(self, keys)
+
+    monkeypatch.setattr(Selection, "take", failing)
+    tally = Tally()
+
+    with pytest.raises(KeyboardInterrupt):
+        passes.purge(PurgeScope(mode="all", dry_run=False), Keyspace.from_settings(), tally, lambda: True)
+
+    assert tally.deleted == sum(tally.families.values()) == seeded - len(names(redis_client)) > 0

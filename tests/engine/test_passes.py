@@ -1,0 +1,76 @@
+"""How often the servers are gone over, and what the report says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Run
+from dealpurge.servers.discovery import Standalone
+from tests.support.purging import HOUR, names, purge, seed_deal
+
+pytestmark = pytest.mark.usefixtures("deal_settings")
+
+
+@pytest.fixture
+def layouts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the servers look like before and after each pass; when it has run out, something else each time."""
+    told: list[object] = []
+    monkeypatch.setattr(Standalone, "layout", lambda self, pulse: told.pop(0) if told else object())
+    return told
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    begun, one = list[object](), Run._pass
+
+    def noting(self: Run) -> object:
+        begun.append(self)
+        return one(self)
+
+    monkeypatch.setattr(Run, "_pass", noting)
+    return begun
+
+
+@pytest.fixture(autouse=True)
+def deals(redis_client: redis.Redis) -> Iterator[None]:
+    seed_deal(redis_client, "acme", "d1", age=2 * HOUR)
+    redis_client.set("session:1", "x")
+    yield
+    assert "session:1" in names(redis_client)
+
+
+@pytest.mark.parametrize("window", [None, HOUR])
+def test_servers_that_stand_still_are_gone_over_once(
+    layouts: list[object], passes: list[object], window: int | None
+) -> None:
+    layouts += ["as it was", "as it was"]
+
+    report = purge(exclude_active_within_secs=window)
+
+    assert (len(passes), report.warnings, report.keys.deleted) == (1, (), 5)
+
+
+@pytest.mark.parametrize("window", [None, HOUR])
+def test_servers_that_changed_are_gone_over_again(
+    layouts: list[object], passes: list[object], window: int | None
+) -> None:
+    layouts += ["as it was", "reshaped", "reshaped", "reshaped"]
+
+    report = purge(exclude_active_within_secs=window)
+
+    assert (len(passes), report.warnings, report.keys.deleted) == (2, (REPLACED_WARNING,), 5)
+
+
+@pytest.mark.parametrize("window", [None, HOUR])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_servers_that_never_stand_still_are_gone_over_three_times(
+    layouts: list[object], passes: list[object], window: int | None, dry_run: bool
+) -> None:
+    report = purge(exclude_active_within_secs=window, dry_run=dry_run)
+
+    assert len(passes) == 3
+    assert report.keys.matched == 5
+    assert set(report.warnings) == {REPLACED_DRY_WARNING if dry_run else REPLACED_WARNING, RESTLESS_WARNING}

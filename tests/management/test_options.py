@@ -1,0 +1,77 @@
+"""What manage.py purge_deals takes, and how it refuses the rest."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.commands import Outcome, Purge
+from tests.support.readme_blocks import README
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--mode by_deal", "--mode by_deal needs a --deal-id"),
+        ("--mode all --deal-id a", "--deal-id does not go with --mode all"),
+        ("--mode by_deal --deal-id=", "argument --deal-id: String should have at least 1 character"),
+        (
+            "--mode by_deal --deal-id a:b",
+            "argument --deal-id: String should have no control characters, spaces, ':', '{' or '}'",
+        ),
+        ("--mode by_deal --deal-id \udcff", "argument --deal-id: String should be valid UTF-8"),
+        (
+            "--mode all --exclude-active-within-secs -1",
+            "argument --exclude-active-within-secs: Input should be greater than or equal to 0",
+        ),
+    ],
+)
+def test_what_is_refused_names_the_option(purge: Purge, options: str, message: str) -> None:
+    outcome = purge(*options.split())
+
+    assert outcome == Outcome(2, "", f"CommandError: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "one of the arguments --mode --explain is required"),
+        ("--mode some", "argument --mode: invalid choice: 'some' (choose from "),
+        ("--mode all --no-dry", "unrecognized arguments: --no-dry"),
+        ("--mode all --exclude-active-within-secs 1h", "invalid int value: '1h'"),
+        ("--mode all deal-1", "unrecognized arguments: deal-1"),
+    ],
+)
+def test_what_cannot_be_parsed_is_a_usage_error(purge: Purge, options: str, message: str) -> None:
+    outcome = purge(*options.split())
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_the_help_lists_every_option(purge: Purge) -> None:
+    text = purge("--help").out
+
+    for option in (
+        "--mode {all,by_deal}",
+        "--deal-id ID",
+        "--org-id ID",
+        "--include-checkpoints",
+        "--exclude-active-within-secs N",
+        "--dry-run, --no-dry-run",
+        "--no-input",
+        "--format {text,json}",
+        "--reason REASON",
+    ):
+        assert option in text
+
+
+def test_help_and_readme_list_the_same_exit_codes(purge: Purge) -> None:
+    _, _, epilog = purge("--help").out.partition("Exit codes: ")
+    _, _, table = README.read_text().partition("| exit code | meaning |\n| --- | --- |\n")
+    rows = " ".join(row.split("|")[1] for row in table.partition("\n\n")[0].splitlines())
+
+    assert re.findall(r"\b\d+\b", epilog) == re.findall(r"\d+", rows) == ["0", "1", "2", "129", "130", "143"]

@@ -1,0 +1,444 @@
+"""The row of a run, from its first commit to its end."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any
+from unittest.mock import Mock
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
+from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.report import KeyCounts, PurgeReport, Status
+from dealpurge.runs import database, heartbeat, store, termination
+from dealpurge.runs.heartbeat import Heartbeat
+from dealpurge.runs.store import Origin
+from dealpurge.scope import PurgeScope
+from tests.support.databases import ReplicaRouter, locked_database, seen_by_others
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DRY = PurgeScope(mode="all")
+LIVE = PurgeScope(mode="all", dry_run=False)
+ONE = PurgeScope(mode="by_deal", deals=(("acme", "deal-1"),), dry_run=False)
+ORIGIN = Origin(source="command", actor_name="ann")
+
+
+def report_of(run: PurgeRun, status: Status = "completed") -> PurgeReport:
+    keys = KeyCounts(scanned=10, deleted=3)
+    return PurgeReport(run_id=run.pk, status=status, scope=run.scope, keys=keys, started_at=datetime.now(UTC))
+
+
+def set_back(run: PurgeRun, **age: float) -> None:
+    """As if the run's heartbeat were that old."""
+    PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(**age))
+
+
+def due(run: PurgeRun) -> Heartbeat:
+    """A heartbeat whose last one was more than a second ago."""
+    beat = Heartbeat(run)
+    beat._tried -= 2 * heartbeat.HEARTBEAT_SECONDS
+    return beat
+
+
+# The beginning
+
+
+def test_a_new_run_is_written_with_all_that_was_asked(superuser: User) -> None:
+    scope = PurgeScope(
+        mode="by_deal",
+        deals=(("acme", "deal-1"), (None, "deal-2")),
+        include_checkpoints=True,
+        exclude_active_within_secs=60,
+    )
+
+    run = store.create(scope, Origin(source="admin", actor=superuser, reason="ticket 7"))
+
+    assert (run.scope, run.status, run.source, run.reason) == (scope, "running", "admin", "ticket 7")
+    assert (run.actor, run.actor_name) == (superuser, "root")
+    assert run.created_at == run.started_at == run.heartbeat_at
+
+
+def test_a_queued_run_has_not_started() -> None:
+    run = store.create(DRY, ORIGIN, queued=True)
+
+    assert (run.status, run.started_at, run.heartbeat_at) == ("queued", None, None)
+
+
+def test_the_name_outlives_the_user(superuser: User) -> None:
+    run = store.create(DRY, Origin(source="api", actor=superuser))
+
+    superuser.delete()
+
+    run.refresh_from_db()
+    assert (run.actor, run.actor_name) == (None, "root")
+
+
+def test_a_second_connection_sees_the_row_at_once() -> None:
+    store.create(DRY, ORIGIN)
+
+    assert seen_by_others("SELECT actor_name, status FROM dealpurge_purgerun") == [("ann", "running")]
+
+
+def test_no_run_begins_in_an_open_transaction() -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        store.create(DRY, ORIGIN)
+
+    assert not PurgeRun.objects.exists()
+
+
+def test_no_run_begins_without_autocommit() -> None:
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(RuntimeError, match="autocommit"):
+            store.create(DRY, ORIGIN)
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+    assert not PurgeRun.objects.exists()
+
+
+def test_a_database_that_cannot_be_written_is_a_domain_error() -> None:
+    with locked_database(), pytest.raises(AuditUnavailable):
+        store.create(DRY, ORIGIN)
+
+
+@pytest.mark.parametrize("scope", [DRY, LIVE, ONE], ids=["dry run", "all", "by_deal"])
+def test_a_user_who_was_deleted_meanwhile_purges_nothing(superuser: User, scope: PurgeScope) -> None:
+    ghost = User.objects.get(pk=superuser.pk)
+    superuser.delete()
+
+    with pytest.raises(AuditUnavailable):
+        store.create(scope, Origin(source="api", actor=ghost))
+
+    assert not PurgeRun.objects.exists()
+
+
+def test_text_that_no_database_takes_is_escaped() -> None:
+    run = store.create(DRY, Origin(source="command", actor_name="b\udce9n", reason="\udcff\0"))
+
+    assert (run.actor_name, run.reason) == (r"b\udce9n", r"\udcff\x00")
+
+
+def test_the_times_are_the_databases_whatever_the_zone(settings: Settings) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    run = store.create(DRY, ORIGIN, queued=True)
+
+    assert termination.fail_lost_runs() == 0
+    assert store.claim(run.pk).status == "running"
+
+
+# One live purge of all deals
+
+
+def test_one_live_purge_of_all_deals_at_a_time() -> None:
+    first = store.create(LIVE, ORIGIN)
+
+    with pytest.raises(PurgeInProgress, match=str(first.pk)) as caught:
+        store.create(LIVE, ORIGIN)
+
+    assert caught.value.run_id == first.pk
+
+
+def test_the_database_lets_one_of_many_threads_begin() -> None:
+    barrier = Barrier(8)
+
+    def attempt(_: int) -> Any:
+        barrier.wait()
+        try:
+            return store.create(LIVE, ORIGIN).pk
+        except PurgeInProgress as exc:
+            return exc
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(attempt, range(8)))
+
+    (winner,) = PurgeRun.objects.values_list("pk", flat=True)
+    assert results.count(winner) == 1
+    assert [result.run_id for result in results if result != winner] == [winner] * 7
+
+
+@pytest.mark.parametrize("scope", [DRY, ONE], ids=["dry run", "by_deal"])
+def test_other_runs_go_beside_it(scope: PurgeScope) -> None:
+    store.create(LIVE, ORIGIN)
+
+    assert store.create(scope, ORIGIN).exclusive is None
+    assert store.create(scope, ORIGIN).exclusive is None
+
+
+def test_another_may_begin_after_the_end() -> None:
+    run = store.create(LIVE, ORIGIN)
+    store.finish(run, report_of(run))
+
+    assert store.create(LIVE, ORIGIN).exclusive == "all"
+
+
+def test_one_that_ends_between_refusal_and_look_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = store.create(LIVE, ORIGIN)
+    conflict = store._conflict
+
+    def late(run: PurgeRun, cause: IntegrityError) -> Exception:
+        store.finish(other, report_of(other))
+        return conflict(run, cause)
+
+    monkeypatch.setattr(store, "_conflict", late)
+
+    assert store.create(LIVE, ORIGIN).status == "running"
+
+
+def test_a_preview_is_applied_once() -> None:
+    preview = store.create(DRY, ORIGIN)
+    store.create(ONE, ORIGIN, preview=preview)
+
+    with pytest.raises(PreviewRefused):
+        store.create(ONE, ORIGIN, preview=preview)
+
+
+# The middle
+
+
+def test_a_heartbeat_is_written_once_a_second() -> None:
+    run = store.create(DRY, ORIGIN)
+    beat = due(run)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert all(beat(scanned=count, total=10, deleted=0) for count in range(1, 6))
+
+    run.refresh_from_db()
+    assert (run.keys_scanned, run.keys_total) == (1, 10)
+    assert len([query for query in queries if query["sql"].startswith("UPDATE")]) == 1
+
+
+def test_a_heartbeat_learns_of_a_cancellation() -> None:
+    run = store.create(DRY, ORIGIN)
+    beat = due(run)
+
+    assert termination.request_cancel(run.pk)
+
+    assert not beat(scanned=1, total=2, deleted=0)
+    assert not beat(scanned=1, total=2, deleted=0)
+
+
+def test_a_heartbeat_of_a_run_that_is_over_is_refused() -> None:
+    run = store.create(DRY, ORIGIN)
+    beat = due(run)
+    store.finish(run, report_of(run))
+
+    with pytest.raises(RunLost):
+        beat(scanned=1, total=2, deleted=0)
+
+
+def test_a_heartbeat_bears_a_locked_database() -> None:
+    run = store.create(DRY, ORIGIN)
+    beat = due(run)
+
+    with locked_database():
+        assert beat(scanned=1, total=2, deleted=0)
+
+    beat._tried -= 2 * heartbeat.HEARTBEAT_SECONDS
+    assert beat(scanned=2, total=2, deleted=0)
+    run.refresh_from_db()
+    assert run.keys_scanned == 2
+
+
+def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = due(store.create(DRY, ORIGIN))
+    monkeypatch.setattr(heartbeat, "update", update := Mock(side_effect=OperationalError))
+
+    assert all(beat(scanned=1, total=2, deleted=0) for _ in range(5))
+
+    assert update.call_count == 1
+
+
+def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
+    beat = due(store.create(DRY, ORIGIN))
+    beat._written -= store.PATIENCE_SECONDS + 1
+
+    with locked_database(), pytest.raises(RunLost) as caught:
+        beat(scanned=1, total=2, deleted=0)
+
+    assert isinstance(caught.value.__cause__, OperationalError)
+
+
+# Cancelling
+
+
+def test_a_queued_run_is_cancelled_at_once() -> None:
+    run = store.create(LIVE, ORIGIN, queued=True)
+
+    assert termination.request_cancel(run.pk)
+
+    run.refresh_from_db()
+    assert (run.status, run.exclusive, run.is_over) == ("cancelled", None, True)
+    with pytest.raises(RunLost):
+        store.claim(run.pk)
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_the_record_says_who_cancelled_first(queued: bool) -> None:
+    run = store.create(LIVE, ORIGIN, queued=queued)
+
+    assert termination.request_cancel(run.pk, "b\udce9n" + "x" * 300)
+    assert termination.request_cancel(run.pk, "another") is not queued
+
+    run.refresh_from_db()
+    assert run.cancelled_by == ("b\\udce9n" + "x" * 300)[:255]
+
+
+def test_there_is_nothing_to_cancel_in_a_run_that_is_over() -> None:
+    run = store.create(DRY, ORIGIN)
+    store.finish(run, report_of(run))
+
+    assert not termination.request_cancel(run.pk)
+    assert not termination.request_cancel(uuid4())
+
+
+# Lost
+
+
+def test_a_run_without_a_heartbeat_is_failed_and_blocks_nobody() -> None:
+    lost = store.create(LIVE, ORIGIN)
+    set_back(lost, seconds=61)
+
+    again = store.create(LIVE, ORIGIN)
+
+    lost.refresh_from_db()
+    assert (lost.status, lost.exclusive) == ("failed", None)
+    assert lost.error == "The process that ran it was lost: no sign of life for a minute."
+    assert again.status == "running"
+
+
+def test_a_run_with_a_heartbeat_is_left() -> None:
+    run = store.create(LIVE, ORIGIN)
+    set_back(run, seconds=55)
+
+    assert termination.fail_lost_runs() == 0
+
+
+def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
+    run = store.create(ONE, ORIGIN)
+    set_back(run, seconds=61)
+    termination.fail_lost_runs()
+
+    with pytest.raises(RunLost):
+        store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+
+    run.refresh_from_db()
+    assert (run.status, run.report) == ("failed", None)
+    assert not PurgeRunDeal.objects.exists()
+
+
+def test_a_queued_run_that_nobody_took_expires() -> None:
+    run = store.create(LIVE, ORIGIN, queued=True)
+    PurgeRun.objects.update(created_at=timezone.now() - timedelta(minutes=15, seconds=1))
+
+    with pytest.raises(RunLost):
+        store.claim(run.pk)
+
+    run.refresh_from_db()
+    assert (run.status, run.exclusive, run.error) == ("failed", None, "No worker took it in time.")
+
+
+def test_a_queued_run_is_claimed_once() -> None:
+    run = store.create(DRY, ORIGIN, queued=True)
+
+    assert store.claim(run.pk).status == "running"
+    with pytest.raises(RunLost):
+        store.claim(run.pk)
+
+
+# The end
+
+
+def test_the_end_holds_report_and_counts() -> None:
+    run = store.create(LIVE, ORIGIN)
+
+    report = report_of(run, "partial")
+
+    store.finish(run, report, total=12, error="why")
+
+    assert (run.status, run.error, run.exclusive) == ("partial", "why", None)
+    assert (run.keys_scanned, run.keys_total, run.keys_deleted) == (10, 12, 3)
+    assert run.report == report.as_dict()
+    assert run.finished_at is not None
+
+
+def test_deals_are_written_in_batches() -> None:
+    run = store.create(ONE, ORIGIN)
+    outcomes = [("acme", f"deal-{number}", "purged") for number in range(2 * store.BATCH + 1)]
+
+    with CaptureQueriesContext(connection) as queries:
+        store.finish(run, report_of(run), outcomes=outcomes)
+
+    assert run.run_deals.count() == len(outcomes)
+    assert PurgeRunDeal.objects.get(deal_id="deal-7").outcome == "purged"
+    assert len(queries) < 30
+
+
+def test_the_end_waits_for_a_locked_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create(ONE, ORIGIN)
+    lock = ExitStack()
+    lock.enter_context(locked_database())
+    monkeypatch.setattr(store, "sleep", lambda seconds: lock.close())
+
+    store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+
+    assert run.status == "completed"
+    assert run.run_deals.count() == 1
+
+
+def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create(ONE, ORIGIN)
+    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0)
+
+    with locked_database(), pytest.raises(RunLost, match="cannot be written down"):
+        store.finish(run, report_of(run))
+
+
+def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create(ONE, ORIGIN)
+    update = database.update
+
+    def unheard(*args: Any, **values: Any) -> int:
+        monkeypatch.setattr(store, "update", update)
+        update(*args, **values)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(store, "update", unheard)
+
+    store.finish(run, report_of(run))
+
+    assert run.status == "completed"
+
+
+def test_a_row_is_not_saved_again() -> None:
+    run = store.create(DRY, ORIGIN)
+    run.status = "completed"
+
+    with pytest.raises(TypeError):
+        run.save()
+
+
+# Databases
+
+
+def test_reads_go_where_writes_go(settings: Settings) -> None:
+    settings.DATABASE_ROUTERS = [ReplicaRouter()]
+
+    run = store.create(DRY, ORIGIN, queued=True)
+    store.finish(store.claim(run.pk), report_of(run))
+
+    assert PurgeRun.objects.using(DEFAULT_DB_ALIAS).get().status == "completed"
