@@ -42,8 +42,9 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from dealpurge.api.door_checks import check_admin_sites, check_authentication, check_endpoint
+from dealpurge.api.checks import check_authentication, check_endpoint
 from dealpurge.conf import Settings, conf
+from dealpurge.console.deals.checks import check_admin_sites
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
 from dealpurge.text import redacted

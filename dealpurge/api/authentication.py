@@ -48,11 +48,20 @@ def bearer_authenticators() -> list[BaseAuthentication]:
 
 
 def authentication_classes() -> Sequence[type[BaseAuthentication]]:
-    """The classes of ``DEALPURGE_AUTHENTICATION_CLASSES``, else the host's default ones."""
-    named: Sequence[Any] | None = conf.authentication_classes
+    """The classes of ``DEALPURGE_AUTHENTICATION_CLASSES``, else the host's default ones.
+
+    Raises ``ImportError``, and ``TypeError`` for what is no list of such classes.
+    """
+    named: object = conf.authentication_classes
     if named is None:
         return api_settings.DEFAULT_AUTHENTICATION_CLASSES  # type: ignore[return-value]  # imported when read
-    return [import_string(item) if isinstance(item, str) else item for item in named]
+    if isinstance(named, str) or not isinstance(named, Sequence):
+        raise TypeError(f"{named!r} is no list.")
+    classes = [import_string(item) if isinstance(item, str) else item for item in named]
+    for item in classes:
+        if not callable(getattr(item, "authenticate", None)):
+            raise TypeError(f"{item!r} is no authentication class.")
+    return classes
 
 
 def is_bearer(authenticator: BaseAuthentication) -> bool:
