@@ -21,8 +21,8 @@ from dealpurge.console.runs import csv_export, filters
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
-from dealpurge.report import plain
 from dealpurge.runs.termination import fail_lost_runs
+from dealpurge.text import plain
 
 __all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
 

@@ -16,9 +16,9 @@ from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeN
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
-from dealpurge.report import plain
 from dealpurge.runs.database import stored, update
 from dealpurge.runs.store import Origin
+from dealpurge.text import plain
 
 #: What may be large and is asked of none of the runs that belong to another.
 UNUSED = ("preview__deals", "applied__deals", "applied__report")

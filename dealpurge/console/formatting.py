@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.models import PurgeRun
-from dealpurge.report import escape
+from dealpurge.text import escape
 
 
 def number(value: float | None) -> str:

@@ -11,7 +11,7 @@ from dealpurge.conf import conf
 from dealpurge.keys.families import CHECKPOINTS, EVENTS, family_texts
 from dealpurge.keys.overlap import reads_alike, shared_key
 from dealpurge.keys.template import Template, TemplateError
-from dealpurge.report import escape
+from dealpurge.text import escape
 
 EXAMPLE = "'canvas:notes:{org_id}:{deal_id}'"
 HINTS = {

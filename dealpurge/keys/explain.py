@@ -10,7 +10,7 @@ from typing import Any
 from dealpurge.keys import near_miss
 from dealpurge.keys.families import CHECKPOINTS, EVENTS, Claim, Keyspace
 from dealpurge.keys.template import Template
-from dealpurge.report import escape
+from dealpurge.text import escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

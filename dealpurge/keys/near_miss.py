@@ -8,8 +8,8 @@ from difflib import SequenceMatcher
 
 from dealpurge.keys.families import Claim, Keyspace
 from dealpurge.keys.template import Template
-from dealpurge.report import escape
 from dealpurge.scope import ID_MAX_BYTES, id_problem
+from dealpurge.text import escape
 
 #: How alike a template's beginning and the key's must be to be worth a word.
 ALIKE = 0.75

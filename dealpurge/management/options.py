@@ -10,8 +10,8 @@ from django.core.management.base import CommandError
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, FieldError, ScopeError
-from dealpurge.report import unescape
 from dealpurge.scope import MODES, PurgeScope
+from dealpurge.text import unescape
 
 #: What a purge may be told, and its value where it is not.
 PURGE_OPTIONS = {

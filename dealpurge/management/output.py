@@ -8,8 +8,9 @@ from time import monotonic
 from typing import Any
 
 from dealpurge.keys.explain import Explanation
-from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, escape, timestamp
+from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, timestamp
 from dealpurge.services import Progress
+from dealpurge.text import escape
 
 #: Skipped deals shown at a normal verbosity.
 SKIPPED_SHOWN = 10

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from dealpurge.models import PurgeRun
-from dealpurge.report import PurgeReport, escape
+from dealpurge.report import PurgeReport
+from dealpurge.text import escape
 
 logger = logging.getLogger("dealpurge")
 

@@ -20,9 +20,8 @@ from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgre
 from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
 from dealpurge.report import PurgeReport
 from dealpurge.runs import throttling
-from dealpurge.runs.database import alias, durable, ended, revive_connection, storable, stored, update
+from dealpurge.runs.database import alias, durable, ended, revive_connection, storable, stored, unwritable, update
 from dealpurge.runs.termination import fail_lost_runs
-from dealpurge.runs.unwritable import unwritable
 from dealpurge.scope import PurgeScope
 
 Result = TypeVar("Result")

@@ -10,9 +10,8 @@ from django.db.models.functions import Now
 
 from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.runs import messages
-from dealpurge.runs.database import alias, ended, storable, stored, update
+from dealpurge.runs.database import alias, ended, storable, stored, unwritable, update
 from dealpurge.runs.log import log_run
-from dealpurge.runs.unwritable import unwritable
 
 Status = PurgeRun.Status
 QUEUED, RUNNING = Q(status=Status.QUEUED), Q(status=Status.RUNNING)

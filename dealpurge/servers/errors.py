@@ -26,7 +26,7 @@ from redis.sentinel import MasterNotFoundError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.report import escape
+from dealpurge.text import escape
 
 #: What a lost connection raises. Some of it means that trying again is of no use.
 LOST = (ConnectionError, TimeoutError, InvalidResponse)

@@ -6,7 +6,7 @@ from django import template
 
 from dealpurge.console import formatting
 from dealpurge.console.translation import in_language
-from dealpurge.report import plain
+from dealpurge.text import plain
 
 register = template.Library()
 register.filter("plain", plain)

@@ -11,7 +11,7 @@ from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.explain import explain, explain_in
 from dealpurge.keys.families import Keyspace
 from dealpurge.keys.template import Template
-from dealpurge.report import escape, unescape
+from dealpurge.text import escape, unescape
 from tests.keys.test_families import KEYSPACES
 from tests.support import keyspaces, oracle
 

@@ -28,10 +28,10 @@ from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING
 from dealpurge.engine.passes import PLAIN_WARNING, SCATTERED_WARNING
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING, ORGANISATION_WARNING
 from dealpurge.engine.sweep.tally import NAMES_SHOWN
-from dealpurge.report import escape
 from dealpurge.runs import messages
 from dealpurge.scope import ID_MAX_BYTES
 from dealpurge.servers import errors
+from dealpurge.text import escape
 from tests.support.readme_blocks import ROOT
 
 PACKAGE = ROOT / "dealpurge"

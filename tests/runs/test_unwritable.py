@@ -12,9 +12,9 @@ from django.core.management import call_command
 from django.db import Error, IntegrityError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
-from dealpurge.runs import unwritable
-from dealpurge.runs.unwritable import MIGRATE as BOTH
-from dealpurge.runs.unwritable import WORDS, migrations_are_missing
+from dealpurge.runs import database
+from dealpurge.runs.database import MIGRATE as BOTH
+from dealpurge.runs.database import WORDS, migrations_are_missing
 from tests.support.commands import Purge
 from tests.support.databases import locked_database, read_only_database
 
@@ -83,21 +83,21 @@ def test_other_trouble_is_told_in_the_same_words(trouble: Any, fake_redis: redis
 def test_migrations_are_looked_for_where_they_may_be_the_cause(
     monkeypatch: pytest.MonkeyPatch, cause: Error, asked: bool
 ) -> None:
-    monkeypatch.setattr(unwritable, "migrations_are_missing", lambda using: True)
+    monkeypatch.setattr(database, "migrations_are_missing", lambda using: True)
 
-    assert str(unwritable.unwritable(cause)) == (BOTH if asked else WORDS)
+    assert str(database.unwritable(cause)) == (BOTH if asked else WORDS)
 
 
 def test_a_database_that_cannot_be_asked_lacks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(connection: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(unwritable, "MigrationExecutor", broken)
+    monkeypatch.setattr(database, "MigrationExecutor", broken)
 
     assert not migrations_are_missing()
 
 
 def test_the_log_quotes_no_row_and_no_password(caplog: pytest.LogCaptureFixture) -> None:
-    unwritable.unwritable(IntegrityError("null value in postgres://me:s3cr3t@db/x\nDETAIL: row contains (deal-1)"))
+    database.unwritable(IntegrityError("null value in postgres://me:s3cr3t@db/x\nDETAIL: row contains (deal-1)"))
 
     assert caplog.messages == ["the record cannot be written: IntegrityError: null value in postgres://***@db/x"]

@@ -16,9 +16,9 @@ from dealpurge.console.forms import BLANKS, write_deals
 from dealpurge.console.runs.page import RunPage, Tile
 from dealpurge.keys.families import in_order
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.report import escape
 from dealpurge.runs import inventory
 from dealpurge.scope import Deal
+from dealpurge.text import escape
 
 PER_PAGE = 50
 #: As many as the stylesheet has.

@@ -11,7 +11,8 @@ from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
 from dealpurge.models import PurgeRun
-from dealpurge.report import plain, timestamp
+from dealpurge.report import timestamp
+from dealpurge.text import plain
 
 #: A cell that begins so, blanks aside, is a formula or may become one; East Asian spreadsheets take the wide ones too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
 from uuid import UUID
 
-from dealpurge.engine.sweep.namesakes import SEVERAL_WARNING, namesakes
+from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import split_token
-from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status, escape
+from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
+from dealpurge.text import escape
 
 #: Names that a warning spells out.
 NAMES_SHOWN = 5
+#: In words that are true of a dry run, and of deals that stay because somebody works on them.
+SEVERAL_WARNING = gettext_noop(
+    "A deal id that is named without an organisation means that id in every one, and several organisations have it: {}."
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -187,9 +192,20 @@ class Tally:
 
     def _sentences(self, scope: PurgeScope) -> Iterator[str]:
         # Only here are all servers and passes together, and each may have met another organisation.
-        several = namesakes(scope, self.matched_deals)
+        several = held_by_several(scope, self.matched_deals)
         for text, names in (self.warnings | ({SEVERAL_WARNING: several} if several else {})).items():
             yield text.format(_listing(names)) if names else text
+
+
+def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:
+    """Organisation and id of the deals that an id named without an organisation stands for, where those are several."""
+    bare = {deal_id.encode() for org_id, deal_id in scope.deals if org_id is None}
+    holders: dict[bytes, list[bytes]] = {}
+    for token in tokens if bare else ():
+        org_id, colon, deal_id = token.rpartition(b":")
+        if colon and deal_id in bare:
+            holders.setdefault(deal_id, []).append(org_id + b" " + deal_id)
+    return {name for names in holders.values() if len(names) > 1 for name in names}
 
 
 def _listing(names: Collection[bytes]) -> str:

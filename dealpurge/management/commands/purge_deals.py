@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
-from django.db import close_old_connections
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, RedisUnavailable, RunLost
@@ -23,9 +22,11 @@ from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import add_options, keys_of, scope_of, usage_error
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
-from dealpurge.report import PurgeReport, in_ascii
+from dealpurge.report import PurgeReport
 from dealpurge.runs import store
+from dealpurge.runs.database import revive_connection
 from dealpurge.scope import PurgeScope
+from dealpurge.text import in_ascii
 
 EPILOG = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
@@ -100,7 +101,7 @@ class Command(BaseCommand):
         self.tell(f"This cannot be undone. Type '{word}' to purge, anything else to leave all as it is: ", ending="")
         if _answer() != word:
             raise CommandError("Not confirmed: nothing was purged.")
-        close_old_connections()  # the database may have hung up on somebody who thought for long
+        revive_connection()  # the database may have hung up on somebody who thought for long
         preview = Preview.load(UUID(str(report.run_id)))
         if preview.left < timedelta(0):
             raise CommandError("These numbers are too old by now, and nothing was purged. Run the command again.")

@@ -19,10 +19,10 @@ from pytest_django import DjangoAssertNumQueries
 from dealpurge.console.runs.page import RunPage
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.previews import Preview
-from dealpurge.report import escape
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from dealpurge.text import escape
 from project.deals.models import Deal, Organization
 from tests.console.conftest import REPORT, ClientOf, MakePreview, page_of
 

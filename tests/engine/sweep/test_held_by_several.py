@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.sweep.namesakes import SEVERAL_WARNING, namesakes
+from dealpurge.engine.sweep.tally import SEVERAL_WARNING, held_by_several
 from dealpurge.scope import PurgeScope
 from tests.support.purging import HOUR, names, purge, seed_deal
 
@@ -53,5 +53,5 @@ def test_only_what_a_bare_id_stands_for(deals: redis.Redis, deals_named: Any, to
 def test_a_purge_of_everything_is_not_searched_for_them() -> None:
     tokens = iter([b"acme:d1", b"birch:d1"])
 
-    assert namesakes(PurgeScope(mode="all"), tokens) == set()
+    assert held_by_several(PurgeScope(mode="all"), tokens) == set()
     assert next(tokens) == b"acme:d1"
