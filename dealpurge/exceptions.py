@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
+from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
-
-from dealpurge.runs.messages import NOT_QUEUED
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from dealpurge.report import PurgeReport
 
 
 class DealPurgeError(Exception):
@@ -71,21 +65,21 @@ class AuditUnavailable(DealPurgeError):
 class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 
-    def __init__(self, run_id: UUID) -> None:
-        super().__init__(NOT_QUEUED)
+    def __init__(self, message: str, run_id: UUID) -> None:
+        super().__init__(message)
         self.run_id = run_id
 
 
 class RunLost(DealPurgeError):
     """The run's row is no longer this process's to write: taken for lost, or ended by somebody else.
 
-    Where the run had begun, the service fills in ``run_id`` and ``report``: what was done all the same.
+    Where the run had begun, the service fills in ``run_id`` and ``report``, a ``PurgeReport`` of what was done.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.run_id: UUID | None = None
-        self.report: PurgeReport | None = None
+        self.report: Any = None
 
 
 class RunTaken(RunLost):
@@ -98,11 +92,11 @@ RedisFailure = Literal["unreachable", "authentication", "replica", "permission",
 class RedisUnavailable(DealPurgeError):
     """Redis cannot be used: its words never name a host or a password.
 
-    ``run_id`` and ``report`` (what was done so far) are filled in by the service.
+    The service fills in ``run_id`` and ``report``, a ``PurgeReport`` of what was done so far.
     """
 
     def __init__(self, reason: RedisFailure, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.run_id: UUID | None = None
-        self.report: PurgeReport | None = None
+        self.report: Any = None

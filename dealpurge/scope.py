@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -105,22 +105,6 @@ class PurgeScope:
         """The scope of a request that gives deal ids and one organisation apart, as the API and the command do."""
         deals = tuple((org_id, deal_id) for deal_id in deal_ids)
         return cls(mode=mode, deals=deals, org_id=None if deals and mode == "by_deal" else org_id, **options)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for storing; ``from_dict`` reads it."""
-        return {
-            "mode": self.mode,
-            "deals": [list(deal) for deal in self.deals],
-            "org_id": self.org_id,
-            "include_checkpoints": self.include_checkpoints,
-            "exclude_active_within_secs": self.exclude_active_within_secs,
-            "dry_run": self.dry_run,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> PurgeScope:
-        """The scope that ``as_dict`` wrote."""
-        return cls(**{**data, "deals": tuple((org, deal) for org, deal in data["deals"])})
 
     def _errors(self) -> Iterable[FieldError | None]:
         yield self._mode_error()

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-from dealpurge import services
 from dealpurge.conf import conf
 from dealpurge.exceptions import DealPurgeError, RunTaken
+from dealpurge.execution import run
 
 logger = logging.getLogger("dealpurge")
 
@@ -28,7 +28,7 @@ def _task_decorator() -> Callable[[Callable[[str], None]], Any]:
 def carry_out(run_id: str) -> None:
     """Carry out a queued run. What goes wrong stands in its row, and is raised so that the task has failed as well."""
     try:
-        services.run(run_id)
+        run(run_id)
     except RunTaken as exc:
         logger.info("queued run was left alone: %s", exc, extra={"run_id": run_id})
 

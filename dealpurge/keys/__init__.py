@@ -1,0 +1,4 @@
+"""Which deal and family a key belongs to. Pure: no I/O, and nothing imported but the modules beside the rooms.
+
+Begin with ``families``, their table and ``Keyspace``, which claims a key; ``matching`` claims whole pages.
+"""

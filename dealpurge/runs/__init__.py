@@ -1,0 +1,5 @@
+"""A run's life in the database: the only room that writes the record, each write a committed transaction.
+
+Imports no door and no service; of the engine, what an inventory found. Begin with ``store``, where a run is created,
+claimed and finished; ``heartbeat`` keeps it alive, ``termination`` ends those that are cancelled, expired or lost.
+"""

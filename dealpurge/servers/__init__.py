@@ -1,0 +1,5 @@
+"""The Redis primaries and our own connections to them: found, kept through faults, given up with words that help.
+
+Knows connections and no deals; imports ``keys`` and what stands beside the rooms. Begin with ``discovery``, where the
+servers are found, and ``connection``, over which all commands go; ``errors`` says what may be tried again.
+"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting, shell_commands
+from dealpurge.console.runs.deals import Skipped
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.keys.families import CHECKPOINTS, in_order
@@ -38,26 +39,6 @@ class Bar:
     label: str
     count: int
     share: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """A deal that stays; its ids are escaped as the report has them."""
-
-    org_id: str | None
-    deal_id: str
-    last_active_at: datetime | None
-    url: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touched:
-    """A deal that lost keys, fit to be shown."""
-
-    org_id: str | None
-    deal_id: str
-    outcome: str
-    url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,8 @@ from dealpurge import services
 from dealpurge.api import address
 from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
-from dealpurge.console.deals.links import link_deals, touched_deals
 from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
+from dealpurge.console.runs.deals import link_deals, touched_deals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
@@ -118,7 +119,7 @@ class Console(ConsolePages):
         if request.method != "POST":
             return self.go("change", run_id)
         run = self.load(run_id).run
-        scope = PurgeScope.from_dict(run.scope.as_dict() | {"dry_run": True})
+        scope = replace(run.scope, dry_run=True)
         return self.begin(request, scope, run.reason, **({"inventory": True} if run.inventory else {}))
 
     def _initial(self, request: HttpRequest) -> dict[str, Any]:
