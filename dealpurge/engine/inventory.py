@@ -12,7 +12,7 @@ from threading import Lock
 
 from dealpurge.engine.guard.cluster_activity import Lookout
 from dealpurge.engine.guard.deal_index import Sightings, sole_deal
-from dealpurge.engine.guard.guard import JUDGED_AT_ONCE
+from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.passes import Run, carry_out
 from dealpurge.engine.sweep.scan import Walk
 from dealpurge.engine.sweep.selection import Selection

@@ -148,7 +148,7 @@ class Run:
                 return not walk.stopped
 
     def _guarded(self, links: Sequence[Link]) -> set[Identity]:
-        return GuardedPass(self.scope, self.keyspace, self.tally, self.pulse, self.servers, self.seen).run(links)
+        return GuardedPass(self.scope, self.keyspace, self.tally, self.pulse, self.seen).run(links)
 
     def _still(self, layout: object, seen: set[Identity]) -> bool:
         """Whether the servers are those that were seen, asked over fresh connections."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dealpurge.engine import passes
+from dealpurge.engine.guard import lookahead
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
@@ -111,8 +112,8 @@ def server(
     redis_server: RedisServer, redis_client: redis.Redis, cache_at: PointCacheAt, monkeypatch: pytest.MonkeyPatch
 ) -> redis.Redis:
     cache_at(redis_server.url)
-    if redis_server.kind == "valkey":  # a guarded purge looks ahead over a second connection, few keys or many
-        monkeypatch.setattr("dealpurge.engine.guard.guarded_pass.KEYS_FOR_TWO", 1)
+    if redis_server.kind == "valkey":  # a guarded purge looks ahead every few deals
+        monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 2)
     return redis_client
 
 

@@ -8,7 +8,7 @@ import redis
 from django_redis.pool import ConnectionFactory
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.guard import guarded_pass
+from dealpurge.engine.guard import lookahead
 from tests.conftest import PointCacheAt, start_server
 from tests.support.scene import nothing_left_behind, open_sockets, strangers
 from tests.support.servers import RedisServer
@@ -28,10 +28,10 @@ def _nothing_is_left_behind(cache_at: PointCacheAt) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _two_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On one of the kinds of server a guarded purge looks ahead over a second connection, few keys or many."""
+def _many_looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one of the kinds of server a guarded purge looks ahead every few deals."""
     if "valkey" in request.node.name:
-        monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
+        monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 20)
 
 
 @pytest.fixture

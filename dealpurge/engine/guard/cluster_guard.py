@@ -11,7 +11,8 @@ from itertools import islice
 
 from dealpurge.engine.guard.activity import Reading, Verdict
 from dealpurge.engine.guard.cluster_activity import Lookout, Looks
-from dealpurge.engine.guard.guard import JUDGED_AT_ONCE, Guard
+from dealpurge.engine.guard.guard import Guard
+from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import begin, commit, discard
 from dealpurge.engine.guard.units import batch_of, events_of, groups, pieces
@@ -35,9 +36,9 @@ def share_out(links: Sequence[Link], plan: Plan) -> dict[Link, list[bytes]]:
     return shares
 
 
-def guard_of(link: Link, selection: Selection, plan: Plan, second: Link | None = None) -> Guard:
+def guard_of(link: Link, selection: Selection, plan: Plan) -> Guard:
     """The guard that suits the link's server."""
-    return ClusterGuard(link, selection, plan) if link.clustered else Guard(link, selection, plan, second)
+    return (ClusterGuard if link.clustered else Guard)(link, selection, plan)
 
 
 class ClusterGuard(Guard):

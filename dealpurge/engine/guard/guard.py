@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 
 from dealpurge.engine.guard.activity import Verdict
 from dealpurge.engine.guard.judge import Judging
-from dealpurge.engine.guard.lookahead import Scout
+from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.pipeline import Pipeline, Rest
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Opening, Refused, commit, discard
@@ -22,21 +21,15 @@ from dealpurge.servers.connection import Link
 from dealpurge.servers.errors import LOST, Stopped, Transient
 from dealpurge.servers.retry import recover
 
-#: Deals that are judged in one go before their transactions.
-JUDGED_AT_ONCE = 200
 #: A single deal whose transaction is aborted this often by its own events is being worked on.
 MOST_ABORTS = 3
 
 
 class Guard(Judging):
-    """Deletes the units of a plan over one link. Counts into the selection's tally.
+    """Deletes the units of a plan over one link. Counts into the selection's tally."""
 
-    ``second``: another link to the same server, over which deals are looked at ahead of their turn.
-    """
-
-    def __init__(self, link: Link, selection: Selection, plan: Plan, second: Link | None = None) -> None:
+    def __init__(self, link: Link, selection: Selection, plan: Plan) -> None:
         super().__init__(link, selection)
-        self._second = second
         self._events_family = plan.sightings.events_family
         self._dry_run = selection.scope.dry_run
         self.row = Pipeline(link, self._open, self._still_idle, self._done)
@@ -92,23 +85,30 @@ class Guard(Judging):
 
     def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
         """Batch by batch those that nobody works on, by a look without WATCH; the others are skipped."""
-        if self._second is not None:
-            scout = Scout(self._second, self.link, self.tally, units)
-            yield from self._idle_ahead(scout)
-            units = scout.left()
-        while judged := list(islice(units, JUDGED_AT_ONCE)):
-            self._in_row(self.row.settle)
-            self._first_look = self._steadily(partial(self.activity.read, events_of(judged)))
-            yield self._sift(judged, self._first_look)
-
-    def _idle_ahead(self, scout: Scout) -> Iterator[list[Unit]]:
-        scout.open()
-        self.row.meanwhile = scout.advance
-        while found := scout.next():
+        ahead = self.row.ahead = LookAhead(self.activity, units)
+        while ahead.units():
             if not self.link.pulse():  # where all are active no group asks
                 raise Stopped
-            judged, self._first_look = found
+            if ahead.questions():
+                self._in_row(partial(self._complete, ahead))
+            judged, reading = ahead.hand_out()
+            if reading is None:  # after trouble
+                self._in_row(self.row.settle)
+                reading = self._steadily(partial(self.activity.read, events_of(judged)))
+            self._first_look = reading
             yield self._sift(judged, self._first_look)
+
+    def _complete(self, ahead: LookAhead) -> list[Rest]:
+        """Ask what could not be asked behind a transaction."""
+        rests = self.row.settle()
+        while questions := ahead.questions():
+            ahead.take(self.link.ask_all(questions))
+        return rests
+
+    def _reopen(self) -> None:
+        if self.row.ahead:
+            self.row.ahead.forget()
+        super()._reopen()
 
     def _count(self, units: Sequence[Unit]) -> None:
         for unit in units:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 
 from dealpurge.conf import conf
@@ -13,18 +12,13 @@ from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOL
 from dealpurge.engine.sweep.scan import Walk
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from dealpurge.servers.backoff import Pulse
 from dealpurge.servers.connection import Identity, Link
-from dealpurge.servers.discovery import Servers
-from dealpurge.servers.errors import LOST, Departed, ProcessChanged, Transient
+from dealpurge.servers.errors import Departed, ProcessChanged
 from dealpurge.servers.parallel import on_each
-
-#: Planned keys of one server from which on a second connection to it is worth its while.
-KEYS_FOR_TWO = 20_000
 
 SHARED_WARNING = gettext_noop(
     "Keys without an organisation were left, because several organisations hold the deal id and one of them is "
@@ -38,14 +32,11 @@ class GuardedPass:
     ``seen``: every deal's token that earlier passes have met; those of this one are added.
     """
 
-    def __init__(
-        self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse, servers: Servers, seen: set[bytes]
-    ) -> None:
+    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse, seen: set[bytes]) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
         self.pulse = pulse
-        self.servers = servers
         self.seen = seen
 
     def run(self, links: Sequence[Link]) -> set[Identity]:
@@ -94,36 +85,18 @@ class GuardedPass:
             tally.warn(MISREAD_WARNING)
             tally.skipped |= dict.fromkeys(misread)
         shares = share_out(links, plan)
-        with self._second(links, plan) as second:
-            guards = {link: self._guard(tally.child(), link, plan, tokens, second) for link, tokens in shares.items()}
-            tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
-            try:
-                finished = on_each(links, lambda link: guards[link].run(map(plan.unit, shares[link])), self.pulse)
-                self._note_stop(not finished)
-            finally:
-                tally.settle()
-                _note_shared(tally)
-
-    def _guard(self, tally: Tally, link: Link, plan: Plan, tokens: Sequence[bytes], second: Link | None) -> Guard:
-        tally.untouched = set(tokens)
-        return guard_of(link, Selection(self.scope, self.keyspace, tally), plan, second)
-
-    @contextmanager
-    def _second(self, links: Sequence[Link], plan: Plan) -> Iterator[Link | None]:
-        """For much work on a single server another link to the same process, if one can be had."""
-        second = None
-        if len(links) == 1 and not links[0].clustered and plan.size >= KEYS_FOR_TWO and not self.scope.dry_run:
-            second = self.servers.links(self.pulse)[0]
-            try:
-                second.connect()
-            except (*LOST, Transient, RedisUnavailable):
-                second.close()
+        guards = {link: self._guard(tally.child(), link, plan, tokens) for link, tokens in shares.items()}
+        tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
         try:
-            identity = links[0].identity
-            yield second if second and identity.run_id and second.processes == [identity] else None
+            finished = on_each(links, lambda link: guards[link].run(map(plan.unit, shares[link])), self.pulse)
+            self._note_stop(not finished)
         finally:
-            if second:
-                second.close()
+            tally.settle()
+            _note_shared(tally)
+
+    def _guard(self, tally: Tally, link: Link, plan: Plan, tokens: Sequence[bytes]) -> Guard:
+        tally.untouched = set(tokens)
+        return guard_of(link, Selection(self.scope, self.keyspace, tally), plan)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

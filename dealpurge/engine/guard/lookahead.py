@@ -1,96 +1,67 @@
-"""First looks at deals ahead of their turn, over a second connection, while the first one waits for a transaction."""
+"""The next deals and a first look at their events keys, asked behind the transaction under way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.activity_reader import Activity, Look
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.guard.units import events_of
-from dealpurge.engine.sweep.tally import Tally
-from dealpurge.servers.connection import Command, Link
-from dealpurge.servers.errors import LOST, Transient
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers.connection import Command
+from dealpurge.servers.errors import Transient
 
-#: Deals of one look: so many that it is done when the transactions of those before are.
-LOOKED_AT_ONCE = 100
+#: Deals that are judged in one go before their transactions.
+JUDGED_AT_ONCE = 200
 
 
-class Scout:
-    """Hands out deals, each batch with a look at its events keys. ``link`` is used by nobody else meanwhile.
+class LookAhead:
+    """Hands out deals batch by batch. A look takes one question where all events keys are streams, and up to five."""
 
-    When it fails, or ``home``, the first connection, leads to another process than it does, it retires.
-    """
-
-    def __init__(self, link: Link, home: Link, tally: Tally, units: Iterator[Unit]) -> None:
-        self.link, self._home = link, home
-        #: Whether it has ended before its time: what is left is for the first connection alone.
-        self.retired = False
-        self.activity = Activity(link, tally)
+    def __init__(self, activity: Activity, units: Iterator[Unit]) -> None:
+        self._activity = activity
         self._supply = units
         self._units: list[Unit] = []
+        self._begun = False
         self._look: Look | None = None
-        self._asked = 0
+        self._questions: list[Command] = []
         self._reading: Reading | None = None
 
-    def open(self) -> None:
-        """Prepare the connection."""
+    def units(self) -> list[Unit]:
+        """The deals that come next; none at the end."""
+        self._units = self._units or list(islice(self._supply, JUDGED_AT_ONCE))
+        return self._units
+
+    def questions(self) -> list[Command]:
+        """What to ask next about them, to be answered by ``take``; nothing where all is known, or was forgotten."""
+        if not self._begun and self.units():
+            self._begun, self._look = True, self._activity.looking(events_of(self._units))
+            self._questions = next(self._look)
+        return self._questions
+
+    def take(self, replies: Sequence[Any]) -> None:
+        """The replies to ``questions``. After trouble the look is forgotten: who asks anew meets it again."""
         try:
-            self.activity.open()
-        except LOST:
-            self._retire()
-
-    def advance(self) -> None:
-        """Do the next bit of a look: what Redis was asked last time it has answered by now.
-
-        Raises ``RedisUnavailable``.
-        """
-        if self.retired or self._reading is not None:
-            return
-        self._units = self._units or list(islice(self._supply, LOOKED_AT_ONCE))
-        if not self._units:
-            return
-        try:
-            self._step()
-        except (*LOST, Transient):
-            self._retire()
-
-    def left(self) -> Iterator[Unit]:
-        """The deals that were not handed out."""
-        return chain(self._units, self._supply)
-
-    def _retire(self) -> None:
-        """A connection made anew might lead to another process, and the first one is enough."""
-        self.retired, self._look, self._reading = True, None, None
-        self.link.close()
-
-    def next(self) -> tuple[list[Unit], Reading] | None:
-        """The next deals and what the look at them told; None at the end. Raises ``RedisUnavailable``."""
-        self.advance()
-        while self._reading is None and self._units and not self.retired:
-            self.advance()
-        if self._home.identity != self.link.identity:  # the first connection was made anew and is elsewhere now
-            self._retire()
-        if self._reading is None:
-            return None
-        found = self._units, self._reading
-        self._units, self._reading = [], None
-        return found
-
-    def _step(self) -> None:
-        if self._look is None:
-            self._look = self.activity.looking(events_of(self._units))
-            self._send(next(self._look))
-            return
-        try:
-            replies = self.link.read_all(self._asked)
-            commands = self._look.send(replies)
-            while not commands:
-                commands = self._look.send([])
-            self._send(commands)
+            while self._look is not None:
+                self._questions = self._look.send(list(replies))
+                if self._questions:
+                    return
+                replies = ()
         except StopIteration as end:
-            self._look, self._reading = None, end.value
+            self._look, self._questions, self._reading = None, [], end.value
+        except (Transient, RedisUnavailable):
+            self.forget()
 
-    def _send(self, commands: list[Command]) -> None:
-        self._asked = self.link.send_all(commands)
+    def forget(self) -> None:
+        """Drop the look: its connection is lost, and the next one may lead to another server."""
+        self._look, self._questions, self._reading = None, [], None
+
+    def hand_out(self) -> tuple[list[Unit], Reading | None]:
+        """The deals that come next, and the look at them if it is complete."""
+        handed_out = self.units(), self._reading
+        self._units, self._begun = [], False
+        self.forget()
+        return handed_out

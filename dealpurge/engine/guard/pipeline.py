@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dealpurge.engine.guard.activity import Reading
+from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.guard.transaction import (
     Aborted,
@@ -21,6 +22,7 @@ from dealpurge.engine.guard.units import batch_of, events_of
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import Link
+from dealpurge.servers.errors import LOST
 
 
 class Rest(NamedTuple):
@@ -53,8 +55,9 @@ class Pipeline:
         done: Callable[[Sequence[Unit], Batch, Removal], None],
     ) -> None:
         self.link = link
-        #: What there is to do while Redis works.
-        self.meanwhile: Callable[[], None] = _nothing
+        #: What is asked behind each transaction.
+        self.ahead: LookAhead | None = None
+        self._asked = 0
         self._open, self._judge, self._done = open_, judge, done
         self._under_way: UnderWay | None = None
         #: Whether the replies to what is under way are still to be read.
@@ -69,7 +72,6 @@ class Pipeline:
         # Hardly ever one of them was touched since the first look.
         batch = batch_of(group)
         packed = pack_commit(self.link, batch.keys)
-        self.meanwhile()
         rests = self.settle()
         if not self.link.owed:  # the opening had to make way
             return [*rests, Rest(group, look)]
@@ -85,7 +87,16 @@ class Pipeline:
             packed = pack_commit(self.link, batch.keys)
         send_commit(self.link, batch.keys, packed)
         self._under_way, self._owed = UnderWay(idle, look, batch), True
+        self._ask_ahead()
         return rests
+
+    def _ask_ahead(self) -> None:
+        self._asked = 0
+        try:
+            self._asked = self.link.send_all(self.ahead.questions()) if self.ahead else 0
+        except LOST:  # who pushed the transaction begins it anew
+            self._under_way, self._owed = None, False
+            raise
 
     def settle(self) -> list[Rest]:
         """Read and count what became of the transaction under way; what did not go of it. Raises as ``push``."""
@@ -93,7 +104,7 @@ class Pipeline:
             return []
         units, look, batch = self._under_way
         self._owed = False
-        replies = self.link.read_all(2)
+        replies, answers = self.link.read_all(2), self.link.read_all(self._asked)
         rests = []
         try:
             if replies[1] != [len(batch.keys)] and self.link.owed:
@@ -105,13 +116,13 @@ class Pipeline:
             self.link.broken = self.link.broken or isinstance(replies[1], list)
             raise
         self._under_way = None
+        if self.ahead and self._asked:
+            self.ahead.take(answers)
         return rests
 
     def give_up(self) -> list[Rest]:
         """After a fault: what was under way, of which nothing is known."""
         under_way, self._under_way, self._owed = self._under_way, None, False
+        if self.ahead:
+            self.ahead.forget()
         return [Rest(under_way.units, under_way.look)] if under_way else []
-
-
-def _nothing() -> None:
-    pass

@@ -11,7 +11,7 @@ import redis
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine import passes
-from dealpurge.engine.guard import guarded_pass, pipeline, transaction
+from dealpurge.engine.guard import lookahead, pipeline, transaction
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
 from dealpurge.engine.passes import BROKEN_OFF_WARNING
@@ -27,10 +27,10 @@ from tests.support.servers import RedisServer
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
 
-@pytest.fixture(autouse=True, params=["one connection", "two connections"])
-def _connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "two connections":
-        monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
+@pytest.fixture(autouse=True, params=["one look", "looks ahead"])
+def _looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "looks ahead":
+        monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 2)
 
 
 @contextmanager
@@ -128,6 +128,7 @@ def test_a_deal_that_aborts_three_times_by_itself_counts_as_active(
 def test_after_an_abort_the_deals_go_in_halves(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
+    monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 64)
     for number in range(64):
         seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, crops=0)
     moving = events_key("acme", f"d{place:02}")

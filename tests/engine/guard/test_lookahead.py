@@ -1,31 +1,32 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import NoPermissionError, ResponseError
 
 from dealpurge.engine import passes
-from dealpurge.engine.guard import guarded_pass, lookahead
-from dealpurge.engine.guard.lookahead import Scout
-from dealpurge.engine.guard.plan import Plan
+from dealpurge.engine.guard import lookahead
+from dealpurge.engine.guard.activity_reader import Activity
+from dealpurge.engine.guard.lookahead import LookAhead
+from dealpurge.engine.guard.plan import Plan, Unit
+from dealpurge.engine.passes import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.connection import Identity, Link
 from tests.support.purging import HOUR, names, purge, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
-DEALS = 120
+DEALS, BATCH = 120, 16
 
 
 @pytest.fixture(autouse=True)
-def _always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second connection, few keys or many, and several looks."""
-    monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 1)
-    monkeypatch.setattr(lookahead, "LOOKED_AT_ONCE", 16)
+def _many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", BATCH)
 
 
 @pytest.fixture
@@ -35,95 +36,50 @@ def kept(redis_client: redis.Redis) -> set[str]:
     return {key for n, keys in deals.items() if n % 4 == 0 for key in keys}
 
 
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
-    """The link of every look ahead."""
-    found, opened = list[Link](), Scout.open
-
-    def noting(self: Scout) -> None:
-        found.append(self.link)
-        opened(self)
-
-    monkeypatch.setattr(Scout, "open", noting)
-    return found
-
-
-def assert_purged(client: redis.Redis, kept: set[str]) -> None:
+def assert_purged(client: redis.Redis, kept: set[str], *, warnings: tuple[str, ...] = ()) -> None:
     report = purge(exclude_active_within_secs=HOUR)
 
     assert names(client) == kept
     assert (report.deals.purged, report.deals.skipped_active) == (DEALS * 3 // 4, DEALS // 4)
-    assert (report.keys.deleted, report.keys.vanished) == (DEALS * 3 // 4 * 5, 0)
-    assert report.warnings == ()
+    assert report.keys.deleted + report.keys.vanished == DEALS * 3 // 4 * 5
+    assert report.warnings == warnings
 
 
-def test_deals_are_looked_at_over_a_connection_of_their_own(
-    redis_client: redis.Redis, kept: set[str], looks: list[Link]
+def test_the_next_deals_are_looked_at_behind_a_transaction(
+    redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_purged(redis_client, kept)
+    owed, look = list[tuple[int, int]](), Activity.looking
 
-    assert len(looks) == 1
-    assert looks[0]._connection is None  # closed
+    def looking(self: Activity, *args: Any) -> Any:
+        owed.append((self.link.owed, len(args[0])))
+        return look(self, *args)
 
-
-def test_few_keys_or_a_dry_run_need_no_second_one(
-    redis_client: redis.Redis, kept: set[str], looks: list[Link], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    purge(exclude_active_within_secs=HOUR, dry_run=True)
-    monkeypatch.setattr(guarded_pass, "KEYS_FOR_TWO", 10_000)
+    monkeypatch.setattr(Activity, "looking", looking)
 
     assert_purged(redis_client, kept)
 
-    assert looks == []
+    sizes = [BATCH] * (DEALS // BATCH) + [DEALS % BATCH]
+    assert owed == [(0, sizes[0]), *((2, size) for size in sizes[1:])]  # the replies to UNLINK and EXEC
 
 
 @pytest.mark.parametrize("stage", range(1, 12))
-def test_the_first_connection_goes_on_alone_when_the_second_is_lost(
+def test_a_connection_that_is_lost_with_a_look_under_way(
     redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch, stage: int
 ) -> None:
-    step, steps = Scout._step, iter(range(1, 1000))
+    ask, looks = LookAhead.questions, list[int]()
 
-    def cut(self: Scout) -> None:
-        if next(steps) == stage:
-            self.link._connection._sock.shutdown(socket.SHUT_RDWR)
-        step(self)
+    def cut(self: LookAhead) -> Any:
+        questions = ask(self)
+        if questions:
+            looks.append(len(questions))
+            if len(looks) == stage:
+                self._activity.link._connection._sock.shutdown(socket.SHUT_RDWR)
+        return questions
 
-    monkeypatch.setattr(Scout, "_step", cut)
+    monkeypatch.setattr(LookAhead, "questions", cut)
 
-    assert_purged(redis_client, kept)
-    assert next(steps) - stage in (1, 2)  # what had come before may still have been read, and no more
-
-
-def test_where_no_second_connection_can_be_had_one_is_enough(
-    redis_client: redis.Redis, kept: set[str], looks: list[Link]
-) -> None:
-    before = str(redis_client.config_get("maxclients")["maxclients"])
-    clients = int(redis_client.info("clients")["connected_clients"])
-    redis_client.config_set("maxclients", str(clients + 1))
-    try:
-        assert_purged(redis_client, kept)
-    finally:
-        redis_client.config_set("maxclients", before)
-
-    assert looks == []
-
-
-def test_another_process_at_the_same_address_is_not_asked(
-    redis_client: redis.Redis, kept: set[str], looks: list[Link], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect, links = Link.connect, list[Link]()
-
-    def elsewhere(self: Link) -> None:
-        connect(self)
-        links.append(self)
-        if len(links) == 2:  # the first one plans, the last one makes sure
-            self.processes[-1] = Identity("somebody else", self.identity.address)
-
-    monkeypatch.setattr(Link, "connect", elsewhere)
-
-    assert_purged(redis_client, kept)
-    assert (len(links), looks) == (3, [])
-    assert all(link._connection is None for link in links)
+    assert_purged(redis_client, kept, warnings=(BROKEN_WARNING,))
+    assert len(looks) > stage
 
 
 def test_nothing_is_looked_at_twice(redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +99,7 @@ def test_nothing_is_looked_at_twice(redis_client: redis.Redis, kept: set[str], m
 def test_where_all_are_active_it_is_asked_whether_to_go_on(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookahead, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 1)
     for number in range(DEALS):
         seed_deal(redis_client, "acme", f"d{number}", age=1)
     asked = iter(range(1, 1000))
@@ -157,15 +113,11 @@ def test_where_all_are_active_it_is_asked_whether_to_go_on(
 def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
     redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, connect, made = names(redis_client), Link.connect, list[Link]()
+    def interrupted(self: LookAhead) -> Any:
+        raise KeyboardInterrupt
 
-    def connecting(self: Link) -> None:
-        made.append(self)
-        if len(made) == 2:
-            raise KeyboardInterrupt
-        connect(self)
-
-    monkeypatch.setattr(Link, "connect", connecting)
+    before = names(redis_client)
+    monkeypatch.setattr(LookAhead, "questions", interrupted)
     scope, tally = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False), Tally()
 
     with pytest.raises(KeyboardInterrupt):
@@ -175,33 +127,59 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
     assert list(tally.outcomes()) == []
 
 
-def test_a_process_that_does_not_say_which_it_is_has_one_connection(
-    redis_client: redis.Redis, kept: set[str], looks: list[Link], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Link, "_run_id", lambda self: None)
-
-    purge(exclude_active_within_secs=HOUR)
-
-    assert names(redis_client) == kept
-    assert looks == []
+def looking_at(*tokens: bytes) -> LookAhead:
+    units = [Unit(token, [], (b"canvas:events:" + token,)) for token in tokens]
+    return LookAhead(Activity(None, Tally()), iter(units))  # type: ignore[arg-type]  # nothing is asked here
 
 
-def test_the_looks_end_when_the_first_connection_leads_elsewhere(
-    redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found, following = list[object](), Scout.next
+TIME, GONE = [b"1700000000", b"0"], b"none"
 
-    def handing_out(self: Scout) -> Any:
-        if len(found) == 2:
-            self._home.processes.append(Identity("somebody else", None))
-        found.append(following(self))
-        return found[-1]
 
-    monkeypatch.setattr(Scout, "next", handing_out)
+def test_a_look_that_is_complete_is_handed_out_once() -> None:
+    ahead = looking_at(b"acme:d1", b"acme:d2")
 
-    report = purge(exclude_active_within_secs=HOUR)
+    assert ahead.questions() == [("TYPE", b"canvas:events:acme:d1"), ("TYPE", b"canvas:events:acme:d2")]
+    ahead.take([GONE, GONE])
+    assert ahead.questions() == [("TIME",)]
+    ahead.take([TIME])
+    assert ahead.questions() == []
 
-    assert names(redis_client) == kept
-    assert len(found) == 3
-    assert found[2] is None
-    assert report.deals.purged == DEALS * 3 // 4
+    units, reading = ahead.hand_out()
+    assert [unit.token for unit in units] == [b"acme:d1", b"acme:d2"]
+    assert reading is not None
+    assert reading.now == 1_700_000_000_000
+    assert ahead.units() == []
+    assert ahead.hand_out() == ([], None)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [ResponseError("BUSY Redis is busy running a script")],
+        [NoPermissionError("User x has no permissions to run the 'type' command")],
+    ],
+)
+def test_a_look_that_is_in_trouble_is_not_begun_anew_ahead(replies: Sequence[Any]) -> None:
+    ahead = looking_at(b"acme:d1")
+    assert ahead.questions()
+
+    ahead.take(replies)
+
+    assert ahead.questions() == []
+    units, reading = ahead.hand_out()
+    assert (len(units), reading) == (1, None)
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_what_was_seen_over_a_lost_connection_is_forgotten(complete: bool) -> None:
+    ahead = looking_at(b"acme:d1")
+    assert ahead.questions()
+    if complete:
+        ahead.take([GONE])
+        ahead.take([TIME])
+
+    ahead.forget()
+
+    assert ahead.questions() == []
+    units, reading = ahead.hand_out()
+    assert (len(units), reading) == (1, None)
