@@ -13,10 +13,11 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 RELEASES = re.findall(r"^## (\d+\.\d+\.\d+) \((\d{4}-\d\d-\d\d)\)$", CHANGELOG, re.MULTILINE)
 
 
-def test_the_package_says_the_version_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def test_the_project_has_the_version_that_the_package_says() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-    assert project["version"] == dealpurge.__version__
+    assert pyproject["project"]["dynamic"] == ["version"]
+    assert pyproject["tool"]["hatch"]["version"] == {"path": "dealpurge/__init__.py"}
 
 
 def test_the_newest_release_is_this_version() -> None:

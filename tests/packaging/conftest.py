@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +18,7 @@ from tests.support.servers import RedisServer
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source archive and the wheel that was made of it."""
     directory = tmp_path_factory.mktemp("dist")
-    # Of a copy: a list of files that an earlier build left in the checkout would bring what the settings forget.
-    sources = tmp_path_factory.mktemp("sources") / "checkout"
-    shutil.copytree(settings.BASE_DIR, sources, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "dist"))
-    command = [sys.executable, "-m", "build", "--outdir", str(directory), str(sources)]
+    command = [sys.executable, "-m", "build", "--outdir", str(directory), str(settings.BASE_DIR)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     return directory
 
