@@ -21,7 +21,7 @@ from dealpurge.runs import heartbeat, store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
-from tests.support.purging import names, seed_deal
+from tests.support.seeding import names, seed_deal
 from tests.support.servers import RedisServer
 
 from .conftest import RUNS, Bearer, Post
@@ -88,7 +88,7 @@ def test_a_purge_that_somebody_stopped_is_a_200(
     valkey_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seed_deal(valkey_client, "acme", "deal-1", crops=500)
+    seed_deal(valkey_client, "acme", "deal-1", image_crops=500)
     valkey_settings.DEALPURGE_SCAN_COUNT = 10
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
     count = scan.record_removal

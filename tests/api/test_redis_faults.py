@@ -13,7 +13,7 @@ from django.test import Client
 from dealpurge.engine.sweep import scan
 from dealpurge.models import PurgeRun
 from tests.conftest import PointCacheAt, start_server
-from tests.support.purging import seed_deal
+from tests.support.seeding import seed_deal
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,7 +77,7 @@ def test_dying_in_the_middle(
     server = start_server("valkey", tmp_path)
     settings.DEALPURGE_RETRY_SECONDS = 0.5
     with server.client() as client:
-        seed_deal(client, "acme", "d1", crops=5000)
+        seed_deal(client, "acme", "d1", image_crops=5000)
     cache_at(server.url)
     count, counted = scan.record_removal, []
 

@@ -6,14 +6,29 @@ import socket
 import time
 from collections.abc import Iterator
 
+from tests.support.seeding import commands
 from tests.support.servers import RedisServer
 
-ORG, DEAL, MOMENT, STRANGER = b"@org@@", b"@@deal@@", b"@@@moment@@@@", b"@stranger@@@"
-DEAL_KEYS, OTHER_KEYS = 47, 12
+#: What stands for the real ones in the commands, which are packed once: of the same length.
+ORG, DEAL, MOMENT, STRANGER = "@org@@", "@@deal@@", "@@@moment@@@@", "@stranger@@@"
+#: Keys of a deal by family, besides its events.
+COUNTS = {
+    "canvas_sessions": 6,
+    "locks": 1,
+    "presence": 1,
+    "image_crops": 18,
+    "digitization_cache": 6,
+    "intake_summaries": 4,
+    "doc_readiness": 2,
+    "deal_intel": 4,
+    "brush_findings": 2,
+    "checkpoints": 2,
+}
+DEAL_KEYS, OTHER_KEYS = sum(COUNTS.values()) + 1, 12
 KEYS_PER_DEAL = DEAL_KEYS + OTHER_KEYS
 #: Seconds since the last event of a deal that nobody works on; somebody is working on the others right now.
 IDLE = 7200
-VALUE = b"x" * 64
+VALUE = "x" * 64
 
 
 def seed(server: RedisServer, keys: int, *, active: float = 0.5) -> int:
@@ -47,7 +62,7 @@ def org_id(number: int) -> str:
 
 
 def _chunks(deals: int, active: float) -> Iterator[bytes]:
-    template = b"".join(_commands())
+    template = b"".join(_command(*(word.encode() for word in words)) for words in _commands())
     now = time.time()
     for start in range(0, deals, 200):
         yield b"".join(_of_deal(template, number, now, active) for number in range(start, min(start + 200, deals)))
@@ -55,27 +70,17 @@ def _chunks(deals: int, active: float) -> Iterator[bytes]:
 
 def _of_deal(template: bytes, number: int, now: float, active: float) -> bytes:
     age = 0 if number % 100 < active * 100 else IDLE
-    text = template.replace(DEAL, deal_id(number).encode()).replace(ORG, org_id(number).encode())
-    return text.replace(MOMENT, b"%013d" % ((now - age) * 1000)).replace(STRANGER, b"%012d" % number)
+    moment, stranger = f"{int((now - age) * 1000):013}", f"{number:012}"
+    for placeholder, text in ((DEAL, deal_id(number)), (ORG, org_id(number)), (MOMENT, moment), (STRANGER, stranger)):
+        template = template.replace(placeholder.encode(), text.encode())
+    return template
 
 
-def _commands() -> Iterator[bytes]:
+def _commands() -> Iterator[tuple[str, ...]]:
     """What one deal has, and what stands beside it."""
-    pair = ORG + b":" + DEAL
-    yield from (
-        _command(b"HSET", b"canvas:session:%b:%02d" % (pair, n), b"user", b"7", b"at", MOMENT) for n in range(6)
-    )
-    yield _command(b"SET", b"canvas:lock:" + pair, b"7")
-    yield _command(b"HSET", b"canvas:presence:" + pair, b"7", MOMENT)
-    yield _command(b"XADD", b"canvas:events:" + pair, MOMENT + b"-0", b"kind", b"edit")
-    for kind, count in ((b"canvas:image_crop", 18), (b"digitization:cache", 6), (b"intake:summary", 4)):
-        yield from (_command(b"SET", b"%b:%b:%02d" % (kind, pair, n), VALUE) for n in range(count))
-    yield from (_command(b"HSET", b"doc:readiness:%b:%02d" % (pair, n), b"done", b"1") for n in range(2))
-    yield from (_command(b"SET", b"deal_intel:cache:%b:%02d" % (pair, n), VALUE) for n in range(4))
-    yield from (_command(b"RPUSH", b"brush:findings:%b:%02d" % (pair, n), VALUE) for n in range(2))
-    yield from (_command(b"SET", b"checkpoint:%b::%02d" % (DEAL, n), VALUE) for n in range(2))
-    yield from (_command(b"SET", b"sessions:%b:%02d" % (STRANGER, n), VALUE) for n in range(6))
-    yield from (_command(b"SET", b"celery-task-meta-%b-%02d" % (STRANGER, n), VALUE) for n in range(6))
+    yield from commands(ORG, DEAL, COUNTS, event=f"{MOMENT}-0", value=VALUE)
+    yield from (("SET", f"sessions:{STRANGER}:{n}", VALUE) for n in range(6))
+    yield from (("SET", f"celery-task-meta-{STRANGER}-{n}", VALUE) for n in range(6))
 
 
 def _command(*words: bytes) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from tests.benchmarks import dataset, floors, rivals
-from tests.support.purging import HOUR, purge
+from tests.support.purging import purge
+from tests.support.seeding import HOUR
 
 #: The deal that is purged alone: idle, so that the guard lets it go.
 NUMBER = 77

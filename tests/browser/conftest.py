@@ -23,6 +23,7 @@ from dealpurge import services
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.execution import Execution
 from dealpurge.models import PurgeRun
+from tests.support.seeding import HOUR, seed_deal
 from tests.support.servers import missing
 
 LIST = "/admin/dealpurge/purgerun/"
@@ -192,16 +193,8 @@ def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work
 @pytest.fixture
 def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
     """Twelve deals of two organisations with 3,000 keys, two of them active, and keys of nobody's."""
-    now = int(time.time() * 1000)
-    pipeline = valkey_client.pipeline(transaction=False)
     for number in range(12):
-        owner = f"{'acme' if number < 8 else 'birch'}:deal-{number}"
-        for page in range(249):
-            pipeline.set(f"canvas:image_crop:{owner}:page-{page}", "x")
-        age = 60_000 if number in (3, 9) else 9 * 86_400_000
-        pipeline.xadd(f"canvas:events:{owner}", {"type": "moved"}, f"{now - age}-0")
-        pipeline.set(f"checkpoint:deal-{number}:__empty__:1", "{}")
-    for number in range(100):
-        pipeline.set(f"somebody:else:{number}", "1")
-    pipeline.execute()
+        org_id, age = "acme" if number < 8 else "birch", 60 if number in (3, 9) else 9 * 24 * HOUR
+        seed_deal(valkey_client, org_id, f"deal-{number}", age=age, locks=0, image_crops=249, checkpoints=1)
+    valkey_client.mset({f"somebody:else:{number}": 1 for number in range(100)})
     return valkey_client

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge.keys.families import FAMILIES
 from dealpurge.servers import parallel
 from tests.support.cluster import Ring
-from tests.support.scene import nothing_left_behind, strangers
+from tests.support.leaks import nothing_left_behind, strangers
 
 KINDS = ("redis", "valkey")
 
@@ -80,8 +78,3 @@ def cluster(ring: Ring) -> Iterator[RedisCluster]:
     """The test's own client of `ring`."""
     with ring.client(client_name="test") as client:
         yield client
-
-
-def tagged(text: str = "{{{org_id}:{deal_id}}}") -> dict[str, Any]:
-    """DEALPURGE_KEY_FAMILIES with a hash tag in every template, so that a deal's keys lie in one slot."""
-    return {name: template.replace("{org_id}:{deal_id}", text) for name, template in FAMILIES.items()}

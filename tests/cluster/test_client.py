@@ -18,8 +18,9 @@ from redis.cluster import RedisCluster
 from dealpurge.servers.slots import NO_CLUSTER
 from tests.docs.test_readme_blocks import containing
 from tests.support.cluster import Ring
-from tests.support.purging import purge
-from tests.support.scene import run, seed, strangers
+from tests.support.leaks import strangers
+from tests.support.purging import purge, run
+from tests.support.seeding import seed_scene
 from tests.support.servers import RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.cluster
@@ -93,7 +94,7 @@ def client_of(ring: Ring, user: str = "") -> RedisCluster:
 @pytest.mark.parametrize("guarded", [False, True])
 def test_the_user_of_the_readme_may_purge_a_cluster(user: Ring, guarded: bool) -> None:
     with user.client(client_name="test") as client:
-        scene = seed(client, deals=100, active_every=5 if guarded else 0)
+        scene = seed_scene(client, deals=100, active_every=5 if guarded else 0)
 
     outcome = run(guarded=guarded)
 

@@ -13,10 +13,9 @@ from dealpurge.engine.sweep.scan import Walk
 from dealpurge.servers.cluster_node import NodeLink
 from dealpurge.servers.connection import Command, Link
 from tests.support.cluster import Ring, slot_of
-from tests.support.scene import Outcome, Scene, When, run, seed, while_deleting, while_scanning
+from tests.support.purging import Outcome, When, run, while_deleting, while_scanning
+from tests.support.seeding import Scene, key_of, seed_deal, seed_scene, tagged
 from tests.support.servers import wait_until
-
-from .conftest import tagged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
@@ -54,7 +53,7 @@ def kind(manner: tuple[bool, bool, str]) -> str:
 def seeded(ring: Ring, *, tags: bool, guarded: bool, deals: int = 1500) -> Scene:
     """Deals, some of them active where that matters, known to the replica too."""
     with ring.client(client_name="test") as cluster:
-        scene = seed(cluster, deals=deals, active_every=5 if guarded else 0, tagged=tags)
+        scene = seed_scene(cluster, deals=deals, active_every=5 if guarded else 0, tags=tags)
     if ring.replicas:
         assert ring.direct(ring.servers[0]).wait(1, 5000) == 1
     return scene
@@ -120,10 +119,8 @@ def test_one_deal_in_a_slot_that_is_being_moved_goes_whole(
 ) -> None:
     """Not only the slot's owner is asked then."""
     settings.DEALPURGE_KEY_FAMILIES = {**tagged(), "checkpoints": []}
-    keys = [f"canvas:image_crop:{{acme:d1}}:{number}" for number in range(40)]
     with own_ring.client(client_name="test") as client:
-        for key in keys:
-            client.set(key, "x")
+        keys = seed_deal(client, "acme", "d1", tags=True, locks=0, image_crops=40)
     source = own_ring.owner(slot_of(keys[0]))
     target = next(server for server in own_ring.primaries() if server is not source)
 
@@ -151,10 +148,8 @@ def test_what_went_of_a_slot_of_which_the_rest_is_refused_is_told(
     own_ring: Ring, tags: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_RETRY_SECONDS, settings.DEALPURGE_SCAN_COUNT = 1, 1000
-    keys = [f"canvas:image_crop:{{acme:d1}}:{number}" for number in range(20)]
     with own_ring.client(client_name="test") as client:
-        for key in keys:
-            client.set(key, "x")
+        keys = seed_deal(client, "acme", "d1", tags=True, locks=0, image_crops=20)
     source = own_ring.owner(slot_of(keys[0]))
     target = next(server for server in own_ring.primaries() if server is not source)
     own_ring.begin_move(slot_of(keys[0]), target)
@@ -284,7 +279,7 @@ def test_a_key_that_no_command_reaches_is_told_of(ring: Ring, settings: Settings
     """A broken migration left it on a node that has not its slot: SCAN lists it there (redis/redis#13269)."""
     settings.DEALPURGE_KEY_FAMILIES = tagged() if tags else {}
     scene = seeded(ring, tags=tags, guarded=guarded, deals=30)
-    key = "canvas:presence:{org1:deal-00001}" if tags else "canvas:presence:org1:deal-00001"
+    key = key_of("presence", "org1", "deal-00001", tags=tags)
     slot = slot_of(key)
     stray = next(server for server in ring.primaries() if server is not ring.owner(slot))
     ring.tell(stray, "SETSLOT", slot, "IMPORTING", ring.id_of(ring.owner(slot)))
@@ -295,7 +290,7 @@ def test_a_key_that_no_command_reaches_is_told_of(ring: Ring, settings: Settings
     outcome = run(guarded=guarded)
 
     scene.assert_purged(*ring.clients())
-    assert key.encode() in ring.names()
+    assert key in ring.names()
     keys = outcome.report.keys
     assert (keys.deleted, keys.vanished, keys.not_removed) == (len(scene.mine), 0, 1)
     assert (outcome.report.status, outcome.report.families["presence"]) == ("partial", 0)

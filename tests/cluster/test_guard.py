@@ -14,14 +14,10 @@ from redis.cluster import RedisCluster
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
 from dealpurge.servers.connection import Link
 from tests.support.cluster import Ring, slot_of
-from tests.support.purging import HOUR, purge
-from tests.support.scene import run, seed
-
-from .conftest import tagged
+from tests.support.purging import purge, run
+from tests.support.seeding import HOUR, key_of, seed_deal, seed_scene, tagged, touch
 
 pytestmark = pytest.mark.cluster
-
-FAMILIES = ("canvas:lock", "canvas:image_crop", "digitization:cache", "intake:summary", "doc:readiness")
 
 
 @contextmanager
@@ -43,26 +39,11 @@ def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[byte
         yield
 
 
-def seed_deal(cluster: RedisCluster, token: str, *, age: float | None) -> set[bytes]:
-    keys = {f"{head}:{token}:x".encode() for head in FAMILIES}
-    for key in keys:
-        cluster.set(key, "x")
-    return keys if age is None else keys | {touch(cluster, token, age=age)}
-
-
-def touch(cluster: RedisCluster, token: str, *, age: float = 0) -> bytes:
-    """Write an event of so many seconds ago; returns its key."""
-    seconds, micros = cluster.time(target_nodes=RedisCluster.RANDOM)
-    key = f"canvas:events:{token}"
-    cluster.xadd(key, {"kind": "edit"}, id=f"{int((seconds + micros / 1e6 - age) * 1000)}-*")
-    return key.encode()
-
-
 @pytest.mark.parametrize("tags", [False, True])
 def test_idle_deals_go_and_active_ones_stay(ring: Ring, settings: Settings, tags: bool) -> None:
     settings.DEALPURGE_KEY_FAMILIES = tagged() if tags else {}
     with ring.client(client_name="test") as cluster:
-        scene = seed(cluster, active_every=5, tagged=tags)
+        scene = seed_scene(cluster, active_every=5, tags=tags)
 
     outcome = run(guarded=True)
 
@@ -77,18 +58,18 @@ def test_an_event_between_judgement_and_exec_keeps_every_key_of_a_tagged_deal(
     ring: Ring, cluster: RedisCluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_KEY_FAMILIES = tagged()
-    kept = seed_deal(cluster, "{acme:wakes}", age=2 * HOUR)
+    kept = seed_deal(cluster, "acme", "wakes", age=2 * HOUR, tags=True)
     for number in range(20):
-        seed_deal(cluster, f"{{acme:idle{number}}}", age=2 * HOUR)
+        seed_deal(cluster, "acme", f"idle{number}", age=2 * HOUR, tags=True)
 
     def wake(keys: list[bytes]) -> None:
-        if b"canvas:lock:{acme:wakes}:x" in keys:
-            touch(cluster, "{acme:wakes}")
+        if b"canvas:lock:{acme:wakes}" in keys:
+            touch(cluster, "acme", "wakes", tags=True)
 
     with before_removal(monkeypatch, wake):
         report = purge(exclude_active_within_secs=HOUR)
 
-    assert ring.names() == kept
+    assert ring.names() == set(kept)
     assert (report.deals.purged, report.deals.skipped_active, report.deals.interrupted) == (20, 1, 0)
     assert report.warnings == ()
 
@@ -97,16 +78,16 @@ def test_an_event_between_judgement_and_exec_keeps_every_key_of_a_tagged_deal(
 def test_an_event_aborts_the_slots_beside_it_and_stops_the_deal(
     ring: Ring, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch, age: float | None
 ) -> None:
-    keys = seed_deal(cluster, "acme:wakes", age=age)
-    home = ring.owner(slot_of("canvas:events:acme:wakes"))
+    keys = set(seed_deal(cluster, "acme", "wakes", age=age))
+    home = ring.owner(slot_of(key_of("events", "acme", "wakes")))
     beside = {key for key in keys if ring.owner(slot_of(key)) is home}
     assert beside
     assert beside < keys
-    woken: list[bytes] = []
+    woken: list[str] = []
 
     def wake(batch: list[bytes]) -> None:
-        if batch[0] in beside and not woken:
-            woken.append(touch(cluster, "acme:wakes"))
+        if batch[0].decode() in beside and not woken:
+            woken.append(touch(cluster, "acme", "wakes"))
 
     with before_removal(monkeypatch, wake):
         report = purge(exclude_active_within_secs=HOUR)
@@ -132,12 +113,12 @@ def after_the_first_look(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], 
 def test_an_event_before_the_first_removal_keeps_the_deal_whole(
     ring: Ring, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = seed_deal(cluster, "acme:wakes", age=2 * HOUR)
+    kept = seed_deal(cluster, "acme", "wakes", age=2 * HOUR)
 
-    with after_the_first_look(monkeypatch, lambda: touch(cluster, "acme:wakes")):
+    with after_the_first_look(monkeypatch, lambda: touch(cluster, "acme", "wakes")):
         report = purge(exclude_active_within_secs=HOUR)
 
-    assert ring.names() == kept
+    assert ring.names() == set(kept)
     assert (report.status, report.deals.skipped_active, report.deals.interrupted) == ("completed", 1, 0)
     assert report.warnings == ()
 
@@ -145,31 +126,31 @@ def test_an_event_before_the_first_removal_keeps_the_deal_whole(
 @pytest.mark.parametrize("tags", [False, True])
 def test_deals_under_constant_work_lose_no_key_unless_interrupted(ring: Ring, settings: Settings, tags: bool) -> None:
     settings.DEALPURGE_KEY_FAMILIES = tagged() if tags else {}
-    tokens = [f"{{acme:d{n}}}" if tags else f"acme:d{n}" for n in range(200)]
+    deals = [f"d{n}" for n in range(200)]
     with ring.client(client_name="test") as cluster:
-        keys = {token: seed_deal(cluster, token, age=2 * HOUR) for token in tokens}
+        keys = {deal: set(seed_deal(cluster, "acme", deal, age=2 * HOUR, tags=tags)) for deal in deals}
 
-    with working_on(ring, tokens[::2]):
+    with working_on(ring, deals[::2], tags=tags):
         report = purge(exclude_active_within_secs=HOUR)
 
     left = ring.names()
-    assert not any(left & keys[token] for token in tokens[1::2])
-    harmed = [token for token in tokens[::2] if not keys[token] <= left]
+    assert not any(left & keys[deal] for deal in deals[1::2])
+    harmed = [deal for deal in deals[::2] if not keys[deal] <= left]
     assert len(harmed) <= report.deals.interrupted
     assert (report.deals.purged, report.deals.skipped_active) == (100, 100 - report.deals.interrupted)
     assert not (tags and harmed)
 
 
 @contextmanager
-def working_on(ring: Ring, tokens: list[str]) -> Iterator[None]:
+def working_on(ring: Ring, deals: list[str], *, tags: bool) -> Iterator[None]:
     """Somebody writes events to the deals, one after the other, and has been at each of them once."""
     over, rounds = threading.Event(), threading.Event()
 
     def work() -> None:
         with ring.client(client_name="test") as cluster:
             while not over.is_set():
-                for token in tokens:
-                    touch(cluster, token)
+                for deal in deals:
+                    touch(cluster, "acme", deal, tags=tags)
                 rounds.set()
 
     worker = threading.Thread(target=work)
@@ -184,16 +165,16 @@ def working_on(ring: Ring, tokens: list[str]) -> Iterator[None]:
 
 def test_keys_without_an_organisation_are_judged_by_every_holder_of_the_id(ring: Ring, cluster: RedisCluster) -> None:
     ages = {"one": (2 * HOUR, 2 * HOUR, 2 * HOUR), "two": (2 * HOUR, 2 * HOUR, 1), "three": (2 * HOUR, None, None)}
-    kept = set()
+    kept = set[str]()
     for deal, of in ages.items():
         for org, age in zip(("acme", "birch", "cedar"), of, strict=True):
-            keys = seed_deal(cluster, f"{org}:{deal}", age=age)
-            kept |= keys if age == 1 else set()
+            keys = seed_deal(cluster, org, deal, age=age)
+            kept.update(keys if age == 1 else ())
         cluster.set(f"checkpoint:{deal}:__empty__:1", "x")
 
     report = purge(exclude_active_within_secs=HOUR, include_checkpoints=True)
 
-    assert ring.names() == kept | {b"checkpoint:two:__empty__:1"}
+    assert ring.names() == kept | {"checkpoint:two:__empty__:1"}
     assert (report.deals.matched, report.deals.purged, report.deals.skipped_active) == (9, 8, 1)
 
 
@@ -220,7 +201,7 @@ def test_events_on_several_nodes_are_all_watched(
     with before_removal(monkeypatch, wake):
         report = purge(exclude_active_within_secs=HOUR)
 
-    assert ring.names() == {key.encode() for key in events}
+    assert ring.names() == set(events)
     assert last
     assert (report.keys.deleted, report.deals.skipped_active) == (0, 1)
 
@@ -232,13 +213,13 @@ def test_events_on_several_nodes_are_all_judged_again(
     with after_the_first_look(monkeypatch, lambda: cluster.xadd(events[which], {"a": "b"})):
         report = purge(exclude_active_within_secs=HOUR)
 
-    assert ring.names() == {key.encode() for key in events}
+    assert ring.names() == set(events)
     assert (report.keys.deleted, report.deals.skipped_active) == (0, 1)
 
 
 def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring) -> None:
     with ring.client(client_name="test") as cluster:
-        seed(cluster, deals=300)
+        seed_scene(cluster, deals=300)
     before = threading.active_count()
 
     report = purge(exclude_active_within_secs=HOUR, pulse=iter([True] * 5 + [False] * 1000).__next__)
@@ -251,12 +232,12 @@ def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring
 def test_a_plan_in_parts_is_exact(ring: Ring, cluster: RedisCluster, settings: Settings, limit: int) -> None:
     """Org-less keys are judged by every holder of their id, while other nodes purge those."""
     settings.DEALPURGE_SCAN_COUNT, settings.DEALPURGE_MAX_PLANNED_KEYS = 10, limit
-    idle, active = set[bytes](), set[bytes]()
+    idle, active = set[str](), set[str]()
     for number in range(60):
         for place, organisation in enumerate("ab" if number % 3 else "a"):
             age = 0 if (number + place) % 4 == 0 else 2 * HOUR
-            (idle if age else active).update(seed_deal(cluster, f"{organisation}:d{number}", age=age))
-        checkpoint = f"checkpoint:d{number}:n".encode()
+            (idle if age else active).update(seed_deal(cluster, organisation, f"d{number}", age=age))
+        checkpoint = f"checkpoint:d{number}:n"
         cluster.set(checkpoint, "x")
         awake = number % 4 == 0 or (number % 3 and number % 4 == 3)
         (active if awake else idle).add(checkpoint)

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from tests.support.cluster import SLOTS, Ring, slot_of
 from tests.support.purging import purge
-from tests.support.scene import FAMILIES
+from tests.support.seeding import ONE_OF_FIVE, key_of
 from tests.support.servers import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.bench]
@@ -28,11 +28,11 @@ LIMIT = 2.5
 @pytest.fixture
 def fill(steady_ring: Ring) -> Callable[[], None]:
     firsts = [SLOTS * number // 3 for number in range(3)]
-    shares: list[list[bytes]] = [[], [], []]
-    for number in range(KEYS):
-        deal = number // len(FAMILIES)
-        key = f"{FAMILIES[number % len(FAMILIES)]}:org{deal % 7}:deal-{deal:06}:x".encode()
-        shares[bisect(firsts, slot_of(key)) - 1].append(key)
+    shares: list[list[str]] = [[], [], []]
+    for deal in range(KEYS // len(ONE_OF_FIVE)):
+        for family in ONE_OF_FIVE:
+            key = key_of(family, f"org{deal % 7}", f"deal-{deal:06}")
+            shares[bisect(firsts, slot_of(key)) - 1].append(key)
 
     def seed() -> None:
         for server, keys in zip(map(steady_ring.owner, firsts), shares, strict=True):

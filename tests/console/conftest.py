@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
+from tests.support.seeding import seed_deal
 
 LIST = "/admin/dealpurge/purgerun/"
 FORM = f"{LIST}purge/"
@@ -88,9 +89,8 @@ def make_preview(db: None) -> MakePreview:
 @pytest.fixture
 def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
     """A Redis with two deals of acme and one of birch, and a key of nobody's."""
-    for owner in ("acme:deal-1", "acme:deal-2", "birch:deal-3"):
-        valkey_client.set(f"canvas:lock:{owner}", "1")
-        valkey_client.hset(f"canvas:session:{owner}:s1", "user", "u1")
+    for org_id, deal_id in (("acme", "deal-1"), ("acme", "deal-2"), ("birch", "deal-3")):
+        seed_deal(valkey_client, org_id, deal_id, canvas_sessions=1, image_crops=0)
     valkey_client.set("somebody:else", "1")
     return valkey_client
 

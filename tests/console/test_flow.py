@@ -59,7 +59,7 @@ def test_applying_purges_what_the_preview_showed(browser: Client, deals: redis.R
     live = latest()
     assert response.redirect_chain == [(page_of(live), 302)]
     assert (live.dry_run, live.preview, live.actor, live.keys_deleted) == (False, run, purger, 4)
-    assert sorted(deals.keys()) == [b"canvas:lock:birch:deal-3", b"canvas:session:birch:deal-3:s1", b"somebody:else"]
+    assert sorted(deals.keys()) == [b"canvas:lock:birch:deal-3", b"canvas:session:birch:deal-3:1", b"somebody:else"]
 
 
 @pytest.mark.parametrize("typed", ["", "2", "33", "all", "-3", "3 deals"])
@@ -226,8 +226,8 @@ def test_other_numbers_than_the_preview_had_are_shown_beside_them(browser: Clien
     run = preview(browser)
     deals.set("canvas:lock:acme:deal-9", "1")
     deals.delete("canvas:lock:acme:deal-1")
-    deals.delete("canvas:session:acme:deal-1:s1")
-    deals.delete("canvas:session:acme:deal-2:s1")
+    deals.delete("canvas:session:acme:deal-1:1")
+    deals.delete("canvas:session:acme:deal-2:1")
 
     page = text(browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True))
 

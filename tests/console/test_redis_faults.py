@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.sweep import scan
 from dealpurge.models import PurgeRun
 from tests.conftest import PointCacheAt, start_server
-from tests.support.purging import seed_deal
+from tests.support.seeding import seed_deal
 from tests.support.servers import RedisServer
 
 from .conftest import FORM, ClientOf, page_of
@@ -28,7 +28,7 @@ def server(tmp_path: Path, cache_at: PointCacheAt, settings: Settings) -> Iterat
     """A server of this test's own with one deal of 5,001 keys, at which Django's cache points."""
     server = start_server("valkey", tmp_path)
     with server.client() as client:
-        seed_deal(client, "acme", "d1", crops=5000)
+        seed_deal(client, "acme", "d1", image_crops=5000)
     cache_at(server.url)
     yield server
     server.stop()

@@ -25,8 +25,8 @@ from dealpurge.models import PurgeRun
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.security.test_telemetry import counting_module
-from tests.support.purging import seed_deal
 from tests.support.readme_blocks import BLOCKS, KINDS, README, ROOT, Block, blocks_of, kinds_of, of_kind
+from tests.support.seeding import seed_deal
 
 SEEDED = PurgeScope(mode="by_deal", deals=(("acme", "deal-1"),), dry_run=False)
 

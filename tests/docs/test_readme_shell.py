@@ -16,8 +16,9 @@ import pytest
 import redis
 
 from project.deals.seed import ORGANIZATIONS, seed_database, seed_redis
-from tests.support.purging import HOUR, purge
+from tests.support.purging import purge
 from tests.support.readme_blocks import BLOCKS, ROOT, Block, of_kind
+from tests.support.seeding import HOUR
 from tests.support.servers import RedisServer, free_port, wait_until
 from tests.support.terminal import SECONDS, Demo, Terminal
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,15 +12,12 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dealpurge.engine import passes
 from dealpurge.engine.guard import lookahead
-from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
-from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
 from tests.support import keyspaces, oracle
 from tests.support.oracle import NOW, Expected, Request
+from tests.support.purging import purge
 from tests.support.servers import RedisServer
 
 #: Activity is judged by the hour, and no activity here is near an hour ago.
@@ -137,19 +133,14 @@ def dump(client: redis.Redis) -> dict[bytes, bytes]:
     return dict(zip(keys, pipe.execute(), strict=True))
 
 
-def purge(case: Case, *, dry_run: bool) -> PurgeReport:
+def purged(case: Case, *, dry_run: bool) -> PurgeReport:
     with override_settings(
         DEALPURGE_KEY_FAMILIES=case.host.own,
         DEALPURGE_CHECKPOINT_THREAD=case.host.thread,
         DEALPURGE_SCAN_COUNT=case.scan_count,
         DEALPURGE_MAX_PLANNED_KEYS=case.max_planned_keys,
     ):
-        scope = PurgeScope(**asdict(case.request), dry_run=dry_run)
-        keyspace, tally = Keyspace.from_settings(), Tally()
-        passes.purge(scope, keyspace, tally, lambda: True)
-        return tally.report(
-            run_id=None, scope=scope, families=keyspace.names, started_at=datetime.now(UTC), duration_ms=0
-        )
+        return purge(**asdict(case.request), dry_run=dry_run)
 
 
 def told(report: PurgeReport) -> Expected:
@@ -171,13 +162,13 @@ def check(client: redis.Redis, case: Case) -> None:
     before = dump(client)
 
     client.config_resetstat()
-    dry = purge(case, dry_run=True)
+    dry = purged(case, dry_run=True)
     sent = {name.removeprefix("cmdstat_").split("|")[0]: stats for name, stats in client.info("commandstats").items()}
     assert sent.keys() - {"config"} <= READS
     assert sent["unlink"]["calls"] == 1
     assert dump(client) == before
 
-    live = purge(case, dry_run=False)
+    live = purged(case, dry_run=False)
     assert dump(client) == {key: value for key, value in before.items() if key not in expected.gone}
     for report in (dry, live):
         assert told(report).deals == expected.deals

@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.inventory import InventoryRow, take_inventory
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
+from tests.support.seeding import seed_deal
 
 MOMENT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -24,10 +25,10 @@ def counts(row: InventoryRow) -> dict[str, int]:
 
 @pytest.fixture
 def seeded(deal_settings: Settings, redis_client: redis.Redis) -> redis.Redis:
-    redis_client.mset({"canvas:lock:acme:d1": 1, "canvas:image_crop:acme:d1:1": 1, "canvas:image_crop:acme:d1:2": 1})
-    redis_client.xadd("canvas:events:acme:d1", {"a": "b"}, id=f"{int(MOMENT.timestamp() * 1000)}-0")
-    redis_client.mset({"checkpoint:d1:__empty__:1": 1, "checkpoint:lonely:__empty__:1": 1})
-    redis_client.mset({"canvas:lock:acme:both": 1, "canvas:lock:beta:both": 1, "checkpoint:both:x": 1, "other:d1": 1})
+    seed_deal(redis_client, "acme", "d1", at=MOMENT, image_crops=2, checkpoints=1)
+    for org_id in ("acme", "beta"):
+        seed_deal(redis_client, org_id, "both", image_crops=0)
+    redis_client.mset({"checkpoint:lonely:__empty__:1": 1, "checkpoint:both:x": 1, "other:d1": 1})
     return redis_client
 
 

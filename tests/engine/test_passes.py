@@ -9,7 +9,8 @@ import redis
 
 from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Run
 from dealpurge.servers.discovery import Standalone
-from tests.support.purging import HOUR, names, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, names, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 

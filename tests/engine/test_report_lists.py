@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from dealpurge.keys.families import FAMILIES
-from tests.support.purging import HOUR, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
@@ -18,7 +19,7 @@ def test_of_the_deals_that_stay_those_with_the_latest_activity_are_listed(
 ) -> None:
     ages = {f"d{number:03}": 60 + number * 37 % active * 20 for number in range(active)}
     for deal_id, age in ages.items():
-        seed_deal(redis_client, "acme", deal_id, age=age, crops=0)
+        seed_deal(redis_client, "acme", deal_id, age=age, image_crops=0)
 
     report = purge(exclude_active_within_secs=HOUR, dry_run=dry_run)
 
@@ -28,8 +29,8 @@ def test_of_the_deals_that_stay_those_with_the_latest_activity_are_listed(
 
 
 def test_deals_whose_activity_nobody_knows_are_listed_last(redis_client: redis.Redis) -> None:
-    seed_deal(redis_client, "acme", "a-known", age=60, crops=0)
-    seed_deal(redis_client, "acme", "b-unknown", crops=0)
+    seed_deal(redis_client, "acme", "a-known", age=60, image_crops=0)
+    seed_deal(redis_client, "acme", "b-unknown", image_crops=0)
     redis_client.hset("canvas:events:acme:b-unknown", "of a type that", "tells no time")
     redis_client.config_set("maxmemory-policy", "allkeys-lfu")  # and no idle time either
     try:
@@ -45,7 +46,7 @@ def test_deals_whose_activity_nobody_knows_are_listed_last(redis_client: redis.R
 def test_several_deals_are_named_in_the_order_in_which_they_were(redis_client: redis.Redis, named: int) -> None:
     deals = tuple(("acme", f"d{number * 71 % named:03}") for number in range(named))
     for _, deal_id in deals:
-        seed_deal(redis_client, "acme", deal_id, crops=0)
+        seed_deal(redis_client, "acme", deal_id, image_crops=0)
 
     report = purge(mode="by_deal", deals=deals)
 

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard import lookahead
 from tests.conftest import PointCacheAt, start_server
-from tests.support.scene import nothing_left_behind, open_sockets, strangers
+from tests.support.leaks import nothing_left_behind, open_sockets, strangers
 from tests.support.servers import RedisServer
 
 

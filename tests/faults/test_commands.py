@@ -19,7 +19,8 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
-from tests.support.scene import run, seed
+from tests.support.purging import run
+from tests.support.seeding import seed_scene
 from tests.support.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.faults
@@ -56,7 +57,7 @@ def take_stock() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_else_is_sent(client: redis.Redis, kind: str) -> None:
     options, allowed = KINDS[kind]
-    seed(client, deals=300, active_every=5)
+    seed_scene(client, deals=300, active_every=5)
     client.zadd("canvas:events:zset:1", {"edit": time.time() - 10_000})
 
     with commands_sent(client) as sent:
@@ -68,7 +69,7 @@ def test_nothing_else_is_sent(client: redis.Redis, kind: str) -> None:
 
 
 def test_the_inventory_sends_nothing_else(client: redis.Redis) -> None:
-    seed(client, deals=300)
+    seed_scene(client, deals=300)
 
     with commands_sent(client) as sent:
         take_stock()
@@ -78,7 +79,7 @@ def test_the_inventory_sends_nothing_else(client: redis.Redis) -> None:
 
 @pytest.mark.parametrize("kind", ["dry run", "guarded dry run"])
 def test_a_dry_run_changes_nothing(client: redis.Redis, kind: str) -> None:
-    seed(client, deals=300)
+    seed_scene(client, deals=300)
     before = client.info("persistence")["rdb_changes_since_last_save"]
 
     run(**KINDS[kind][0])

@@ -12,6 +12,7 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.exceptions import OutOfMemoryError
 
+from dealpurge.engine.guard import guard, pipeline, transaction
 from dealpurge.engine.guard.transaction import committed as really_committed
 from dealpurge.engine.guard.transaction import send_commit as really_send_commit
 from dealpurge.engine.sweep.unlink import remove as really_remove
@@ -20,8 +21,8 @@ from dealpurge.keys.families import Keyspace
 from dealpurge.servers import discovery
 from dealpurge.servers.connection import Link
 from tests.conftest import start_server
-from tests.support.purging import HOUR, existing, purge, seed_deal, touch
-from tests.support.scene import run, seed
+from tests.support.purging import purge, run
+from tests.support.seeding import HOUR, existing, names, seed_deal, seed_scene, touch
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults
@@ -55,14 +56,14 @@ def relieve(client: redis.Redis) -> None:
 @pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_purge_of_a_full_server(server: RedisServer, client: redis.Redis, guarded: bool, dry_run: bool) -> None:
-    scene = seed(client, deals=300, active_every=5 if guarded else 0)
+    scene = seed_scene(client, deals=300, active_every=5 if guarded else 0)
     fill(client)
 
     outcome = run(guarded=guarded, dry_run=dry_run)
 
     relieve(client)
     if dry_run:
-        assert set(client.scan_iter(count=5000)) == scene.mine | scene.active | scene.foreign
+        assert names(client) == scene.all
     else:
         scene.assert_purged(client)
     assert sum(outcome.report.families.values()) == len(scene.mine)
@@ -75,7 +76,7 @@ def test_a_purge_of_a_full_server(server: RedisServer, client: redis.Redis, guar
 def test_transactions_come_back_with_the_memory(
     server: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, tried = seed(client, deals=100), list[int]()
+    scene, tried = seed_scene(client, deals=100), list[int]()
     fill(client)
 
     def send_commit(link: Link, keys: list[bytes], packed: Sequence[bytes]) -> None:
@@ -84,8 +85,8 @@ def test_transactions_come_back_with_the_memory(
             relieve(client)
         really_send_commit(link, keys, packed)
 
-    for module in ("transaction", "pipeline"):
-        monkeypatch.setattr(f"dealpurge.{module}.send_commit", send_commit)
+    for module in (transaction, pipeline):
+        monkeypatch.setattr(module, "send_commit", send_commit)
     outcome = run(guarded=True)
 
     scene.assert_purged(client)
@@ -105,7 +106,7 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch, crops: int, woken: str
 ) -> None:
     """Events go last and are looked at before: who comes back finds the deal whole, or it counts as interrupted."""
-    keys, removed = seed_deal(client, "acme", "d1", age=2 * HOUR, crops=crops), list[list[bytes]]()
+    keys, removed = seed_deal(client, "acme", "d1", age=2 * HOUR, image_crops=crops), list[list[bytes]]()
     fill(client)
 
     def wake() -> None:
@@ -127,9 +128,9 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
             wake()
         return removal
 
-    for module in ("transaction", "pipeline"):
-        monkeypatch.setattr(f"dealpurge.{module}.committed", committed)
-    monkeypatch.setattr("dealpurge.engine.guard.guard.remove", remove)
+    for module in (transaction, pipeline):
+        monkeypatch.setattr(module, "committed", committed)
+    monkeypatch.setattr(guard, "remove", remove)
     report = run(guarded=True).report
 
     relieve(client)

@@ -13,7 +13,8 @@ from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.lookahead import LookAhead
 from tests.conftest import PointCacheAt, start_server
 from tests.support.proxy import CuttingProxy
-from tests.support.purging import HOUR, existing, names, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, existing, names, seed_deal
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults

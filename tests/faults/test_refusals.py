@@ -19,7 +19,8 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine.guard.transaction import Opening
 from dealpurge.servers.connection import Command, Link
 from tests.conftest import PointCacheAt
-from tests.support.scene import Outcome, run, seed
+from tests.support.purging import Outcome, run
+from tests.support.seeding import seed_scene
 from tests.support.servers import RedisServer, ServerMissingError, free_port, missing, wait_until
 
 pytestmark = pytest.mark.faults
@@ -59,7 +60,7 @@ def let(client: redis.Redis, *rules: str) -> None:
 
 def seed_all_kinds(client: redis.Redis) -> int:
     """Ten deals each whose activity stands in a stream, a sorted set and a string; how many keys they have."""
-    seed(client, deals=10)
+    seed_scene(client, deals=10)
     for number in range(10):
         client.zadd(f"canvas:events:zset:{number}", {"edit": time.time() - 10_000})
         client.set(f"canvas:events:string:{number}", "x")
@@ -102,7 +103,7 @@ def test_a_transaction_that_cannot_be_left_ends_the_run(
     user: redis.Redis, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a connection that still watches or queues, nothing that follows would mean what it says."""
-    seed(user, deals=10)
+    seed_scene(user, deals=10)
     let(user, *(f"-{command}" for command in missing.split()))
 
     send = Opening.send
@@ -122,7 +123,7 @@ def test_a_transaction_that_cannot_be_left_ends_the_run(
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_keys_that_the_user_may_not_delete_stay_and_are_counted(user: redis.Redis, guarded: bool) -> None:
-    seed(user, deals=10)
+    seed_scene(user, deals=10)
     let(user, "resetkeys", "~canvas:*", "~digitization:*", "~intake:*")
 
     outcome = run(guarded=guarded)
@@ -165,7 +166,7 @@ def test_a_directive(
 
 
 def test_a_server_that_cannot_save(server: RedisServer, client: redis.Redis) -> None:
-    scene = seed(client, deals=10)
+    scene = seed_scene(client, deals=10)
     shutil.rmtree(server.directory)
     client.config_set("save", "3600 1")
     client.bgsave()
@@ -176,11 +177,11 @@ def test_a_server_that_cannot_save(server: RedisServer, client: redis.Redis) -> 
 
     client.config_set("save", "")  # or it would refuse to end
     assert_told_at_once(outcome, "refused", "MISCONF", started)
-    assert client.dbsize() == len(scene.mine | scene.foreign)
+    assert client.dbsize() == len(scene.all)
 
 
 def test_too_few_replicas_may_pass(client: redis.Redis, settings: Settings) -> None:
-    scene = seed(client)
+    scene = seed_scene(client)
 
     outcome = run(lambda: refuse_for_a_second(client))
 
@@ -307,7 +308,7 @@ def test_a_purge_over_tls(tls_server: RedisServer, certificate: Path, cache_at: 
         CONNECTION_POOL_KWARGS={"ssl_ca_certs": str(certificate)},
     )
     with tls_server.client() as client:
-        scene = seed(client, deals=300, active_every=5)
+        scene = seed_scene(client, deals=300, active_every=5)
 
         outcome = run(guarded=True)
 

@@ -15,7 +15,8 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard.units import TRANSACTION_KEYS
 from tests.conftest import PointCacheAt
-from tests.support.scene import Scene, When, run, seed, while_deleting, while_scanning
+from tests.support.purging import When, run, while_deleting, while_scanning
+from tests.support.seeding import Scene, names, seed_deal, seed_scene
 from tests.support.sentinel import SERVICE, Ring, SentinelProcess, readme_options
 from tests.support.servers import ServerMissingError, free_port, missing, wait_until
 
@@ -64,13 +65,10 @@ PURGES: dict[str, tuple[When, dict[str, Any]]] = {
 
 def seed_for(ring: Ring, purge: str) -> Scene:
     with ring.primary.client() as client:
-        scene = seed(client, active_every=5 if purge in ("planning", "guarded") else 0)
+        scene = seed_scene(client, active_every=5 if purge in ("planning", "guarded") else 0)
         if purge == "by_deal":
-            keys = [f"canvas:image_crop:{DEAL[0]}:{DEAL[1]}:{number}" for number in range(4000)]
-            client.mset(dict.fromkeys(keys, "x"))
-            mine = {key for key in scene.mine if b":deal-00012" in key}
-            scene.foreign |= scene.mine - mine
-            scene.mine = mine | {key.encode() for key in keys}
+            scene.narrow([DEAL])
+            scene.mine.update(seed_deal(client, *DEAL, image_crops=4000))
         ring.replicated()
     return scene
 
@@ -111,7 +109,7 @@ def test_a_dry_run_counts_what_the_new_primary_has(ring: Ring, fault: Fault, pur
     assert sum(outcome.report.families.values()) == len(scene.mine)
     assert outcome.report.keys.matched == len(scene.mine | scene.active)
     with ring.replica.client() as client:
-        assert set(client.scan_iter(count=5000)) == scene.mine | scene.active | scene.foreign
+        assert names(client) == scene.all
 
 
 def test_valkey(tmp_path: Path, settings: Settings, cache_at: PointCacheAt) -> None:
@@ -151,7 +149,7 @@ def test_sentinels_that_are_down_or_silent_are_passed_over(steady: Ring, cache_a
         location, options = readme_options(("127.0.0.1", free_port()), address, steady.sentinel.address)
         cache_at(location, **options)
         client.flushall()
-        scene, started = seed(client, deals=10), time.monotonic()
+        scene, started = seed_scene(client, deals=10), time.monotonic()
 
         outcome = run()
 

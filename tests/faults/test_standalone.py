@@ -16,8 +16,10 @@ import redis
 from pytest_django.fixtures import Settings
 
 from tests.conftest import PointCacheAt
+from tests.support.leaks import strangers
 from tests.support.proxy import CutRequest, CuttingProxy
-from tests.support.scene import Scene, When, run, seed, strangers, while_deleting, while_scanning
+from tests.support.purging import When, run, while_deleting, while_scanning
+from tests.support.seeding import Scene, names, seed_scene
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.faults
@@ -27,7 +29,7 @@ BROKEN = "A connection was lost"
 
 
 def test_without_a_fault_the_counts_are_exact(client: redis.Redis) -> None:
-    scene = seed(client, active_every=5)
+    scene = seed_scene(client, active_every=5)
 
     outcome = run(guarded=True)
 
@@ -43,7 +45,7 @@ def test_without_a_fault_the_counts_are_exact(client: redis.Redis) -> None:
 def test_kill_and_restart_with_the_data_of_before(
     server: RedisServer, client: redis.Redis, when: When, guarded: bool
 ) -> None:
-    scene = seed(client, active_every=5 if guarded else 0)
+    scene = seed_scene(client, active_every=5 if guarded else 0)
     client.save()
 
     def strike() -> None:
@@ -62,14 +64,14 @@ def test_kill_and_restart_with_the_data_of_before(
 
 
 def test_a_dry_run_across_a_restart_counts_its_last_full_pass(server: RedisServer, client: redis.Redis) -> None:
-    scene = seed(client)
+    scene = seed_scene(client)
 
     outcome = run(server.restart, when=while_scanning, dry_run=True)
 
     assert outcome.report.keys.matched == len(scene.mine)
     assert sum(outcome.report.families.values()) == len(scene.mine)
     assert outcome.warned("A Redis server was replaced, restarted or reshaped during the dry run")
-    assert set(client.scan_iter(count=5000)) == scene.mine | scene.foreign
+    assert names(client) == scene.all
 
 
 @pytest.mark.parametrize("guarded", [False, True])
@@ -77,7 +79,7 @@ def test_a_dry_run_across_a_restart_counts_its_last_full_pass(server: RedisServe
 def test_connection_cut_in_the_middle_of_replies(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, every: int, guarded: bool
 ) -> None:
-    scene = seed(client, active_every=5 if guarded else 0)
+    scene = seed_scene(client, active_every=5 if guarded else 0)
     cuts = iter(range(every, every * 8, every))
     next_cut = [next(cuts)]
 
@@ -132,10 +134,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def narrow(scene: Scene, kind: str) -> Scene:
     """The scene as the kind of purge sees it."""
     if kind.startswith("by_deal"):
-        names = tuple(f":{org}:{deal}".encode() for org, deal in DEALS)
-        mine = {key for key in scene.mine if any(name in key for name in names)}
-        scene.foreign |= scene.mine - mine
-        scene.mine = mine
+        scene.narrow(DEALS)
     return scene
 
 
@@ -144,7 +143,7 @@ def test_client_kill_on_every_connection_all_the_time(
     server: RedisServer, client: redis.Redis, settings: Settings, kind: str
 ) -> None:
     settings.DEALPURGE_SCAN_COUNT = 4 if kind == "by_deal" else 10
-    scene = narrow(seed(client, deals=4000, active_every=5 if "guarded" in kind else 0), kind)
+    scene = narrow(seed_scene(client, deals=4000, active_every=5 if "guarded" in kind else 0), kind)
 
     with killing_connections(server, 0.05) as killed:
         outcome = run(**KINDS[kind])
@@ -161,7 +160,7 @@ def test_connection_cut_at_an_exec(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, moment: Literal["before", "after"]
 ) -> None:
     """Was it done or not? Where nobody can tell, the report says so."""
-    scene = seed(client, deals=600, active_every=5)
+    scene = seed_scene(client, deals=600, active_every=5)
     counter = itertools.count()
 
     def cut_request(request: bytes) -> Literal["before", "after"] | None:
@@ -187,7 +186,7 @@ def test_client_pause(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, timeout: float, guarded: bool, all_of_it: bool
 ) -> None:
     """A pause of writes, or of everything, within the socket's patience or beyond it."""
-    scene = seed(client, active_every=5 if guarded else 0)
+    scene = seed_scene(client, active_every=5 if guarded else 0)
     cache_at(server.url, SOCKET_TIMEOUT=timeout)
 
     outcome = run(lambda: client.client_pause(3000, all=all_of_it), guarded=guarded)
@@ -203,7 +202,7 @@ def test_the_pool_of_the_host_does_not_notice(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, kind: str
 ) -> None:
     """Not even one that lends a single connection, which somebody holds all the while."""
-    scene = narrow(seed(client), kind)
+    scene = narrow(seed_scene(client), kind)
 
     with CuttingProxy(server.address, cut_request=lambda request: None) as proxy:
         pool = cache_at(proxy.url, CONNECTION_POOL_KWARGS={"max_connections": 1}).connection_pool
@@ -238,7 +237,7 @@ def test_another_primary_takes_the_name(
     dry_run: bool,
 ) -> None:
     """As a managed Redis is replaced: the name leads elsewhere, the former primary goes on, and no error is raised."""
-    scene = narrow(seed(client, active_every=5 if "guarded" in kind else 0), kind)
+    scene = narrow(seed_scene(client, active_every=5 if "guarded" in kind else 0), kind)
     other = RedisServer(kind=server.kind, directory=tmp_path / "other").start()
     other.follow(server)
     address, resolve = [server.address], socket.getaddrinfo
@@ -268,7 +267,7 @@ def test_another_primary_takes_the_name(
 
 
 def test_a_server_that_loads_its_data_is_waited_for(server: RedisServer, client: redis.Redis) -> None:
-    scene = seed(client)
+    scene = seed_scene(client)
     client.save()
     server.options |= {"key-load-delay": "100", "loading-process-events-interval-bytes": "1024"}
 
@@ -287,7 +286,7 @@ def test_a_server_that_stays_dead_ends_the_run_with_its_counts(
     server: RedisServer, client: redis.Redis, settings: Settings
 ) -> None:
     settings.DEALPURGE_RETRY_SECONDS = 2
-    seed(client)
+    seed_scene(client)
     started = list[float]()
 
     def strike() -> None:
@@ -321,20 +320,20 @@ def test_a_primary_that_becomes_a_replica_for_good(
     server: RedisServer, client: redis.Redis, settings: Settings, guarded: bool
 ) -> None:
     settings.DEALPURGE_RETRY_SECONDS = 2
-    scene = seed(client)
+    scene = seed_scene(client)
 
     outcome = run(lambda: client.replicaof("127.0.0.1", 1), guarded=guarded)
 
     client.replicaof("NO", "ONE")
     assert outcome.error is not None
     assert outcome.error.reason == "replica"
-    left = set(client.scan_iter(count=5000))
+    left = names(client)
     assert scene.foreign <= left
     assert outcome.report.keys.deleted == len(scene.mine - left)
 
 
 def test_a_primary_that_is_a_replica_for_a_second(server: RedisServer, client: redis.Redis) -> None:
-    scene = seed(client)
+    scene = seed_scene(client)
 
     def strike() -> None:
         client.replicaof("127.0.0.1", 1)

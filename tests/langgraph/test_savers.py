@@ -14,6 +14,7 @@ from redis.commands.search.query import Query
 from dealpurge.keys.families import CHECKPOINT_PREFIXES
 from dealpurge.report import PurgeReport
 from dealpurge.services import purge_deals
+from tests.support.seeding import HOUR, touch
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
@@ -186,10 +187,10 @@ def test_of_ten_thousand_writes_none_is_left(flow: Flow, stored: redis.Redis, th
 
 def test_a_guarded_purge_spares_the_thread_of_a_deal_at_work(flow: Flow, stored: redis.Redis, threads: Threads) -> None:
     flow.begin(threads.own)
-    stored.xadd("canvas:events:acme:deal-1", {"kind": "stroke"})
+    touch(stored, "acme", "deal-1")
     before = content(stored)
 
-    report = purge(exclude_active_within_secs=3600)
+    report = purge(exclude_active_within_secs=HOUR)
 
     assert [deal.deal_id for deal in report.skipped] == ["deal-1"]
     assert content(stored) == before
@@ -198,9 +199,9 @@ def test_a_guarded_purge_spares_the_thread_of_a_deal_at_work(flow: Flow, stored:
 
 def test_a_guarded_purge_takes_the_thread_of_an_idle_deal(flow: Flow, stored: redis.Redis, threads: Threads) -> None:
     flow.begin(threads.own)
-    stored.xadd("canvas:events:acme:deal-1", {"kind": "stroke"}, id="1700000000000-0")
+    touch(stored, "acme", "deal-1", age=2 * HOUR)
 
-    purge(exclude_active_within_secs=3600)
+    purge(exclude_active_within_secs=HOUR)
 
     assert set(stored.scan_iter(count=1000)) == set()
 
@@ -211,9 +212,9 @@ def test_threads_under_the_other_setting_stay_and_the_warning_names_it(
 ) -> None:
     settings.DEALPURGE_CHECKPOINT_THREAD = "{deal_id}"
     flow.begin("acme:deal-1")
-    stored.xadd("canvas:events:acme:deal-1", {"kind": "stroke"}, id="1700000000000-0")
+    touch(stored, "acme", "deal-1", age=2 * HOUR)
 
-    report = purge(mode="all", deals=(), exclude_active_within_secs=3600)
+    report = purge(mode="all", deals=(), exclude_active_within_secs=HOUR)
 
     assert any("DEALPURGE_CHECKPOINT_THREAD" in warning for warning in report.warnings)
     assert flow.resume("acme:deal-1") == FINISHED

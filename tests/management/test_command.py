@@ -27,6 +27,7 @@ from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
 from tests.support.commands import Outcome, Purge
+from tests.support.seeding import seed_deal
 from tests.support.servers import RedisServer, free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,12 +41,7 @@ RECENTLY = datetime.now(UTC)
 def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
     """Two deals of two organisations, an old and a fresh one, checkpoints, and a bystander."""
     for org_id, deal_id, moment in (("acme", "deal-1", LONG_AGO), ("birch", "deal-2", RECENTLY)):
-        name = f"{org_id}:{deal_id}"
-        valkey_client.hset(f"canvas:session:{name}:s1", "user", "ann")
-        valkey_client.set(f"canvas:image_crop:{name}:page-1", b"\0")
-        valkey_client.set(f"canvas:image_crop:{name}:page-2", b"\0")
-        valkey_client.xadd(f"canvas:events:{name}", {"kind": "moved"}, id=f"{int(moment.timestamp() * 1000)}-0")
-        valkey_client.set(f"checkpoint:{deal_id}:__empty__:1", b"{}")
+        seed_deal(valkey_client, org_id, deal_id, at=moment, locks=0, canvas_sessions=1, image_crops=2, checkpoints=1)
     valkey_client.set("session:of:somebody", b"")
     return valkey_client
 

@@ -7,8 +7,8 @@ import redis
 
 from tests.support.browser import Browser
 from tests.support.newcomer import Environment, Newcomer
-from tests.support.purging import HOUR, names, seed_deal
 from tests.support.readme_blocks import Block, of_kind
+from tests.support.seeding import HOUR, names, seed_deal
 
 pytestmark = pytest.mark.slow
 

@@ -14,6 +14,7 @@ import pytest
 import redis
 from django.db import connection
 
+from tests.support.seeding import key_of
 from tests.support.servers import RedisServer, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def full(server: RedisServer) -> Iterator[redis.Redis]:
     with closing(server.client()) as client:
         populate: Any = client.execute_command
         for number in range(DEALS):
-            populate("DEBUG", "POPULATE", KEYS // DEALS, f"canvas:image_crop:acme:deal-{number}", 1)
+            populate("DEBUG", "POPULATE", KEYS // DEALS, key_of("image_crops", "acme", f"deal-{number}"), 1)
         populate("DEBUG", "POPULATE", BYSTANDERS, "session", 1)
         yield client
 

@@ -21,6 +21,7 @@ from dealpurge.runs import heartbeat
 from dealpurge.servers.connection import Link
 from dealpurge.services import Progress
 from tests.support.databases import locked_database, read_only_database, seen_by_others
+from tests.support.seeding import seed_deal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,8 +32,8 @@ ALL: dict[str, Any] = {"mode": "all", "dry_run": False}
 @pytest.fixture
 def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
     """Keys of a hundred deals."""
-    for number in range(KEYS):
-        valkey_client.set(f"canvas:image_crop:acme:deal-{number % 100}:{number}", b"")
+    for number in range(100):
+        seed_deal(valkey_client, "acme", f"deal-{number}", locks=0, image_crops=KEYS // 100)
     return valkey_client
 
 

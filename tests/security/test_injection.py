@@ -21,7 +21,7 @@ from dealpurge import services
 from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun
 from dealpurge.servers.errors import failure
-from tests.support.purging import events_key, touch
+from tests.support.seeding import key_of, touch
 
 from .conftest import Bearer, Call
 
@@ -267,4 +267,4 @@ def test_a_reply_of_redis_is_no_better(text: str) -> None:
 
 def test_events_were_seen(poisoned: redis.Redis) -> None:
     """The deals at work are what the tests above take them for."""
-    assert poisoned.exists(events_key(IDS[1], IDS[1]))
+    assert poisoned.exists(key_of("events", IDS[1], IDS[1]))

@@ -30,7 +30,7 @@ from dealpurge.scope import PurgeScope
 from dealpurge.servers import connection
 from dealpurge.signals import purge_finished
 from tests.conftest import PointCacheAt, start_server
-from tests.support.purging import seed_deal
+from tests.support.seeding import seed_deal
 from tests.support.servers import RedisServer
 
 from .conftest import API, Call
@@ -97,7 +97,7 @@ def serve(request: pytest.FixtureRequest, **options: str) -> RedisServer:
     server = start_server("valkey", request.getfixturevalue("tmp_path") / "server")
     request.addfinalizer(server.stop)
     with server.client() as client:
-        seed_deal(client, "acme", "deal-1", crops=3000)
+        seed_deal(client, "acme", "deal-1", image_crops=3000)
         for name, value in options.items():
             client.config_set(name, value)
     return server

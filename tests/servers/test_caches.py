@@ -18,7 +18,8 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers import connection
 from tests.conftest import PointCacheAt, start_server
-from tests.support.purging import HOUR, names, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, names, seed_deal
 from tests.support.servers import RedisServer, free_port, missing
 
 PASSWORD = "p@ss:/wörd"

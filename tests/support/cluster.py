@@ -12,6 +12,8 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
+from tests.support.seeding import names
+
 from .servers import RedisServer, ServerMissingError, free_port, missing, wait_until
 
 SLOTS = 16384
@@ -70,9 +72,9 @@ class Ring:
     def clients(self) -> list[redis.Redis]:
         return [self.direct(server) for server in self.primaries()]
 
-    def names(self) -> set[bytes]:
+    def names(self) -> set[str]:
         """Every key on every primary."""
-        return {key for client in self.clients() for key in client.scan_iter(count=5000)}
+        return names(*self.clients())
 
     def flush(self) -> None:
         for client in self.clients():

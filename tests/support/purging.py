@@ -1,55 +1,92 @@
-"""Driving the engine without a database, and seeding deals for it."""
+"""Driving the engine without a database, with a fault in the middle where one is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-
 from dealpurge.engine import passes
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
+from tests.support.seeding import HOUR
 
-HOUR = 3600
-
-
-def purge(*, pulse: Callable[[], bool] = lambda: True, mode: str = "all", **options: Any) -> PurgeReport:
-    """Carry out a scope for real, unless told otherwise, on the Redis of the settings."""
-    scope = PurgeScope(mode=mode, **{"dry_run": False, **options})  # type: ignore[arg-type]
-    keyspace, tally = Keyspace.from_settings(), Tally()
-    passes.purge(scope, keyspace, tally, pulse)
-    return tally.report(run_id=None, scope=scope, families=keyspace.names, started_at=datetime.now(UTC), duration_ms=0)
+#: Keys scanned, keys in all, keys deleted: tells whether it is time for the fault.
+When = Callable[[int, int, int], bool]
 
 
-def seed_deal(client: redis.Redis, org_id: str, deal_id: str, *, age: float | None = None, crops: int = 3) -> list[str]:
-    """A lock, image crops, and events whose newest is `age` seconds old; none if `age` is None. Returns the keys."""
-    keys = [f"canvas:lock:{org_id}:{deal_id}", *(f"canvas:image_crop:{org_id}:{deal_id}:{n}" for n in range(crops))]
-    client.mset(dict.fromkeys(keys, "x"))
-    if age is not None:
-        touch(client, org_id, deal_id, age=age)
-        keys.append(events_key(org_id, deal_id))
-    return keys
+def scope_of(**options: Any) -> PurgeScope:
+    """Everything and for real, unless told otherwise."""
+    return PurgeScope(**{"mode": "all", "dry_run": False, **options})
 
 
-def touch(client: redis.Redis, org_id: str, deal_id: str, *, age: float = 0) -> None:
-    """Write an event of so many seconds ago, on the server's clock."""
-    seconds, micros = client.time()
-    moment = int((seconds + micros / 1e6 - age) * 1000)
-    client.xadd(events_key(org_id, deal_id), {"kind": "edit"}, id=f"{moment}-*")
+def carry_out(tally: Tally, *, pulse: Callable[[], bool] = lambda: True, **options: Any) -> None:
+    """Purge on the Redis of the settings, counting in the tally whatever ends it."""
+    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, pulse)
 
 
-def events_key(org_id: str, deal_id: str) -> str:
-    return f"canvas:events:{org_id}:{deal_id}"
+def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:
+    return tally.report(
+        run_id=None,
+        scope=scope_of(**options),
+        families=Keyspace.from_settings().names,
+        started_at=datetime.now(UTC),
+        duration_ms=0,
+        failed=failed,
+    )
 
 
-def names(client: redis.Redis) -> set[str]:
-    """Every key there is."""
-    return {key.decode() for key in client.scan_iter(count=1000)}
+def purge(*, pulse: Callable[[], bool] = lambda: True, **options: Any) -> PurgeReport:
+    """Purge, and report."""
+    tally = Tally()
+    carry_out(tally, pulse=pulse, **options)
+    return report_of(tally, **options)
 
 
-def existing(client: redis.Redis, keys: Sequence[str]) -> int:
-    return int(client.exists(*keys))
+def while_deleting(scanned: int, total: int, deleted: int) -> bool:
+    """In the middle of a sweep or of the deletes of a guarded purge."""
+    return deleted > 1500
+
+
+def while_scanning(scanned: int, total: int, deleted: int) -> bool:
+    """In the middle of a scan, be it a guarded purge's planning."""
+    return total // 4 < scanned < total * 3 // 4
+
+
+@dataclass
+class Outcome:
+    """How a run went: its report, the error that ended it if any, and the counts at the moment of the fault."""
+
+    report: PurgeReport
+    error: RedisUnavailable | None
+    struck_at: tuple[int, int, int] | None
+
+    def warned(self, start: str) -> bool:
+        return any(warning.startswith(start) for warning in self.report.warnings)
+
+
+def run(
+    fault: Callable[[], object] | None = None, *, when: When = while_deleting, guarded: bool = False, **options: Any
+) -> Outcome:
+    """Purge, and strike once when it is time. Fails where the fault found the run before or after its middle."""
+    options = {"exclude_active_within_secs": HOUR if guarded else None, **options}
+    tally, error = Tally(), None
+    struck_at: tuple[int, int, int] | None = None
+
+    def pulse() -> bool:
+        nonlocal struck_at
+        if fault and struck_at is None and when(*tally.progress()):
+            struck_at = tally.progress()
+            fault()
+        return True
+
+    try:
+        carry_out(tally, pulse=pulse, **options)
+    except RedisUnavailable as exc:
+        error = exc
+    assert fault is None or struck_at is not None, "the run was over before the fault"
+    return Outcome(report_of(tally, failed=error is not None, **options), error, struck_at)

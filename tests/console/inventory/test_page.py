@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from dealpurge.previews import Preview
 from dealpurge.runs.inventory import KEPT, store
 from project.deals.models import Deal, Organization
 from tests.console.conftest import LIST, ClientOf, MakePreview, latest, page_of
+from tests.support.seeding import seed_deal
 
 SCAN = f"{LIST}inventory/scan/"
 STYLES = (Path(dealpurge.__file__).parent / "static" / "dealpurge" / "console.css").read_text()
@@ -61,9 +61,8 @@ def shown(browser: Client, run: PurgeRun, **query: str) -> list[str]:
 
 
 def test_one_scan_lists_what_every_deal_holds(browser: Client, deals: redis.Redis) -> None:
-    moment = int(time.time() * 1000) - 60_000
-    deals.xadd("canvas:events:acme:deal-1", {"type": "moved"}, f"{moment}-0")
-    deals.set("checkpoint:deal-1:__empty__:1", "{}")
+    moment = timezone.now().replace(microsecond=0) - timedelta(minutes=1)
+    seed_deal(deals, "acme", "deal-1", at=moment, locks=0, image_crops=0, checkpoints=1)
 
     page = browser.post(SCAN, follow=True)
 
@@ -75,7 +74,7 @@ def test_one_scan_lists_what_every_deal_holds(browser: Client, deals: redis.Redi
     busy = rows["acme", "deal-1"]
     assert busy.families == {"canvas_sessions": 1, "locks": 1, "events": 1, "checkpoints": 1}
     assert busy.keys == 4
-    assert busy.last_active_at == datetime.fromtimestamp(moment / 1000, UTC)
+    assert busy.last_active_at == moment
     assert deals.dbsize() == 9
 
 

@@ -11,7 +11,8 @@ from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.activity_reader import LFU_WARNING, Activity
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.servers.connection import Link
-from tests.support.purging import HOUR, events_key, existing, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, existing, key_of, seed_deal
 from tests.support.servers import RedisServer
 
 KEY = "canvas:events:acme:d"
@@ -166,7 +167,7 @@ def test_what_cannot_be_judged_counts_as_active(
 ) -> None:
     redis_client.config_set("maxmemory-policy", "allkeys-lfu")
     kept = seed_deal(redis_client, "acme", "d")
-    redis_client.rpush(events_key("acme", "d"), "event")
+    redis_client.rpush(key_of("events", "acme", "d"), "event")
     try:
         report = purge(exclude_active_within_secs=1)
     finally:

@@ -10,7 +10,6 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine import passes
 from dealpurge.engine.guard import lookahead, pipeline, transaction
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
@@ -18,10 +17,9 @@ from dealpurge.engine.passes import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keys.families import Keyspace
-from dealpurge.scope import PurgeScope
 from dealpurge.servers.connection import Link
-from tests.support.purging import HOUR, events_key, existing, names, purge, seed_deal, touch
+from tests.support.purging import carry_out, purge
+from tests.support.seeding import HOUR, existing, key_of, names, seed_deal, touch
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
@@ -93,7 +91,7 @@ def test_a_deal_whose_old_events_keep_moving_counts_as_active(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = seed_deal(redis_client, "acme", "trimmed", age=2 * HOUR)
-    moving, lengths = events_key("acme", "trimmed"), iter(range(20, 0, -1))
+    moving, lengths = key_of("events", "acme", "trimmed"), iter(range(20, 0, -1))
     for age in range(21, 0, -1):
         touch(redis_client, "acme", "trimmed", age=HOUR + age)
 
@@ -109,7 +107,7 @@ def test_a_deal_that_aborts_three_times_by_itself_counts_as_active(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, aborts: int, stays: bool
 ) -> None:
     kept = seed_deal(redis_client, "acme", "trimmed", age=2 * HOUR)
-    moving, lengths = events_key("acme", "trimmed"), iter(range(aborts, 0, -1))
+    moving, lengths = key_of("events", "acme", "trimmed"), iter(range(aborts, 0, -1))
     for age in range(aborts, 0, -1):
         touch(redis_client, "acme", "trimmed", age=HOUR + age)
 
@@ -130,8 +128,8 @@ def test_after_an_abort_the_deals_go_in_halves(
 ) -> None:
     monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 64)
     for number in range(64):
-        seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, crops=0)
-    moving = events_key("acme", f"d{place:02}")
+        seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, image_crops=0)
+    moving = key_of("events", "acme", f"d{place:02}")
     for age in range(40, 0, -1):
         touch(redis_client, "acme", f"d{place:02}", age=HOUR + age)
     sizes, lengths = list[int](), iter(range(40, 0, -1))
@@ -151,7 +149,7 @@ def test_after_an_abort_the_deals_go_in_halves(
 def test_a_deal_that_wakes_between_two_transactions_is_interrupted(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = seed_deal(redis_client, "acme", "large", age=2 * HOUR, crops=2500)
+    kept = seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=2500)
     seen: list[int] = []
 
     def wake_later(keys: list[bytes]) -> None:
@@ -165,20 +163,20 @@ def test_a_deal_that_wakes_between_two_transactions_is_interrupted(
     assert report.status == "partial"
     assert (report.deals.interrupted, report.deals.purged, report.keys.deleted) == (1, 0, 1000)
     assert existing(redis_client, kept) == len(kept) - 1000
-    assert redis_client.exists(events_key("acme", "large"))
+    assert redis_client.exists(key_of("events", "acme", "large"))
 
 
 def test_a_large_deal_goes_in_transactions_of_a_thousand_its_events_last(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seed_deal(redis_client, "acme", "large", age=2 * HOUR, crops=2500)
+    seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=2500)
     batches: list[list[bytes]] = []
 
     with before_commit(monkeypatch, batches.append):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert [len(batch) for batch in batches] == [1000, 1000, 501, 1]
-    assert batches[-1] == [events_key("acme", "large").encode()]
+    assert batches[-1] == [key_of("events", "acme", "large").encode()]
     assert (report.deals.purged, report.keys.deleted, redis_client.dbsize()) == (1, 2502, 0)
 
 
@@ -260,7 +258,7 @@ def test_a_large_deal_among_small_ones_takes_a_pass_of_its_own(
 ) -> None:
     settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 120, 10
     for number in range(40):
-        seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR, crops=300 if large == f"d{number}" else 1)
+        seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR, image_crops=300 if large == f"d{number}" else 1)
 
     report = purge(exclude_active_within_secs=HOUR)
 
@@ -276,7 +274,7 @@ def test_ids_that_share_a_place_are_not_called_large(
 ) -> None:
     settings.DEALPURGE_MAX_PLANNED_KEYS = 5
     for deal_id in ("rnrsgud", "aspjwwk"):
-        seed_deal(redis_client, "acme", deal_id, age=2 * HOUR, crops=1)
+        seed_deal(redis_client, "acme", deal_id, age=2 * HOUR, image_crops=1)
     assert len({place_of(token.encode()) for token in ("rnrsgud", "aspjwwk")}) == 1
 
     report = purge(exclude_active_within_secs=HOUR)
@@ -322,12 +320,7 @@ def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
         return True
 
     with pytest.raises(RedisUnavailable):
-        passes.purge(
-            PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False),
-            Keyspace.from_settings(),
-            tally,
-            pulse,
-        )
+        carry_out(tally, pulse=pulse, exclude_active_within_secs=HOUR)
 
     assert (tally.scanned, tally.matched, tally.checkpoints_kept) == (240, 200, 40)
     assert 0 < tally.deleted < 200
@@ -335,7 +328,7 @@ def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
 
 def test_one_deal_above_the_limit_is_planned_whole_and_says_so(settings: Settings, redis_client: redis.Redis) -> None:
     settings.DEALPURGE_MAX_PLANNED_KEYS = 3
-    seed_deal(redis_client, "acme", "large", age=2 * HOUR, crops=10)
+    seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=10)
 
     report = purge(exclude_active_within_secs=HOUR)
 
@@ -346,7 +339,7 @@ def test_one_deal_above_the_limit_is_planned_whole_and_says_so(settings: Setting
 def test_a_warning_of_many_deals_is_one_sentence(settings: Settings, redis_client: redis.Redis) -> None:
     settings.DEALPURGE_MAX_PLANNED_KEYS = 1
     for number in range(12):
-        seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, crops=1)
+        seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, image_crops=1)
 
     report = purge(exclude_active_within_secs=HOUR)
 
@@ -382,7 +375,7 @@ def test_a_stop_leaves_the_deals_whose_turn_had_not_come(
 def test_a_large_deal_asks_before_every_transaction_whether_to_go_on(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = seed_deal(redis_client, "acme", "large", age=2 * HOUR, crops=4500)
+    kept = seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=4500)
     done: list[list[bytes]] = []
 
     with before_commit(monkeypatch, done.append):
@@ -396,8 +389,7 @@ def test_a_large_deal_asks_before_every_transaction_whether_to_go_on(
 def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
     redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seed_deal(redis_client, "acme", "large", age=2 * HOUR, crops=2500)
-    scope = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False)
+    seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=2500)
     tally, done = Tally(), list[list[bytes]]()
 
     def fail_later(keys: list[bytes]) -> None:
@@ -406,7 +398,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
             raise RedisUnavailable("refused", "for some reason")
 
     with before_commit(monkeypatch, fail_later), pytest.raises(RedisUnavailable):
-        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == 1000
     assert list(tally.outcomes()) == [("acme", "large", "interrupted")]
@@ -414,7 +406,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
 
 
 def test_deals_under_constant_work_survive_whole(redis_server: RedisServer, redis_client: redis.Redis) -> None:
-    keys = {n: seed_deal(redis_client, "acme", f"d{n}", age=2 * HOUR, crops=20) for n in range(300)}
+    keys = {n: seed_deal(redis_client, "acme", f"d{n}", age=2 * HOUR, image_crops=20) for n in range(300)}
     worked_on = range(0, 300, 2)
     stop, rounds = threading.Event(), []
 

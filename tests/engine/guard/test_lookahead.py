@@ -8,16 +8,14 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from dealpurge.engine import passes
 from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.activity_reader import Activity
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.passes import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import Keyspace
-from dealpurge.scope import PurgeScope
-from tests.support.purging import HOUR, names, purge, seed_deal
+from tests.support.purging import carry_out, purge
+from tests.support.seeding import HOUR, names, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
@@ -118,10 +116,10 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
 
     before = names(redis_client)
     monkeypatch.setattr(LookAhead, "questions", interrupted)
-    scope, tally = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False), Tally()
+    tally = Tally()
 
     with pytest.raises(KeyboardInterrupt):
-        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert names(redis_client) == before
     assert list(tally.outcomes()) == []

@@ -7,15 +7,13 @@ import pytest
 import redis
 from redis.connection import Connection
 
-from dealpurge.engine import passes
 from dealpurge.engine.guard import lookahead, pipeline, transaction
 from dealpurge.engine.passes import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keys.families import Keyspace
-from dealpurge.scope import PurgeScope
 from dealpurge.servers.connection import Link
-from tests.support.purging import HOUR, existing, names, purge, seed_deal, touch
+from tests.support.purging import carry_out, purge
+from tests.support.seeding import HOUR, existing, names, seed_deal, touch
 from tests.support.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
@@ -35,7 +33,7 @@ def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 def deals(redis_client: redis.Redis) -> dict[str, list[str]]:
     """Idle ones, by their ids."""
     ids = [f"d{number:03}" for number in range(DEALS)]
-    return {deal: seed_deal(redis_client, "acme", deal, age=2 * HOUR, crops=KEYS - 2) for deal in ids}
+    return {deal: seed_deal(redis_client, "acme", deal, age=2 * HOUR, image_crops=KEYS - 2) for deal in ids}
 
 
 def around_commit(
@@ -135,10 +133,9 @@ def test_what_redis_deletes_when_the_row_ends_is_counted(
 
     around_commit(monkeypatch, before=end)
     tally = Tally()
-    scope = PurgeScope(mode="all", exclude_active_within_secs=HOUR, dry_run=False)
 
     with pytest.raises(error):
-        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == sum(tally.families.values()) == DEALS * KEYS - int(redis_client.dbsize()) > 0
 
@@ -174,9 +171,8 @@ def test_keys_that_may_not_be_deleted_are_left_in_every_transaction_of_a_row(
 def purge_until_it_ends(window: int | None) -> Tally:
     """A purge that an exception of ours ends, and what it has counted."""
     tally = Tally()
-    scope = PurgeScope(mode="all", exclude_active_within_secs=window, dry_run=False)
     with pytest.raises((KeyboardInterrupt, RedisUnavailable)):
-        passes.purge(scope, Keyspace.from_settings(), tally, lambda: True)
+        carry_out(tally, exclude_active_within_secs=window)
     return tally
 
 

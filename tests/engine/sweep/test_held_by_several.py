@@ -10,7 +10,8 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.tally import SEVERAL_WARNING, held_by_several
 from dealpurge.scope import PurgeScope
-from tests.support.purging import HOUR, names, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, names, seed_deal
 
 
 @pytest.fixture

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 import redis
 
-from dealpurge.engine import passes
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import Keyspace
-from dealpurge.scope import PurgeScope
-from tests.support.purging import names, seed_deal
+from tests.support.purging import carry_out
+from tests.support.seeding import names, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
@@ -33,6 +31,6 @@ def test_what_redis_deletes_while_a_claim_fails_is_counted(
     tally = Tally()
 
     with pytest.raises(KeyboardInterrupt):
-        passes.purge(PurgeScope(mode="all", dry_run=False), Keyspace.from_settings(), tally, lambda: True)
+        carry_out(tally)
 
     assert tally.deleted == sum(tally.families.values()) == seeded - len(names(redis_client)) > 0

@@ -7,7 +7,8 @@ import redis
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.selection import ORGANISATION_WARNING, THREAD_WARNING
-from tests.support.purging import names, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import names, seed_deal
 
 ORG_FIRST, DEAL_ONLY = "checkpoint:acme:d1:__empty__:1", "checkpoint:d1:__empty__:1"
 
