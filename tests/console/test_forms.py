@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import translation
 from pytest_django.fixtures import Settings
 
+from dealpurge import services
 from dealpurge.console.forms import MAX_DEALS, PurgeForm, read_deals, write_deals
 from dealpurge.exceptions import TooManyRequests
 from dealpurge.models import PurgeRun
@@ -165,7 +166,7 @@ def test_an_earlier_run_can_be_changed_first(client_of: ClientOf, purger: User, 
 
 
 def test_too_many_requests_are_told(client_of: ClientOf, purger: User) -> None:
-    with patch("dealpurge.services.queue", side_effect=TooManyRequests(17)):
+    with patch.object(services, "queue", side_effect=TooManyRequests(17)):
         response = client_of(purger).post(FORM, {"mode": "all"}, follow=True)
 
     assert "Try again in 17 seconds." in response.content.decode()

@@ -15,6 +15,7 @@ from django.urls import include, path
 from pytest_django.fixtures import Settings
 
 from dealpurge.admin import DealPurgeAdminMixin, PurgeRunAdmin
+from dealpurge.console.deals import admin as deals_admin
 from dealpurge.models import PurgeRun
 from project.deals.models import Deal, Organization
 from tests.console.conftest import ClientOf
@@ -70,7 +71,7 @@ def test_a_large_selection_arrives_too(client_of: ClientOf, purger: User, deals:
 
 
 def test_more_deals_than_a_page_should_carry_are_refused(client_of: ClientOf, purger: User, deals: list[Deal]) -> None:
-    with patch("dealpurge.console.deals.admin.MAX_DEALS", 2):
+    with patch.object(deals_admin, "MAX_DEALS", 2):
         response = select(client_of(purger), deals)
 
     assert response.headers["Location"] == DEALS
@@ -79,7 +80,7 @@ def test_more_deals_than_a_page_should_carry_are_refused(client_of: ClientOf, pu
 def test_rows_without_an_id_do_not_make_room_for_others(client_of: ClientOf, purger: User, deals: list[Deal]) -> None:
     Deal.objects.filter(pk=deals[0].pk).update(deal_id="")
 
-    with patch("dealpurge.console.deals.admin.MAX_DEALS", 2):
+    with patch.object(deals_admin, "MAX_DEALS", 2):
         response = select(client_of(purger), deals)
 
     assert response.headers["Location"] == DEALS
