@@ -152,7 +152,7 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
 def test_a_plain_delete_that_is_refused_for_good_is_given_up(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look that works before every try does not make a server patient that takes no deletes."""
+    """A read that succeeds before every try does not prolong the wait for a server that takes no deletes."""
     settings.DEALPURGE_RETRY_SECONDS = 1
     keys = [key for n in range(3) for key in seed_deal(client, "acme", f"d{n}", age=2 * HOUR)]
     began, probe = time.monotonic(), discovery.probe

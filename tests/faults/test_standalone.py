@@ -185,7 +185,7 @@ def test_connection_cut_at_an_exec(
 def test_client_pause(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, timeout: float, guarded: bool, all_of_it: bool
 ) -> None:
-    """A pause of writes, or of everything, within the socket's patience or beyond it."""
+    """A pause of writes, or of everything, shorter than the socket's timeout or longer."""
     scene = seed_scene(client, active_every=5 if guarded else 0)
     cache_at(server.url, SOCKET_TIMEOUT=timeout)
 

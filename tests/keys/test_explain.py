@@ -15,6 +15,8 @@ from dealpurge.text import escape, unescape
 from tests.keys.test_families import KEYSPACES
 from tests.support import keyspaces, oracle
 
+from .conftest import KEYSPACES
+
 
 @given(st.data())
 def test_it_agrees_with_the_design(data: st.DataObject) -> None:

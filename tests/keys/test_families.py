@@ -10,17 +10,11 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.exceptions import PurgeConfigurationError, ScopeError
 from dealpurge.keys.families import Keyspace, family_texts, glob_escape, in_order, make_token, split_token
-from dealpurge.keys.matching import Claimer
 from dealpurge.keys.template import Template
 from dealpurge.scope import PurgeScope
 from tests.support import keyspaces, oracle
 
-
-def keyspace_of(host: keyspaces.Host) -> Keyspace:
-    return Keyspace({name: [Template.parse(text) for text in texts] for name, texts in host.table.items()})
-
-
-KEYSPACES = {repr(host): keyspace_of(host) for host in keyspaces.HOSTS}
+from .conftest import KEYSPACES
 
 
 @given(st.data())
@@ -30,28 +24,6 @@ def test_claims_are_those_of_the_design(data: st.DataObject) -> None:
 
     for key in data.draw(st.lists(keyspaces.keys(host.table, keyspaces.IDS), min_size=10, max_size=40)):
         assert keyspace.claim(key) == oracle.read(key, host.table), key
-
-
-@pytest.mark.parametrize("strangers", [True, False])
-@given(st.data())
-def test_a_page_is_claimed_as_its_keys_are(strangers: bool, data: st.DataObject) -> None:
-    host = data.draw(keyspaces.hosts)
-    keyspace = KEYSPACES[repr(host)]
-    page = data.draw(st.lists(keyspaces.keys(host.table, keyspaces.IDS), max_size=30, unique=True))
-
-    fast, slow, unclaimed = Claimer(keyspace, strangers=strangers).claim(page)
-
-    rows = {
-        key: (keyspace.names[family], *split_token(token))
-        for batch in (fast, slow)
-        for key, family, token in batch.rows()
-    }
-    read = {key: claim for key in page if (claim := oracle.read(key, host.table))}
-    assert rows == read
-    assert len(fast.keys) + len(slow.keys) == len(read)
-    assert set(unclaimed) <= set(page) - read.keys()
-    if strangers:
-        assert set(unclaimed) | {b""} == set(page) - read.keys() | {b""}
 
 
 @given(st.binary(max_size=40))

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
-from unittest.mock import Mock
-from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.report import KeyCounts, PurgeReport, Status
-from dealpurge.runs import database, heartbeat, store, termination
-from dealpurge.runs.heartbeat import Heartbeat
+from dealpurge.runs import database, store, termination
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.support.databases import ReplicaRouter, locked_database, seen_by_others
+from tests.support.runs import DRY, LIVE, ONE, ORIGIN, report_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-DRY = PurgeScope(mode="all")
-LIVE = PurgeScope(mode="all", dry_run=False)
-ONE = PurgeScope(mode="by_deal", deals=(("acme", "deal-1"),), dry_run=False)
-ORIGIN = Origin(source="command", actor_name="ann")
-
-
-def report_of(run: PurgeRun, status: Status = "completed") -> PurgeReport:
-    keys = KeyCounts(scanned=10, deleted=3)
-    return PurgeReport(run_id=run.pk, status=status, scope=run.scope, keys=keys, started_at=datetime.now(UTC))
-
-
-def set_back(run: PurgeRun, **age: float) -> None:
-    """As if the run's heartbeat were that old."""
-    PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(**age))
-
-
-def due(run: PurgeRun) -> Heartbeat:
-    """A heartbeat whose last one was more than a second ago."""
-    beat = Heartbeat(run)
-    beat._tried -= 2 * heartbeat.HEARTBEAT_SECONDS
-    return beat
 
 
 # The beginning
@@ -207,149 +180,7 @@ def test_a_preview_is_applied_once() -> None:
         store.create(ONE, ORIGIN, preview=preview)
 
 
-# The middle
-
-
-def test_a_heartbeat_is_written_once_a_second() -> None:
-    run = store.create(DRY, ORIGIN)
-    beat = due(run)
-
-    with CaptureQueriesContext(connection) as queries:
-        assert all(beat(scanned=count, total=10, deleted=0) for count in range(1, 6))
-
-    run.refresh_from_db()
-    assert (run.keys_scanned, run.keys_total) == (1, 10)
-    assert len([query for query in queries if query["sql"].startswith("UPDATE")]) == 1
-
-
-def test_a_heartbeat_learns_of_a_cancellation() -> None:
-    run = store.create(DRY, ORIGIN)
-    beat = due(run)
-
-    assert termination.request_cancel(run.pk)
-
-    assert not beat(scanned=1, total=2, deleted=0)
-    assert not beat(scanned=1, total=2, deleted=0)
-
-
-def test_a_heartbeat_of_a_run_that_is_over_is_refused() -> None:
-    run = store.create(DRY, ORIGIN)
-    beat = due(run)
-    store.finish(run, report_of(run))
-
-    with pytest.raises(RunLost):
-        beat(scanned=1, total=2, deleted=0)
-
-
-def test_a_heartbeat_bears_a_locked_database() -> None:
-    run = store.create(DRY, ORIGIN)
-    beat = due(run)
-
-    with locked_database():
-        assert beat(scanned=1, total=2, deleted=0)
-
-    beat._tried -= 2 * heartbeat.HEARTBEAT_SECONDS
-    assert beat(scanned=2, total=2, deleted=0)
-    run.refresh_from_db()
-    assert run.keys_scanned == 2
-
-
-def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    beat = due(store.create(DRY, ORIGIN))
-    monkeypatch.setattr(heartbeat, "update", update := Mock(side_effect=OperationalError))
-
-    assert all(beat(scanned=1, total=2, deleted=0) for _ in range(5))
-
-    assert update.call_count == 1
-
-
-def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
-    beat = due(store.create(DRY, ORIGIN))
-    beat._written -= store.PATIENCE_SECONDS + 1
-
-    with locked_database(), pytest.raises(RunLost) as caught:
-        beat(scanned=1, total=2, deleted=0)
-
-    assert isinstance(caught.value.__cause__, OperationalError)
-
-
-# Cancelling
-
-
-def test_a_queued_run_is_cancelled_at_once() -> None:
-    run = store.create(LIVE, ORIGIN, queued=True)
-
-    assert termination.request_cancel(run.pk)
-
-    run.refresh_from_db()
-    assert (run.status, run.exclusive, run.is_over) == ("cancelled", None, True)
-    with pytest.raises(RunLost):
-        store.claim(run.pk)
-
-
-@pytest.mark.parametrize("queued", [True, False])
-def test_the_record_says_who_cancelled_first(queued: bool) -> None:
-    run = store.create(LIVE, ORIGIN, queued=queued)
-
-    assert termination.request_cancel(run.pk, "b\udce9n" + "x" * 300)
-    assert termination.request_cancel(run.pk, "another") is not queued
-
-    run.refresh_from_db()
-    assert run.cancelled_by == ("b\\udce9n" + "x" * 300)[:255]
-
-
-def test_there_is_nothing_to_cancel_in_a_run_that_is_over() -> None:
-    run = store.create(DRY, ORIGIN)
-    store.finish(run, report_of(run))
-
-    assert not termination.request_cancel(run.pk)
-    assert not termination.request_cancel(uuid4())
-
-
-# Lost
-
-
-def test_a_run_without_a_heartbeat_is_failed_and_blocks_nobody() -> None:
-    lost = store.create(LIVE, ORIGIN)
-    set_back(lost, seconds=61)
-
-    again = store.create(LIVE, ORIGIN)
-
-    lost.refresh_from_db()
-    assert (lost.status, lost.exclusive) == ("failed", None)
-    assert lost.error == "The process that ran it was lost: no sign of life for a minute."
-    assert again.status == "running"
-
-
-def test_a_run_with_a_heartbeat_is_left() -> None:
-    run = store.create(LIVE, ORIGIN)
-    set_back(run, seconds=55)
-
-    assert termination.fail_lost_runs() == 0
-
-
-def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
-    run = store.create(ONE, ORIGIN)
-    set_back(run, seconds=61)
-    termination.fail_lost_runs()
-
-    with pytest.raises(RunLost):
-        store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
-
-    run.refresh_from_db()
-    assert (run.status, run.report) == ("failed", None)
-    assert not PurgeRunDeal.objects.exists()
-
-
-def test_a_queued_run_that_nobody_took_expires() -> None:
-    run = store.create(LIVE, ORIGIN, queued=True)
-    PurgeRun.objects.update(created_at=timezone.now() - timedelta(minutes=15, seconds=1))
-
-    with pytest.raises(RunLost):
-        store.claim(run.pk)
-
-    run.refresh_from_db()
-    assert (run.status, run.exclusive, run.error) == ("failed", None, "No worker took it in time.")
+# A worker's
 
 
 def test_a_queued_run_is_claimed_once() -> None:
