@@ -151,9 +151,9 @@ def seed_by(script: str, server: RedisServer) -> None:
             client.eval(part, 0)
 
 
-def thousand_small_ones(client: redis.Redis) -> int:
+def thousand_small_ones(server: RedisServer, client: redis.Redis) -> int:
     """How many microseconds the server stands still for UNLINK of 1,000 small keys out of 200,000, here and now."""
-    client.eval("for n = 1, 200000 do redis.call('SET', 'calibration:crops:acme:large:' .. n, 'x') end", 0)
+    seed_by("for n = 1, 200000 do redis.call('SET', 'calibration:crops:acme:large:' .. n, 'x') end", server)
     names = [f"calibration:crops:acme:large:{n}" for n in range(1, 200_001)]
     random.Random(1).shuffle(names)  # noqa: S311 - as SCAN finds them
     with timed(client) as calls:
@@ -173,7 +173,7 @@ def test_large_values_hold_nobody_up(server: RedisServer, client: redis.Redis, g
 
     Something else may have had the processor while a call was timed, so each command gets several tries.
     """
-    limit = thousand_small_ones(client)
+    limit = thousand_small_ones(server, client)
     best = dict[str, int]()
     for _ in range(5):
         seed_by(LARGE, server)
@@ -200,7 +200,7 @@ def test_a_large_deal_goes_in_small_pieces(
 ) -> None:
     """No call, and no transaction, is about more than 1,000 keys, or takes as long as UNLINK of so many by itself."""
     settings.DEALPURGE_SCAN_COUNT = 500
-    limit = thousand_small_ones(client)
+    limit = thousand_small_ones(server, client)
     seed_by(MANY, server)
 
     with timed(client) as calls:
