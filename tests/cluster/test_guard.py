@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,32 +11,12 @@ import pytest
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
-from dealpurge.servers.connection import Link
+from dealpurge.engine.guard import cluster_guard
 from tests.support.cluster import Ring, slot_of
-from tests.support.purging import purge, run
+from tests.support.purging import before_removal, purge, run
 from tests.support.seeding import HOUR, key_of, seed_deal, seed_scene, tagged, touch
 
 pytestmark = pytest.mark.cluster
-
-
-@contextmanager
-def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[bytes]], None]) -> Iterator[None]:
-    """Let something happen between the last judgement and every EXEC, or every UNLINK without a transaction."""
-
-    def late(act: Callable[..., Any]) -> Callable[..., Any]:
-        def acting(link: Link, keys: list[bytes], *packed: Sequence[bytes]) -> Any:
-            happens(keys)
-            return act(link, keys, *packed)
-
-        return acting
-
-    with monkeypatch.context() as patch:
-        for module in (transaction, pipeline):
-            patch.setattr(module, "send_commit", late(transaction.send_commit))
-        for remover in (guard, cluster_guard):
-            patch.setattr(remover, "remove", late(remover.remove))
-        yield
 
 
 @pytest.mark.parametrize("tags", [False, True])

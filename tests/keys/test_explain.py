@@ -12,10 +12,8 @@ from dealpurge.keys.explain import explain, explain_in
 from dealpurge.keys.families import Keyspace
 from dealpurge.keys.template import Template
 from dealpurge.text import escape, unescape
-from tests.keys.test_families import KEYSPACES
+from tests.keys.conftest import KEYSPACES
 from tests.support import keyspaces, oracle
-
-from .conftest import KEYSPACES
 
 
 @given(st.data())

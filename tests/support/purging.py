@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from dealpurge.engine import passes
+from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
+from dealpurge.engine.sweep import unlink
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
+from dealpurge.servers.connection import Link
 from tests.support.seeding import HOUR
 
 #: Keys scanned, keys in all, keys deleted: tells whether it is time for the fault.
@@ -90,3 +96,23 @@ def run(
         error = exc
     assert fault is None or struck_at is not None, "the run was over before the fault"
     return Outcome(report_of(tally, failed=error is not None, **options), error, struck_at)
+
+
+@contextmanager
+def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[bytes]], object]) -> Iterator[None]:
+    """Let something happen between the last judgement and every EXEC, or every UNLINK without a transaction."""
+
+    def late(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(link: Link, keys: list[bytes], *packed: Sequence[bytes]) -> Any:
+            happens(keys)
+            return act(link, keys, *packed)
+
+        return acting
+
+    commit, remove = late(transaction.send_commit), late(unlink.remove)
+    with monkeypatch.context() as patch:
+        for module in (transaction, pipeline):
+            patch.setattr(module, "send_commit", commit)
+        for module in (guard, cluster_guard):
+            patch.setattr(module, "remove", remove)
+        yield

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -10,15 +8,14 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.guard import lookahead, pipeline, transaction
+from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
 from dealpurge.engine.passes import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers.connection import Link
-from tests.support.purging import carry_out, purge
+from tests.support.purging import before_removal, carry_out, purge
 from tests.support.seeding import HOUR, existing, key_of, names, seed_deal, touch
 from tests.support.servers import RedisServer
 
@@ -29,21 +26,6 @@ pytestmark = pytest.mark.usefixtures("deal_settings")
 def _looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "looks ahead":
         monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 2)
-
-
-@contextmanager
-def before_commit(monkeypatch: pytest.MonkeyPatch, happens: Any) -> Iterator[None]:
-    """Let something happen after the second look and before every UNLINK and EXEC."""
-    send = transaction.send_commit
-
-    def late(link: Link, keys: list[bytes], packed: Sequence[bytes]) -> None:
-        happens(keys)
-        send(link, keys, packed)
-
-    with monkeypatch.context() as patch:
-        for module in (transaction, pipeline):
-            patch.setattr(module, "send_commit", late)
-        yield
 
 
 def test_idle_deals_go_and_active_ones_stay(redis_client: redis.Redis) -> None:
@@ -69,7 +51,7 @@ def test_an_event_between_judgement_and_exec_keeps_every_key_of_the_deal(
         if b"canvas:lock:acme:wakes" in keys:
             touch(redis_client, "acme", "wakes")
 
-    with before_commit(monkeypatch, wake):
+    with before_removal(monkeypatch, wake):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert existing(redis_client, kept) == len(kept)
@@ -80,7 +62,7 @@ def test_an_event_between_judgement_and_exec_keeps_every_key_of_the_deal(
 def test_the_first_event_ever_keeps_the_deal_too(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = seed_deal(redis_client, "acme", "new", age=None)
 
-    with before_commit(monkeypatch, lambda keys: touch(redis_client, "acme", "new")):
+    with before_removal(monkeypatch, lambda keys: touch(redis_client, "acme", "new")):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert existing(redis_client, kept) == len(kept)
@@ -95,7 +77,7 @@ def test_a_deal_whose_old_events_keep_moving_counts_as_active(
     for age in range(21, 0, -1):
         touch(redis_client, "acme", "trimmed", age=HOUR + age)
 
-    with before_commit(monkeypatch, lambda keys: redis_client.xtrim(moving, maxlen=next(lengths), approximate=False)):
+    with before_removal(monkeypatch, lambda keys: redis_client.xtrim(moving, maxlen=next(lengths), approximate=False)):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert existing(redis_client, kept) == len(kept)
@@ -115,7 +97,7 @@ def test_a_deal_that_aborts_three_times_by_itself_counts_as_active(
         for length in islice(lengths, 1):
             redis_client.xtrim(moving, maxlen=length, approximate=False)
 
-    with before_commit(monkeypatch, trim):
+    with before_removal(monkeypatch, trim):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert existing(redis_client, kept) == (len(kept) if stays else 0)
@@ -139,7 +121,7 @@ def test_after_an_abort_the_deals_go_in_halves(
         if moving.encode() in keys:
             redis_client.xtrim(moving, maxlen=next(lengths), approximate=False)
 
-    with before_commit(monkeypatch, trim):
+    with before_removal(monkeypatch, trim):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert (report.deals.purged, report.deals.skipped_active) == (63, 1)
@@ -157,7 +139,7 @@ def test_a_deal_that_wakes_between_two_transactions_is_interrupted(
         if len(seen) == 2:
             touch(redis_client, "acme", "large")
 
-    with before_commit(monkeypatch, wake_later):
+    with before_removal(monkeypatch, wake_later):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert report.status == "partial"
@@ -172,7 +154,7 @@ def test_a_large_deal_goes_in_transactions_of_a_thousand_its_events_last(
     seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=2500)
     batches: list[list[bytes]] = []
 
-    with before_commit(monkeypatch, batches.append):
+    with before_removal(monkeypatch, batches.append):
         report = purge(exclude_active_within_secs=HOUR)
 
     assert [len(batch) for batch in batches] == [1000, 1000, 501, 1]
@@ -363,7 +345,7 @@ def test_a_stop_leaves_the_deals_whose_turn_had_not_come(
         seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR)
     done: list[list[bytes]] = []
 
-    with before_commit(monkeypatch, done.append):
+    with before_removal(monkeypatch, done.append):
         report = purge(exclude_active_within_secs=HOUR, pulse=lambda: not done)
 
     assert report.status == "cancelled"
@@ -378,7 +360,7 @@ def test_a_large_deal_asks_before_every_transaction_whether_to_go_on(
     kept = seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=4500)
     done: list[list[bytes]] = []
 
-    with before_commit(monkeypatch, done.append):
+    with before_removal(monkeypatch, done.append):
         report = purge(exclude_active_within_secs=HOUR, pulse=lambda: len(done) < 2)
 
     assert report.status == "cancelled"
@@ -397,7 +379,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
         if len(done) == 2:
             raise RedisUnavailable("refused", "for some reason")
 
-    with before_commit(monkeypatch, fail_later), pytest.raises(RedisUnavailable):
+    with before_removal(monkeypatch, fail_later), pytest.raises(RedisUnavailable):
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == 1000
