@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -23,21 +24,13 @@ from pytest_django.fixtures import Settings
 from dealpurge.management.commands.purge_deals import Command
 from project.settings import DJANGO_6
 from tests.postgresql.server import postgresql
+from tests.support import samples
 from tests.support.commands import Outcome, Purge
+from tests.support.samples import sample
 from tests.support.servers import EXECUTABLES, RedisServer, ServerMissingError, missing
 
 DEFAULT_SERVERS = ("valkey", "redis")
 IMMEDIATE_TASKS = f"{'django.tasks' if DJANGO_6 else 'django_tasks'}.backends.immediate.ImmediateBackend"
-
-
-# How long an example takes says more about what else the machine does than about the code.
-hypothesis_settings.register_profile(
-    "dealpurge",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=bool(os.environ.get("CI")),  # there the same examples each time, new ones at a developer's desk
-)
-hypothesis_settings.load_profile("dealpurge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,9 +39,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=[*EXECUTABLES, "all"],
         help=f"the server that tests of the engine and of faults run on (default: {' and '.join(DEFAULT_SERVERS)})",
     )
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="large samples: thousands of generated keyspaces, a million keys to measure on, as in .ci/long",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    samples.choose(long=config.getoption("--long"))
+    # How long an example takes says more about what else the machine does than about the code.
+    hypothesis_settings.register_profile(
+        "dealpurge",
+        deadline=None,
+        max_examples=sample(50, 1000),
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=bool(os.environ.get("CI")),  # there the same examples each time, new ones at a developer's desk
+    )
+    hypothesis_settings.load_profile("dealpurge")
+    _hear_signals()
+
+
+def _hear_signals() -> None:
     """Ctrl-C and a terminal that goes away mean something here, even where the tests run under nohup or as a job in the
     background, which ignore them and hand that down to every process that a test starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -61,9 +73,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = metafunc.config.getoption("--server")
     kinds = tuple(EXECUTABLES) if chosen == "all" else (chosen,) if chosen else DEFAULT_SERVERS
     if "redis_server" in metafunc.fixturenames:
-        metafunc.parametrize("redis_server", kinds, indirect=True, scope="session")
+        metafunc.parametrize("redis_server", kinds, indirect=True)
     if "server_kind" in metafunc.fixturenames:
         metafunc.parametrize("server_kind", kinds)
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays until the end: the garbage collector need not look through it again and again."""
+    gc.freeze()
 
 
 # The host
@@ -94,6 +111,11 @@ def _tasks_at_once(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _quick_passwords(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def _no_redis_by_default(request: pytest.FixtureRequest, settings: Settings) -> None:
     """A test that has not asked for a Redis finds none, least of all the developer's own."""
     settings.CACHES = cache_settings("redis://127.0.0.1:1/0")
@@ -111,18 +133,29 @@ def start_server(kind: str, directory: Path, **directives: str) -> RedisServer:
 
 
 @pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = start_server("valkey", tmp_path_factory.mktemp("valkey"))
-    yield server
-    server.stop()
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RedisServer]]:
+    """The server of a kind that tests use one after the other; it starts when the first one asks for it."""
+    running: dict[str, RedisServer] = {}
+
+    def of(kind: str) -> RedisServer:
+        if kind not in running:
+            running[kind] = start_server(kind, tmp_path_factory.mktemp(kind))
+        return running[kind]
+
+    yield of
+    for server in running.values():
+        server.stop()
 
 
-@pytest.fixture(scope="session")
-def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server of each kind that --server names, the tests running on all of them in turn."""
-    server = start_server(request.param, tmp_path_factory.mktemp(request.param))
-    yield server
-    server.stop()
+@pytest.fixture
+def valkey_server(shared_server: Callable[[str], RedisServer]) -> RedisServer:
+    return shared_server("valkey")
+
+
+@pytest.fixture
+def redis_server(request: pytest.FixtureRequest, shared_server: Callable[[str], RedisServer]) -> RedisServer:
+    """Each kind that --server names: the test runs once on each."""
+    return shared_server(request.param)
 
 
 def emptied(server: RedisServer) -> Iterator[redis.Redis]:

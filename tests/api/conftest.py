@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.engine import passes
@@ -36,11 +35,6 @@ class Answer(Protocol):
 
 class Post(Protocol):
     def __call__(self, body: object = ..., *, content_type: str = ..., **headers: str) -> Answer: ...
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from dealpurge.api.body import JsonObject
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.scope import MAX_SECONDS
+from tests.support.samples import sample
 
 FIELDS = ("mode", "deal_id", "org_id", "include_checkpoints", "exclude_active_within_secs", "dry_run")
 TEXTS = ("true", "TRUE", "Yes", "no", "oFF", "on", "t", "F", "y", "N", "1", "0", "2", " true", "1.0", "", "all", "x")
@@ -88,7 +89,7 @@ bodies = st.fixed_dictionaries(
 ).filter(lambda body: len(json.dumps(body)) <= 1000 or "mode" in body)
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=sample(150, 6000), suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(bodies.map(lambda body: {name: short(value) for name, value in body.items()}))
 @example({})
 @example({"dry_run": "no", "mode": "all", "exclude_active_within_secs": " 5.0 "})
@@ -102,7 +103,7 @@ def short(value: Any) -> Any:
     return value if len(json.dumps(value)) <= 900 else "x" * 900
 
 
-@settings(max_examples=800)
+@settings(max_examples=sample(200, 8000))
 @given(st.one_of(st.text("0123456789+-_. \t\n", max_size=9), st.from_regex(r"\A[ +]?-?[0-9_]{1,6}(\.0*)?\s?\Z")))
 @example("0-5")
 @example("0__5")
@@ -130,7 +131,7 @@ def test_a_string_is_the_integer_that_pydantic_reads(text: str) -> None:
         assert serializer.scope().exclude_active_within_secs == min(model.exclude_active_within_secs, MAX_SECONDS)
 
 
-@settings(max_examples=300)
+@settings(max_examples=sample(100, 3000))
 @given(st.one_of(st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.text(max_size=5), st.integers(), st.floats()))
 @example(float("nan"))
 @example(float("inf"))

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from dealpurge.api.body import json_object
 from dealpurge.api.errors import BodyUnreadable, InvalidBody
 from dealpurge.api.serializers import PurgeDealsBody
+from tests.support.samples import sample
 
 from .test_reference import STRICTER, Reference
 
@@ -90,7 +91,7 @@ def broken(draw: st.DrawFn) -> bytes:
     return raw[: draw(st.integers(0, len(raw)))] if draw(st.integers(0, 9)) == 0 else raw
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=sample(200, 15_000))
 @given(st.one_of(broken(), st.binary(max_size=20)), st.one_of(st.sampled_from(JSON_TYPES), st.sampled_from(TYPES)))
 @example(b"", "text/plain")
 @example(b"\xef\xbb\xbf\xef\xbb\xbf{}", "")

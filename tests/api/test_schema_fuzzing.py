@@ -1,7 +1,7 @@
 """Schemathesis against the published schema, with all of its checks: whatever is sent, the answer is a documented one.
 
 Every run begins at the same seed. For more requests, and others:
-``DEALPURGE_FUZZ_TIMES=20 DEALPURGE_FUZZ_SEED=7 python -m pytest -m slow tests/api/test_schema_fuzzing.py``.
+``DEALPURGE_FUZZ_SEED=7 python -m pytest --long -m slow tests/api/test_schema_fuzzing.py``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from pytest_django.live_server_helper import LiveServer
 from dealpurge.api.views import JsonView
 from dealpurge.models import PurgeRun
 from dealpurge.servers import backoff
+from tests.support.samples import sample
 
 from .conftest import Bearer
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fuzzing"), pytest.mark.django_db(transaction=True)]
 
-TIMES = int(os.environ.get("DEALPURGE_FUZZ_TIMES", "1"))
+TIMES = sample(1, 20)
 SEED = os.environ.get("DEALPURGE_FUZZ_SEED", "1")
 SECONDS = 1800
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))

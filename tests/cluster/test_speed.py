@@ -14,12 +14,13 @@ from pytest_django.fixtures import Settings
 
 from tests.support.cluster import SLOTS, Ring, slot_of
 from tests.support.purging import purge
+from tests.support.samples import sample
 from tests.support.seeding import ONE_OF_FIVE, key_of
 from tests.support.servers import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.bench]
 
-KEYS = 300_000
+KEYS = sample(100_000, 300_000)
 ROUNDS = 3
 #: An idle machine shows 0.7 to 1.3; one that others keep busy, up to twice that.
 LIMIT = 2.5

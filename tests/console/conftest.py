@@ -27,11 +27,6 @@ def page_of(run: PurgeRun | UUID | str, what: str = "change") -> str:
 
 
 @pytest.fixture(autouse=True)
-def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
 def _soon_given_up(settings: Settings) -> None:
     """Where a test has no Redis, it is down for good."""
     settings.DEALPURGE_RETRY_SECONDS = 0.1

@@ -18,6 +18,7 @@ from tests.conftest import PointCacheAt
 from tests.support import keyspaces, oracle
 from tests.support.oracle import NOW, Expected, Request
 from tests.support.purging import purge
+from tests.support.samples import sample
 from tests.support.servers import RedisServer
 
 #: Activity is judged by the hour, and no activity here is near an hour ago.
@@ -184,14 +185,14 @@ def check(client: redis.Redis, case: Case) -> None:
 FIXTURES_STAY = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]  # every example empties the server itself
 
 
-@settings(max_examples=150, derandomize=True, suppress_health_check=FIXTURES_STAY)
+@settings(max_examples=sample(100, 150), derandomize=True, suppress_health_check=FIXTURES_STAY)
 @given(case=cases())
 def test_exactly_the_keys_of_the_scope_go(server: redis.Redis, case: Case) -> None:
     check(server, case)
 
 
 @pytest.mark.slow
-@settings(max_examples=2500, report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
+@settings(max_examples=sample(250, 2500), report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
 @given(case=cases())
 def test_exactly_the_keys_of_the_scope_go_at_length(server: redis.Redis, case: Case) -> None:
     check(server, case)

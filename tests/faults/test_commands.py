@@ -167,6 +167,7 @@ def of_the_purge(calls: Iterable[Call]) -> list[Call]:
 
 
 @pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.parametrize("guarded", [False, True])
 def test_large_values_hold_nobody_up(server: RedisServer, client: redis.Redis, guarded: bool) -> None:
     """What is large is freed by another thread, and no call holds the server up for longer than 1,000 small keys do.
@@ -194,6 +195,7 @@ def test_large_values_hold_nobody_up(server: RedisServer, client: redis.Redis, g
 
 
 @pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_large_deal_goes_in_small_pieces(
     server: RedisServer, client: redis.Redis, settings: Settings, guarded: bool

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import combinations, islice, product
 
 import pytest
@@ -13,8 +13,13 @@ from dealpurge.keys.template import Template, TemplateError
 DEFAULT = "canvas:events:{org_id}:{deal_id}"
 
 
+@cache
+def claimed(template: Template) -> re.Pattern[bytes]:
+    return re.compile(re.escape(template.head) + template.pattern())
+
+
 def claims(template: Template, key: str) -> bool:
-    return re.compile(re.escape(template.head) + template.pattern()).match(key.encode()) is not None
+    return claimed(template).match(key.encode()) is not None
 
 
 def deal(template: Template, key: str) -> dict[str, str] | None:
@@ -77,20 +82,31 @@ def pool() -> list[Template]:
     return templates[::2]
 
 
-PAIRS = list(combinations(pool(), 2))
-MEETING = [(one, other) for one, other in PAIRS if shared_key(one, other) is not None]
-APART = [(one, other) for one, other in PAIRS if shared_key(one, other) is None]
+Pairs = list[tuple[Template, Template]]
+
+
+@cache
+def pairs() -> tuple[Pairs, Pairs]:
+    """Those that meet, and those that do not."""
+    meeting: Pairs = []
+    apart: Pairs = []
+    for one, other in combinations(pool(), 2):
+        (apart if shared_key(one, other) is None else meeting).append((one, other))
+    return meeting, apart
+
+
 LETTERS = ["a", "b", "é", "aa", "ab", "ba", "bb", "aé"]
 
 
 def test_a_shared_key_is_claimed_by_both() -> None:
+    meeting, _ = pairs()
     wrong = [
         (one.text, other.text)
-        for one, other in MEETING
+        for one, other in meeting
         if not claims(one, shared_key(one, other) or "") or not claims(other, shared_key(one, other) or "")
     ]
 
-    assert len(MEETING) > 100
+    assert len(meeting) > 100
     assert wrong == []
 
 
@@ -98,18 +114,25 @@ def test_no_key_is_claimed_by_both_where_none_is_found() -> None:
     below = ["", *(":" + ":".join(words) for words in product(["a", "b", "", "{a}", "{"], repeat=2))]
     examples = list(product(LETTERS, LETTERS, below))[::53]
 
-    def keys(template: Template) -> Iterator[str]:
-        for org, deal_id, suffix in examples:
-            yield template.render(org, deal_id).decode() + suffix
+    @cache
+    def keys(template: Template) -> list[bytes]:
+        return [template.render(org, deal_id) + suffix.encode() for org, deal_id, suffix in examples]
 
-    wrong = [(one.text, other.text, key) for one, other in APART for key in keys(one) if claims(other, key)]
+    _, apart = pairs()
+    wrong = [
+        (one.text, other.text, key)
+        for one, other in apart
+        for match in [claimed(other).match]
+        for key in keys(one)
+        if match(key)
+    ]
 
-    assert len(APART) > 100
+    assert len(apart) > 100
     assert wrong == []
 
 
 def test_alike_templates_read_every_shared_key_as_the_same_deal() -> None:
-    alike = [(one, other) for one, other in MEETING if reads_alike(one, other)]
+    alike = [(one, other) for one, other in pairs()[0] if reads_alike(one, other)]
     examples = list(product(LETTERS, LETTERS, ["", ":a", ":b", "}", "}:a"]))
 
     wrong = [
@@ -130,7 +153,7 @@ def test_templates_told_apart_do_read_some_key_as_two_deals() -> None:
         keys = [key, *(key[: one.start()] + "2" + key[one.end() :] for one in re.finditer("1", key))]
         return any(deal(one, key) != deal(other, key) for key in keys if deal(one, key) and deal(other, key))
 
-    different = [(one, other) for one, other in MEETING if not reads_alike(one, other)]
+    different = [(one, other) for one, other in pairs()[0] if not reads_alike(one, other)]
 
     assert len(different) > 10
     assert [(one.text, other.text) for one, other in different if not differ(one, other)] == []

@@ -19,7 +19,7 @@ from tests.support.servers import RedisServer, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 DEALS = 10
-KEYS = 40_000
+KEYS = 20_000
 BYSTANDERS = 1_000
 #: Tiny pages make a slow purge; a Redis that is gone is given up soon.
 SLOW = f"""

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from pytest_django.fixtures import Settings
 
 from dealpurge.engine import passes
 from dealpurge.models import PurgeRun
@@ -21,11 +20,6 @@ LIVE: dict[str, Any] = {"mode": "by_deal", "deal_id": "deal-1", "dry_run": False
 
 Bearer = Callable[[User], dict[str, str]]
 Call = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
