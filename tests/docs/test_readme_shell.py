@@ -22,6 +22,8 @@ from tests.support.seeding import HOUR
 from tests.support.servers import RedisServer, free_port, wait_until
 from tests.support.terminal import SECONDS, Demo, Terminal
 
+pytestmark = pytest.mark.xdist_group("demo of the README")  # a module's demo, on one worker
+
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -9,6 +9,14 @@ from tests.support.servers import free_port
 from tests.support.terminal import SECONDS, Demo, Terminal
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the shared demo stay on one worker, so that it is started once."""
+    for item in items:
+        if "shared_demo" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("shared demo"))
+
+
 @pytest.fixture
 def terminal(tmp_path: Path, redis_port: int) -> Terminal:
     return Terminal(tmp_path, DEMO_REDIS_PORT=str(redis_port))
