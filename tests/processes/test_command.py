@@ -49,6 +49,7 @@ def test_a_signal_stops_the_run_with_true_counts(
 
 
 def test_a_second_ctrl_c_does_not_wait(manage: Manage, server: RedisServer, full: redis.Redis) -> None:
+    manage.environment["REDIS_URL"] += "?socket_timeout=10"
     process = manage.start(*LIVE_ALL)
     wait_for_the_middle(full)
     server.pause()
@@ -57,7 +58,7 @@ def test_a_second_ctrl_c_does_not_wait(manage: Manage, server: RedisServer, full
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.5)
             process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=4)
+        _, err = process.communicate(timeout=8)
     finally:
         server.resume()
 
