@@ -6,7 +6,6 @@ import logging
 import re
 from datetime import UTC, datetime
 from inspect import signature
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -27,13 +26,7 @@ from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import request_cancel
 from dealpurge.scope import PurgeScope
-
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-
-
-def section(heading: str) -> str:
-    return README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+from tests.support.readme_blocks import ROOT, section
 
 
 def words_in(text: str) -> set[str]:
@@ -41,8 +34,9 @@ def words_in(text: str) -> set[str]:
 
 
 def defined(text: str, *columns: str) -> str:
-    """The first cells of the first table with these columns: what has a row there, and is not just named somewhere."""
-    table = text.partition(f"\n| {' | '.join(columns)} |\n")[2].partition("\n\n")[0]
+    """The first cells of the one table with these columns: what has a row there, and is not just named somewhere."""
+    _, table = text.split(f"\n| {' | '.join(columns)} |\n")
+    table = table.partition("\n\n")[0]
     return "".join(line.split(" | ")[0] for line in table.splitlines()[1:])
 
 
@@ -59,8 +53,12 @@ def test_every_check() -> None:
 
 
 def test_every_family() -> None:
-    assert all(f"| `{name}` | `{template}` |" in README for name, template in FAMILIES.items())
-    assert all(prefix.partition(":")[0] in README for prefix in CHECKPOINT_PREFIXES)
+    rows = [f"| `{name}` | `{template}` |" for name, template in FAMILIES.items()]
+    table = section("What goes and what stays")
+
+    assert [row for row in rows if row not in table] == []
+    assert words_in(defined(table, "family", "template", "type")) == {*FAMILIES, "checkpoints"}
+    assert all(prefix.partition(":")[0] in section("Checkpoints") for prefix in CHECKPOINT_PREFIXES)
 
 
 def test_every_option_of_the_command() -> None:
@@ -135,22 +133,4 @@ def test_every_field_of_a_log_record(caplog: pytest.LogCaptureFixture, valkey_se
 
     fields = {name for record in caplog.records for name in set(vars(record)) - usual - {"message", "asctime"}}
     assert {"run_id", "deleted"} < fields
-    logs = section("The record").partition("### Logs and metrics")[2]
-    assert words_in(defined(logs, "field", "holds")) == fields
-
-
-def test_every_link_leads_somewhere() -> None:
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
-
-    assert len(links) > 20
-    assert [link for link in links if link[0] == "#" and link[1:] not in anchors] == []
-    assert [link for link in links if link[0] != "#" and not (ROOT / link).is_file()] == []
-
-
-def test_the_contents_name_every_chapter() -> None:
-    contents = README.partition("**Read on:**")[2].partition("\n\n")[0]
-    chapters = re.findall(r"^## (.*)$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
-
-    assert [f"#{name.lower().replace(' ', '-')}" for name in chapters] == re.findall(r"\((#[^)]+)\)", contents)
+    assert words_in(defined(section("Logs and metrics"), "field", "holds")) == fields

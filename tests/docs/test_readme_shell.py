@@ -144,11 +144,12 @@ def numbers(transcript: str) -> set[tuple[str, int]]:
 
 @pytest.mark.usefixtures("valkey_settings", "db")
 def test_the_numbers_that_are_shown_first_are_those_of_the_demo(valkey_client: redis.Redis) -> None:
-    demo, answer, *_ = of_kind("transcript")
+    demo, answer, command, *_ = of_kind("transcript")
     seeded = seed_redis(valkey_client, [(deal.organization.slug, deal.deal_id) for deal in seed_database()])
 
     dry = purge(dry_run=True, exclude_active_within_secs=HOUR)
     live = purge(mode="by_deal", deals=((None, "deal-12"),)).as_dict()
+    one = purge(dry_run=True, mode="by_deal", deals=((None, "deal-21"),))
 
     table = demo.text.partition("Would be deleted")[2].partition("all families")[0]
     assert numbers(table) <= set(dry.families.items())
@@ -165,6 +166,9 @@ def test_the_numbers_that_are_shown_first_are_those_of_the_demo(valkey_client: r
     shown = numbers(answer.text.partition("\n{")[2])
     assert shown <= {*live["deals"].items(), *live["keys"].items()}
     assert len(shown) > 8
+    assert "--deal-id deal-21\n" in BLOCKS[BLOCKS.index(command) - 1].text
+    assert numbers(command.text.partition("Dry run")[0]) <= set(one.families.items())
+    assert f"would delete {sum(one.families.values())} keys of {one.deals.purged} deal.\n" in command.text
 
 
 @pytest.mark.parametrize("block", of_kind("checkout"), ids=str)

@@ -32,7 +32,7 @@ def keys(client: redis.Redis) -> dict[int, set[str]]:
 
 
 def test_the_wheel_brings_what_a_purge_needs_and_nothing_else(environment: Environment) -> None:
-    environment.pip("install", "django-dealpurge")
+    environment.pip("install", ".")
 
     assert environment.packages() - NEEDED_SOMEWHERE == NEEDED
 
@@ -65,7 +65,7 @@ def test_the_readme_leads_to_three_doors_that_purge(
 def test_with_the_extras_there_are_a_worker_and_a_schema(
     newcomer: Newcomer, client: redis.Redis, keys: dict[int, set[str]]
 ) -> None:
-    newcomer.shell('pip install "django-dealpurge[openapi]"')
+    newcomer.shell('pip install ".[openapi]"')
     make_token = follow_the_readme(newcomer)
     newcomer.paste("settings.py", 'INSTALLED_APPS += ["drf_spectacular"]\n')
     newcomer.paste("settings.py", 'REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = "drf_spectacular.openapi.AutoSchema"\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -39,8 +40,9 @@ class Environment:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=SECONDS)
 
     def pip(self, *words: str) -> str:
-        """Run pip, the package's name meaning the wheel that was just built."""
-        located = [f"{word} @ {self.wheel.as_uri()}" if word.startswith("django-dealpurge") else word for word in words]
+        """Run pip, the checkout (``.``, or ``.[extra]``) meaning the wheel that was just built of it."""
+        wheel = self.wheel.as_uri()
+        located = [re.sub(r"^\.(\[\w+\])?$", rf"django-dealpurge\1 @ {wheel}", word) for word in words]
         return run([sys.executable, "-m", "pip", "--python", str(self.python), *located])
 
     def packages(self) -> set[str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-INSTALLATION = "Install it in your project"
+INSTALLATION = "Plug it in"
 
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^# ([\w/]+\.py)\n", re.MULTILINE)
+FOLDED = re.compile(r"^<details>.*?^</details>\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,32 @@ def blocks_of(text: str) -> list[Block]:
 
 
 BLOCKS = blocks_of(README.read_text())
+
+
+def section(heading: str) -> str:
+    """What stands below a heading, folded or not, up to the next one. Raises ``ValueError`` where there is none."""
+    _, text = re.split(rf"^#+ {re.escape(heading)}$", README.read_text(), flags=re.MULTILINE)
+    return re.split(r"^##+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def in_the_open(text: str) -> str:
+    """Without what is folded away in ``<details>``."""
+    return FOLDED.sub("", text)
+
+
+def prose(text: str) -> str:
+    """Without blocks."""
+    return FENCE.sub("", text)
+
+
+def headings(text: str) -> list[str]:
+    """In their order, as they stand behind their ``#``, whatever their level."""
+    return re.findall(r"^#+ (.*)$", prose(text), re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """What GitHub and PyPI make of a heading, to be linked to."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _commands(block: Block, *beginnings: str) -> bool:
