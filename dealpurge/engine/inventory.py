@@ -10,20 +10,20 @@ from functools import partial
 from itertools import islice
 from threading import Lock
 
-from dealpurge.engine.guard.cluster_activity import Lookout
-from dealpurge.engine.guard.deal_index import Sightings, sole_deal
+from dealpurge.engine.guard.cluster_activity import ClusterActivity
+from dealpurge.engine.guard.deal_index import DealIndex, sole_deal
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
-from dealpurge.engine.passes import Run, carry_out
-from dealpurge.engine.sweep.scan import Walk
+from dealpurge.engine.passes import Passes, run_to_end
+from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace, split_token
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.backoff import Pulse
-from dealpurge.servers.connection import Identity, Link
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.connection import Identity, ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged
 from dealpurge.servers.parallel import on_each
-from dealpurge.servers.retry import steadily
+from dealpurge.servers.retry import with_retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,50 +36,50 @@ class InventoryRow:
     last_active_at: datetime | None
 
 
-def take_inventory(keyspace: Keyspace, tally: Tally, pulse: Pulse) -> Iterator[InventoryRow]:
+def take_inventory(keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> Iterator[InventoryRow]:
     """Count every deal, then judge its activity; rows come after the scan. Raises what ``engine.purge`` raises."""
     scope = PurgeScope(mode="all", include_checkpoints=True)
-    survey = Survey(scope, keyspace, tally, pulse)
-    carry_out(survey)
-    yield from survey.rows
+    passes = InventoryPasses(scope, keyspace, tally, keep_going)
+    run_to_end(passes)
+    yield from passes.rows
 
 
-class Survey(Run):
+class InventoryPasses(Passes):
     """A dry run that keeps counts by deal and family: about 150 bytes a deal."""
 
     rows: tuple[InventoryRow, ...] = ()
 
-    def _swept(self, links: Sequence[Link]) -> set[Identity]:
+    def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity]:
         while True:
             before = len(self.tally.children)
-            shelf = Shelf(self.keyspace)
+            counted = InventoryCounts(self.keyspace)
             try:
-                self._note_stop(not on_each(links, partial(self._count, shelf), self.pulse))
+                self._note_stop(not on_each(connections, partial(self._count, counted), self.keep_going))
             except (ProcessChanged, Departed) as exc:
                 self.tally.forget(before)
                 if isinstance(exc, Departed):
                     raise
                 continue
-            self.rows = tuple(self._judged(links, shelf))
-            return {link.identity for link in links}
+            self.rows = tuple(self._judged(connections, counted))
+            return {connection.identity for connection in connections}
 
-    def _count(self, shelf: Shelf, link: Link) -> bool:
+    def _count(self, counted: InventoryCounts, connection: ServerConnection) -> bool:
         selection = Selection(self.scope, self.keyspace, self.tally.child())
-        walk = Walk(link, selection, partial(shelf.take, selection))
-        walk.run()
-        return not walk.stopped
+        scan = Scan(connection, selection, partial(counted.take, selection))
+        scan.run()
+        return not scan.stopped
 
-    def _judged(self, links: Sequence[Link], shelf: Shelf) -> Iterator[InventoryRow]:
-        lookout = Lookout(links[0], self.tally)
-        again = partial(steadily, links[0], reopen=lookout.reopen)
-        again(lookout.home.open)
-        deals = shelf.deals()
+    def _judged(self, connections: Sequence[ServerConnection], counted: InventoryCounts) -> Iterator[InventoryRow]:
+        cluster_activity = ClusterActivity(connections[0], self.tally)
+        again = partial(with_retry, connections[0], reopen=cluster_activity.reopen)
+        again(cluster_activity.home.open)
+        deals = counted.deals()
         while batch := list(islice(deals, JUDGED_AT_ONCE)):
-            if self.tally.cancelled or not self.pulse():
+            if self.tally.cancelled or not self.keep_going():
                 self._note_stop(True)
                 return
             keys = [key for _, _, events in batch for key in events]
-            looks = again(partial(lookout.look, keys))
+            looks = again(partial(cluster_activity.look, keys))
             for token, counts, events in batch:
                 org_id, deal_id = split_token(token)
                 newest = looks.verdict(events, 0).last_active
@@ -87,11 +87,11 @@ class Survey(Run):
                 yield InventoryRow(org_id=org_id, deal_id=deal_id, families=tuple(counts), last_active_at=moment)
 
 
-class Shelf:
+class InventoryCounts:
     """Keys by deal and family, counted. Takes pages from several threads."""
 
     def __init__(self, keyspace: Keyspace) -> None:
-        self.sightings = Sightings(keyspace)
+        self.deal_index = DealIndex(keyspace)
         self.counts: dict[bytes, array[int]] = {}
         self._empty = array("L", bytes(array("L").itemsize * len(keyspace.names)))
         self._lock = Lock()
@@ -100,7 +100,7 @@ class Shelf:
         """Count a page, in the selection's tally too."""
         for claimed in selection.claim(keys):
             with self._lock:
-                self.sightings.note_events(claimed)
+                self.deal_index.note_events(claimed)
                 for _, family, token in claimed.rows():
                     counts = self.counts.get(token)
                     if counts is None:
@@ -112,11 +112,11 @@ class Shelf:
 
     def deals(self) -> Iterator[tuple[bytes, array[int], tuple[bytes, ...]]]:
         """Token, counts and events keys of every deal; org-less keys stand with their deal if its id has one holder."""
-        holders = self.sightings.holders(self.counts)
+        holders = self.deal_index.holders(self.counts)
         merged = {token for token in self.counts if b":" not in token and sole_deal(token, holders)}
         for token in sorted(self.counts.keys() - merged):
             counts = self.counts[token]
             deal_id = token.rpartition(b":")[2]
             if token != deal_id and deal_id in merged:
                 counts = array("L", map(sum, zip(counts, self.counts[deal_id], strict=True)))
-            yield token, counts, self.sightings.events_of(token, holders)
+            yield token, counts, self.deal_index.events_of(token, holders)

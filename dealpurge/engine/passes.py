@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from functools import partial
 
 from dealpurge.engine.guard.guarded_pass import GuardedPass
-from dealpurge.engine.sweep.scan import Walk
+from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from dealpurge.servers import discovery
-from dealpurge.servers.backoff import Pulse
-from dealpurge.servers.connection import Identity, Link
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.connection import Identity, ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged, Stopped
 from dealpurge.servers.parallel import on_each
 
@@ -29,7 +29,7 @@ REPLACED_WARNING = gettext_noop(
 REPLACED_DRY_WARNING = gettext_noop(
     "A Redis server was replaced, restarted or reshaped during the dry run: the counts are those of its last full pass."
 )
-RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Run the purge again.")
+RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Passes the purge again.")
 UNVERIFIED_WARNING = gettext_noop(
     "INFO is refused or unknown here, so completeness across a failover was not verified."
 )
@@ -53,21 +53,21 @@ SCATTERED_WARNING = gettext_noop(
 BROKEN_OFF_WARNING = gettext_noop("The run was stopped before its end: deals counted as purged may have keys left.")
 
 
-def purge(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse) -> None:
-    """Carry out ``scope`` and count into ``tally``, also when it raises. ``pulse`` is called from this thread only.
+def purge(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> None:
+    """Carry out ``scope`` and count into ``tally``, also when it raises. Only this thread calls ``keep_going``.
 
-    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what ``pulse`` raises.
+    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what ``keep_going`` raises.
     """
     finished = False
     try:
-        carry_out(Run(scope, keyspace, tally, pulse))
+        run_to_end(Passes(scope, keyspace, tally, keep_going))
         finished = not tally.cancelled
     finally:
         if tally.deleted and not finished:
             tally.warn(BROKEN_OFF_WARNING)
 
 
-def carry_out(run: Run) -> None:
+def run_to_end(run: Passes) -> None:
     """The run to its end, its counts added up, also when it raises."""
     try:
         run.until_complete()
@@ -80,14 +80,14 @@ def carry_out(run: Run) -> None:
                 run.tally.warn(text.format("1 deal" if len(deals) == 1 else f"{len(deals)} deals"))
 
 
-class Run:
+class Passes:
     """A scope on its way: its passes, until one saw every key."""
 
-    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse) -> None:
+    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
-        self.pulse = pulse
+        self.keep_going = keep_going
         self.servers: discovery.Servers
         #: Whether the servers were reached once; from then on they are waited for.
         self._met = False
@@ -96,11 +96,11 @@ class Run:
 
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
-        self.servers = discovery.find(self.scope, self.keyspace, self.pulse)
+        self.servers = discovery.find(self.scope, self.keyspace, self.keep_going)
         for number in range(MOST_PASSES):
             if number:
                 self._begin_anew()
-            layout = self.servers.layout(self.pulse)
+            layout = self.servers.layout(self.keep_going)
             seen = self._pass()
             if self.tally.cancelled or (seen is not None and self._still(layout, seen)):
                 return
@@ -109,62 +109,62 @@ class Run:
     def _pass(self) -> set[Identity] | None:
         """One pass over all servers; the processes it saw, or None where one was replaced under it."""
         with ExitStack() as stack:
-            links = self.servers.links(self.pulse)
+            connections = self.servers.connections(self.keep_going)
             if self.servers.narrowed:
                 self.tally.warn(NARROWED_WARNING)
             try:
-                for link in links:
-                    stack.callback(link.close)
-                    link.patience.met = self._met
-                    link.open()
-                    discovery.probe(link, self.keyspace, first=not self._met)
+                for connection in connections:
+                    stack.callback(connection.close)
+                    connection.backoff.met = self._met
+                    connection.open()
+                    discovery.probe(connection, self.keyspace, first=not self._met)
                 self._met = True
-                return self._guarded(links) if self.scope.guarded else self._swept(links)
+                return self._guarded(connections) if self.scope.guarded else self._swept(connections)
             except Departed:
                 return None
             finally:
-                if any(link.broken for link in links) and not self.scope.dry_run:
+                if any(connection.broken for connection in connections) and not self.scope.dry_run:
                     self.tally.warn(BROKEN_WARNING)
 
-    def _swept(self, links: Sequence[Link]) -> set[Identity] | None:
-        departed: list[Link] = []
-        self._note_stop(not on_each(links, partial(self._sweep, departed), self.pulse))
-        return None if departed else {link.identity for link in links}
+    def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:
+        departed: list[ServerConnection] = []
+        self._note_stop(not on_each(connections, partial(self._sweep, departed), self.keep_going))
+        return None if departed else {connection.identity for connection in connections}
 
-    def _sweep(self, departed: list[Link], link: Link) -> bool:
+    def _sweep(self, departed: list[ServerConnection], connection: ServerConnection) -> bool:
         while True:
             tally = self.tally.child()
             selection = Selection(self.scope, self.keyspace, tally)
-            walk = Walk(link, selection, selection.take)
+            scan = Scan(connection, selection, selection.take)
             try:
-                walk.run()
+                scan.run()
             except ProcessChanged:
                 self._begin_anew(tally)
-                discovery.probe(link, self.keyspace, first=False)
+                discovery.probe(connection, self.keyspace, first=False)
             except Departed:
-                departed.append(link)
+                departed.append(connection)
                 return True
             else:
-                return not walk.stopped
+                return not scan.stopped
 
-    def _guarded(self, links: Sequence[Link]) -> set[Identity]:
-        return GuardedPass(self.scope, self.keyspace, self.tally, self.pulse, self.seen).run(links)
+    def _guarded(self, connections: Sequence[ServerConnection]) -> set[Identity]:
+        return GuardedPass(self.scope, self.keyspace, self.tally, self.keep_going, self.seen).run(connections)
 
     def _still(self, layout: object, seen: set[Identity]) -> bool:
         """Whether the servers are those that were seen, asked over fresh connections."""
         now = set()
-        for link in self.servers.links(self.pulse):
-            link.patience.met = True
+        for connection in self.servers.connections(self.keep_going):
+            connection.backoff.met = True
             try:
-                link.open()
-                now.add(link.identity)
+                connection.open()
+                now.add(connection.identity)
             except Departed:
                 return False
             finally:
-                link.close()
+                connection.close()
         if any(identity.run_id is None for identity in now):
             self.tally.warn(UNVERIFIED_WARNING)
-        return now == seen and layout == self.servers.layout(self.pulse)
+        return now == seen and layout == self.servers.layout(self.keep_going)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped
@@ -176,4 +176,4 @@ class Run:
             if self.scope.dry_run:
                 self.tally.children.remove(stale)
             else:
-                stale.keep_deeds()
+                stale.keep_deletes()

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import revive_connection, stored, update
-from dealpurge.runs.store import PATIENCE_SECONDS
+from dealpurge.runs.store import RETRY_FOR_SECONDS
 
 #: Seconds between two heartbeats.
 HEARTBEAT_SECONDS = 1.0
@@ -50,6 +50,6 @@ class Heartbeat:
 
     def _bear(self, exc: DatabaseTrouble) -> None:
         """A short trouble is no reason to stop; one that soon makes others take the run for lost is."""
-        if monotonic() - self._written > PATIENCE_SECONDS:
+        if monotonic() - self._written > RETRY_FOR_SECONDS:
             raise RunLost(f"Run {self.run.pk} cannot be written down any more.") from exc
         revive_connection()

@@ -30,7 +30,7 @@ Status = PurgeRun.Status
 #: Rows of ``PurgeRunDeal`` written at once.
 BATCH = 1000
 #: Trouble with the database is borne this long: well before others take the run for lost.
-PATIENCE_SECONDS = LOST_AFTER.total_seconds() / 2
+RETRY_FOR_SECONDS = LOST_AFTER.total_seconds() / 2
 RETRY_SECONDS = 0.25
 
 
@@ -94,7 +94,7 @@ def create(
 def claim(run_id: UUID) -> PurgeRun:
     """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
     waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
-    if _patiently(run_id, lambda: update(waiting, **_running())):
+    if _with_retry(run_id, lambda: update(waiting, **_running())):
         return stored().get(pk=run_id)
     fail_lost_runs()
     taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
@@ -116,7 +116,7 @@ def finish(
         "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
         "deals_purged": report.deals.purged,
     }
-    if not _patiently(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
+    if not _with_retry(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
         raise RunLost(f"Run {run.pk} was ended by somebody else.")
     run.refresh_from_db(using=alias())
 
@@ -157,7 +157,7 @@ def _write_deals(run: PurgeRun, outcomes: Iterable[tuple[Any, ...]]) -> None:
     """In batches, each of them also a heartbeat, and none once the run is no longer running."""
     rows = (PurgeRunDeal(run_id=run.pk, org_id=org, deal_id=deal, outcome=outcome) for org, deal, outcome in outcomes)
     while batch := list(islice(rows, BATCH)):
-        _patiently(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
+        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
 
 
 def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
@@ -167,9 +167,9 @@ def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
         PurgeRunDeal.objects.using(alias()).bulk_create(batch)
 
 
-def _patiently(run_id: UUID, write: Callable[[], Result]) -> Result:
-    """Repeat a write while the database is in trouble. Raises ``RunLost`` when patience ends."""
-    deadline = monotonic() + PATIENCE_SECONDS
+def _with_retry(run_id: UUID, write: Callable[[], Result]) -> Result:
+    """Repeat a write while the database is in trouble. Raises ``RunLost`` after half a minute."""
+    deadline = monotonic() + RETRY_FOR_SECONDS
     while True:
         try:
             return write()

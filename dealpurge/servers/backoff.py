@@ -12,7 +12,7 @@ from dealpurge.conf import conf
 from dealpurge.servers.errors import Stopped, given_up, hopeless
 
 #: Says whether to go on; called on every page and while waiting.
-Pulse = Callable[[], bool]
+KeepGoing = Callable[[], bool]
 
 #: Seconds for which a server is tried that has not answered once, so that one that is down is told at once.
 FIRST_SECONDS = 2.0
@@ -22,12 +22,12 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.02, 1.0
 MOST_DOUBLINGS = 10
 
 
-class Patience:
+class Backoff:
     """Waits ever longer between tries, until ``DEALPURGE_RETRY_SECONDS`` have passed in which nothing worked."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self.pulse = pulse
-        #: Whether the server has ever answered; until then patience is short.
+    def __init__(self, keep_going: KeepGoing) -> None:
+        self.keep_going = keep_going
+        #: Whether the server has ever answered; until then it is tried for a short while.
         self.met = False
         self._failures = 0
         self._since: float | None = None
@@ -44,10 +44,10 @@ class Patience:
         self.met = True
 
     def progressed(self) -> None:
-        """Something worked: patience starts anew."""
+        """Something worked: the time for tries starts anew."""
         self._failures, self._since = 0, None
 
-    def bear(self, exc: Exception) -> None:
+    def back_off(self, exc: Exception) -> None:
         """Wait before the next try. Raises ``RedisUnavailable`` if there is to be none, ``Stopped`` if told to stop."""
         final = hopeless(exc)
         if final:
@@ -63,7 +63,7 @@ class Patience:
 
     def wait(self, seconds: float) -> None:
         """Sleep, and look before it whether to go on. Raises ``Stopped``."""
-        if not self.pulse():
+        if not self.keep_going():
             raise Stopped
         sleep(seconds)
 

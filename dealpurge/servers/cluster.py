@@ -15,15 +15,15 @@ from redis.exceptions import ConnectionError
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.backoff import Patience, Pulse
-from dealpurge.servers.cluster_node import NodeLink
-from dealpurge.servers.connection import Link
+from dealpurge.servers.backoff import Backoff, KeepGoing
+from dealpurge.servers.cluster_node import NodeConnection
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import CLUSTER_DOWN, LOST, Stopped, Transient
 from dealpurge.servers.slots import Address, Node, SlotMap, read_slot_map
 
 
 class Cluster:
-    """Asks for the slot map whenever it is needed, and makes links to its primaries."""
+    """Asks for the slot map whenever it is needed, and makes connections to its primaries."""
 
     def __init__(self, client: RedisCluster, scope: PurgeScope, keyspace: Keyspace) -> None:
         manager = client.nodes_manager
@@ -36,17 +36,17 @@ class Cluster:
         self._met = False
         self._owners: dict[int, Node] = {}
 
-    def links(self, pulse: Pulse) -> Sequence[Link]:
-        """A link to each primary that may have keys of the scope: of a slot that is moved, those may be several."""
-        views = self._ask(pulse)
+    def connections(self, keep_going: KeepGoing) -> Sequence[ServerConnection]:
+        """A connection to each primary that may have keys of the scope; of a slot that is moved, several may."""
+        views = self._ask(keep_going)
         owners, moving = views[0].owners, set[int]().union(*(view.moving for view in views))
         self.narrowed = bool(self._slots) and self._slots <= owners.keys() - moving
         nodes = {owners[slot] for slot in self._slots} if self.narrowed else set(owners.values())
-        return [NodeLink(node, pulse, self) for node in sorted(nodes)]
+        return [NodeConnection(node, keep_going, self) for node in sorted(nodes)]
 
-    def layout(self, pulse: Pulse) -> object:
+    def layout(self, keep_going: KeepGoing) -> object:
         """Who has which slot, and how many keys of those that are being moved."""
-        newest, *others = self._ask(pulse)
+        newest, *others = self._ask(keep_going)
         moving = {mark for view in (newest, *others) for mark in view.in_motion}
         return {slot: node.id for slot, node in newest.owners.items()}, moving
 
@@ -58,27 +58,27 @@ class Cluster:
         """Those that had slots when the slot map was last asked for."""
         return set(self._owners.values())
 
-    def is_primary(self, node: Node, pulse: Pulse) -> bool | None:
+    def is_primary(self, node: Node, keep_going: KeepGoing) -> bool | None:
         """Whether the cluster still lists the node, at its address; None where nobody answers. Raises ``Stopped``."""
         others = [address for address in self._seeds if address != node.address]
-        views, _ = self._survey(others, pulse)
+        views, _ = self._survey(others, keep_going)
         return node in views[0].primaries if views else None
 
-    def _ask(self, pulse: Pulse) -> list[SlotMap]:
+    def _ask(self, keep_going: KeepGoing) -> list[SlotMap]:
         """Every primary's view, the newest first. Raises ``RedisUnavailable``, ``Stopped``."""
-        patience = Patience(pulse)
-        patience.met = self._met
+        backoff = Backoff(keep_going)
+        backoff.met = self._met
         while True:
-            views, exc = self._survey(self._seeds, pulse)
+            views, exc = self._survey(self._seeds, keep_going)
             if views and views[0].owners:
                 self._met = True
                 self._remember(views[0])
                 return views
             if views:
                 exc = Transient(RedisUnavailable("unreachable", CLUSTER_DOWN))
-            patience.bear(exc)
+            backoff.back_off(exc)
 
-    def _survey(self, addresses: Iterable[Address], pulse: Pulse) -> tuple[list[SlotMap], Exception]:
+    def _survey(self, addresses: Iterable[Address], keep_going: KeepGoing) -> tuple[list[SlotMap], Exception]:
         """The views of the first node that answers and of the primaries that it names; what the last failure was.
 
         Raises ``Stopped``: nodes that are down take their time, and there may be many.
@@ -87,18 +87,18 @@ class Cluster:
         trouble: Exception = ConnectionError("the cluster has no nodes")
         waiting = list(addresses)
         while waiting:
-            if not pulse():
+            if not keep_going():
                 raise Stopped
             address = waiting.pop(0)
-            link = Link(self.pool, pulse, host=address[0], port=address[1])
+            connection = ServerConnection(self.pool, keep_going, host=address[0], port=address[1])
             try:
-                link.connect()
-                view = read_slot_map(link, address, self.address)
+                connection.connect()
+                view = read_slot_map(connection, address, self.address)
             except LOST as exc:
                 trouble = exc
                 continue
             finally:
-                link.close()
+                connection.close()
             if not views:
                 waiting = [node.address for node in view.primaries if node.address != address]
             views[address] = view

@@ -1,4 +1,4 @@
-"""A link to one primary of a Redis Cluster: keys by slot, redirects followed, its end noticed when it is replaced."""
+"""A connection to one primary of a Redis Cluster: keys by slot, redirects followed, a replaced node noticed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError, TryAgainError
 
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers.backoff import Pulse
-from dealpurge.servers.connection import Command, Link
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import CLUSTER_DOWN, MOVED_AWAY, Departed, Transient
 from dealpurge.servers.slots import Address, Node
 
@@ -27,7 +27,7 @@ MOST_STRANDED = 10_000
 
 
 class Directory(Protocol):
-    """What a link asks its cluster; by several threads."""
+    """What a connection asks its cluster; by several threads."""
 
     #: Tells how to connect to any of its nodes.
     pool: Any
@@ -41,38 +41,38 @@ class Directory(Protocol):
     def primaries(self) -> set[Node]:
         """Every node that has slots, as the newest slot map says."""
 
-    def is_primary(self, node: Node, pulse: Pulse) -> bool | None:
+    def is_primary(self, node: Node, keep_going: KeepGoing) -> bool | None:
         """Whether the node still has slots, as the others say; None where none of them answers. Raises ``Stopped``."""
 
 
-class NodeLink(Link):
+class NodeConnection(ServerConnection):
     """Straight to one node of a cluster."""
 
     clustered = True
     node: Node
 
-    def __init__(self, node: Node, pulse: Pulse, directory: Directory) -> None:
-        super().__init__(directory.pool, pulse, host=node.host, port=node.port)
+    def __init__(self, node: Node, keep_going: KeepGoing, directory: Directory) -> None:
+        super().__init__(directory.pool, keep_going, host=node.host, port=node.port)
         self.node = node
         self._directory = directory
         self._asked = 0.0
         #: Whether the node said of a key that another one has its slot.
         self._redirected = False
-        self._others: dict[Address, Link] = {}
-        self._neighbours: dict[Node, NodeLink] = {}
+        self._others: dict[Address, ServerConnection] = {}
+        self._neighbours: dict[Node, NodeConnection] = {}
 
     def close(self) -> None:
         """Disconnect, from the nodes that redirects led to as well."""
         super().close()
-        for link in (*self._others.values(), *self._neighbours.values()):
-            link.close()
-            self.broken = self.broken or link.broken
+        for connection in (*self._others.values(), *self._neighbours.values()):
+            connection.close()
+            self.broken = self.broken or connection.broken
         self._others.clear()
         self._neighbours.clear()
 
-    def bear(self, exc: Exception) -> None:
-        """As every link, but not for a node that was replaced. Raises ``Departed``."""
-        super().bear(exc)
+    def back_off(self, exc: Exception) -> None:
+        """As every connection, but not for a node that was replaced. Raises ``Departed``."""
+        super().back_off(exc)
         self._check_departed()
 
     def parts(self, keys: list[bytes]) -> list[list[bytes]]:
@@ -113,8 +113,8 @@ class NodeLink(Link):
         """The node that has the key's slot, as the newest slot map says."""
         return self._directory.owner(slot_of(key)) or self.node
 
-    def home(self, key: bytes) -> NodeLink:
-        """Itself, or a link of its own to the node that has the key; closed with this one, and opened anew."""
+    def home(self, key: bytes) -> NodeConnection:
+        """Itself, or a connection of its own to the node that has the key; closed with this one, and opened anew."""
         return self._neighbour(self.owner(key))
 
     def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -132,36 +132,36 @@ class NodeLink(Link):
             found += self._neighbour(node).stranded(others) if others else ()
         return tuple(dict.fromkeys(found))
 
-    def _neighbour(self, node: Node) -> NodeLink:
+    def _neighbour(self, node: Node) -> NodeConnection:
         if node == self.node:
             return self
         if node not in self._neighbours:
-            link = NodeLink(node, lambda: self.pulse(), self._directory)
-            link.patience.met = True
-            link.open()
-            self._neighbours[node] = link
+            connection = NodeConnection(node, lambda: self.keep_going(), self._directory)
+            connection.backoff.met = True
+            connection.open()
+            self._neighbours[node] = connection
         return self._neighbours[node]
 
     def _follow(self, command: Command, reply: Any) -> Any:
-        link: Link = self
+        connection: ServerConnection = self
         for number in range(MOST_REDIRECTS):
             asking = False
             if isinstance(reply, AskError):
-                link = self._other(link, reply)
+                connection = self._other(connection, reply)
                 asking = not isinstance(reply, MovedError)
             elif not isinstance(reply, TryAgainError):
                 return reply
             if number > 1:
-                self.patience.wait(TRY_AGAIN_SECONDS)
-            reply = link.ask_all([("ASKING",), command] if asking else [command])[-1]
+                self.backoff.wait(TRY_AGAIN_SECONDS)
+            reply = connection.ask_all([("ASKING",), command] if asking else [command])[-1]
         raise Transient(RedisUnavailable("unreachable", CLUSTER_DOWN))
 
-    def _other(self, link: Link, redirect: AskError) -> Link:
+    def _other(self, connection: ServerConnection, redirect: AskError) -> ServerConnection:
         """The node that a redirect names, an empty host being the one that was asked."""
-        asked = next((address for address, other in self._others.items() if other is link), self.node.address)
+        asked = next((address for address, other in self._others.items() if other is connection), self.node.address)
         address = self._directory.address(redirect.host, redirect.port) if redirect.host else (asked[0], redirect.port)
         if address not in self._others:
-            other = Link(self._directory.pool, self.pulse, host=address[0], port=address[1])
+            other = ServerConnection(self._directory.pool, self.keep_going, host=address[0], port=address[1])
             other.connect()
             self._others[address] = other
         return self._others[address]
@@ -169,7 +169,7 @@ class NodeLink(Link):
     def _check_departed(self) -> None:
         if monotonic() - self._asked < ASK_AGAIN_SECONDS:
             return
-        gone = self._directory.is_primary(self.node, self.pulse) is False
+        gone = self._directory.is_primary(self.node, self.keep_going) is False
         self._asked, self._redirected = monotonic(), False
         if gone:
             raise Departed(f"{self.node.host}:{self.node.port}")

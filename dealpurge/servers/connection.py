@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError, ResponseError
 from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers.backoff import Patience, Pulse
+from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.errors import LOST, RESTARTED, Transient, failure
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
@@ -40,7 +40,7 @@ class Identity(NamedTuple):
     address: str | None
 
 
-class Link:
+class ServerConnection:
     """A connection with a memory of which process it talks to. Not for several threads."""
 
     #: Whether its server is one node of a cluster, where a command may name keys of one slot only.
@@ -48,9 +48,9 @@ class Link:
     #: Which node of it that is.
     node: Any = None
 
-    def __init__(self, pool: Any, pulse: Pulse, **address: Any) -> None:
+    def __init__(self, pool: Any, keep_going: KeepGoing, **address: Any) -> None:
         """``address``: the ``host`` and ``port`` to connect to instead of the pool's own, or who is to be asked."""
-        self.patience = Patience(pulse)
+        self.backoff = Backoff(keep_going)
         self.processes: list[Identity] = []
         #: Whether replies were lost with a connection.
         self.broken = False
@@ -59,33 +59,33 @@ class Link:
         self._connection: Any = None
 
     @property
-    def pulse(self) -> Pulse:
+    def keep_going(self) -> KeepGoing:
         """Says whether to go on; asked on every page and while waiting."""
-        return self.patience.pulse
+        return self.backoff.keep_going
 
-    @pulse.setter
-    def pulse(self, pulse: Pulse) -> None:
-        self.patience.pulse = pulse
+    @keep_going.setter
+    def keep_going(self, keep_going: KeepGoing) -> None:
+        self.backoff.keep_going = keep_going
 
     @property
     def identity(self) -> Identity:
-        """The process the link talks to."""
+        """The process the connection talks to."""
         return self.processes[-1]
 
     def open(self) -> None:
-        """Connect, with patience. Raises ``RedisUnavailable`` when it has run out, ``Stopped``."""
-        self.patience.begin()
+        """Connect, trying again for a while. Raises ``RedisUnavailable`` when that is over, ``Stopped``."""
+        self.backoff.begin()
         while True:
             try:
                 self.connect()
             except (*LOST, Transient) as exc:
-                self.bear(exc)
+                self.back_off(exc)
             else:
                 return
 
     def connect(self) -> None:
         """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
-        connection, broken = fresh_connection(self._pool, **self._address), self.broken
+        connection, broken = new_connection(self._pool, **self._address), self.broken
         try:
             connection.connect()
             self._connection = connection
@@ -96,7 +96,7 @@ class Link:
             if isinstance(exc, ResponseError):
                 raise failure(exc) from exc
             raise
-        self.patience.meet()
+        self.backoff.meet()
         if not self.processes or self.processes[-1] != identity or identity.run_id is None:
             self.processes.append(identity)
 
@@ -176,8 +176,8 @@ class Link:
         """The node that has ``key``, as far as is known."""
         return self.node
 
-    def home(self, key: bytes) -> Link:
-        """The link to the node that has ``key``. Raises ``Departed``, ``RedisUnavailable``, ``Stopped``."""
+    def home(self, key: bytes) -> ServerConnection:
+        """The connection to the node that has ``key``. Raises ``Departed``, ``RedisUnavailable``, ``Stopped``."""
         return self
 
     def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -197,23 +197,23 @@ class Link:
         """To be called where every reply is counted. Raises ``Departed`` where the server is no primary any more."""
 
     def progressed(self) -> None:
-        """Something worked: patience starts anew."""
-        self.patience.progressed()
+        """Something worked: the time for tries starts anew."""
+        self.backoff.progressed()
 
     def recover(self, exc: Exception) -> bool:
         """Connect again after ``exc``; whether it is the same process. Raises ``RedisUnavailable``, ``Stopped``."""
         before = self.identity
-        self.bear(exc)
+        self.back_off(exc)
         self.open()
         same = before.run_id is not None and before == self.identity
         if not same and len(self.processes) > MAX_PROCESSES:
             raise RedisUnavailable("unreachable", RESTARTED) from exc
         return same
 
-    def bear(self, exc: Exception) -> None:
+    def back_off(self, exc: Exception) -> None:
         """Disconnect and wait before the next try. Raises ``RedisUnavailable``, ``Stopped``."""
         self._break()
-        self.patience.bear(exc)
+        self.backoff.back_off(exc)
 
     def _break(self) -> None:
         self.broken = self.broken or self.owed > 0
@@ -229,7 +229,7 @@ class Link:
         return lines.get("run_id")
 
 
-def fresh_connection(pool: Any, **address: Any) -> Any:
+def new_connection(pool: Any, **address: Any) -> Any:
     """A connection as the pool would make it, never retrying by itself and never waiting for ever."""
     options = {**pool.connection_kwargs, **address}
     options["retry"] = Retry(NoBackoff(), 0)

@@ -18,9 +18,9 @@ from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.backoff import Patience, Pulse
+from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster import Cluster
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Transient, causes, failure
 from dealpurge.servers.sentinel import Sentinels
 from dealpurge.servers.slots import NO_CLUSTER
@@ -36,13 +36,13 @@ PROBES = 16
 class Servers(Protocol):
     """Where the keys are. Asked again before every pass, because servers are replaced and slots move."""
 
-    #: Whether the links that were asked for last lead to those nodes only that should have keys of the scope.
+    #: Whether the connections that were asked for last lead to those nodes only that should have keys of the scope.
     narrowed: bool
 
-    def links(self, pulse: Pulse) -> Sequence[Link]:
-        """An unopened link to every primary as known now. Raises ``RedisUnavailable``, ``Stopped``."""
+    def connections(self, keep_going: KeepGoing) -> Sequence[ServerConnection]:
+        """An unopened connection to every primary as known now. Raises ``RedisUnavailable``, ``Stopped``."""
 
-    def layout(self, pulse: Pulse) -> object:
+    def layout(self, keep_going: KeepGoing) -> object:
         """What must be the same before and after a pass for it to have seen every key, besides the processes."""
 
 
@@ -56,31 +56,31 @@ class Standalone:
         watched = isinstance(pool, SentinelConnectionPool) and pool.is_master
         self._address = {"connection_pool": Sentinels(pool)} if watched else {}
 
-    def links(self, pulse: Pulse) -> Sequence[Link]:
-        """The one link."""
-        return [Link(self._pool, pulse, **self._address)]
+    def connections(self, keep_going: KeepGoing) -> Sequence[ServerConnection]:
+        """The one connection."""
+        return [ServerConnection(self._pool, keep_going, **self._address)]
 
-    def layout(self, pulse: Pulse) -> object:
+    def layout(self, keep_going: KeepGoing) -> object:
         """Nothing but the process itself."""
         return None
 
 
-def find(scope: PurgeScope, keyspace: Keyspace, pulse: Pulse) -> Servers:
+def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing) -> Servers:
     """The servers that the settings name. Raises ``PurgeConfigurationError``, ``RedisUnavailable``, ``Stopped``."""
-    patience = Patience(pulse)
-    patience.begin()
+    backoff = Backoff(keep_going)
+    backoff.begin()
     while True:
         try:
             client = _client()
         except (RedisError, RedisClusterException) as exc:  # a cluster's client asks its nodes when it is made
             _let_go(exc)
-            patience.bear(_reason(exc))
+            backoff.back_off(_reason(exc))
         else:
             break
     return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client)
 
 
-def probe(link: Link, keyspace: Keyspace, *, first: bool) -> None:
+def probe(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> None:
     """Make sure that the server takes deletes, by an UNLINK of keys that cannot exist. Raises ``RedisUnavailable``.
 
     INFO and ROLE would tell a replica too, but common production ACLs refuse them. Only at ``first`` a replica is
@@ -88,16 +88,16 @@ def probe(link: Link, keyspace: Keyspace, *, first: bool) -> None:
     """
     head = next((item.head for family in keyspace.families.values() for item in family.templates), b"")
     stem = head + b"\x00dealpurge-probe-" + uuid4().hex.encode()
-    probes = PROBES if link.clustered else 1
+    probes = PROBES if connection.clustered else 1
     while True:
         try:
-            for reply in link.ask_all([("UNLINK", stem + b"-%d" % number) for number in range(probes)]):
-                if isinstance(reply, ResponseError) and not (link.clustered and isinstance(reply, AskError)):
+            for reply in connection.ask_all([("UNLINK", stem + b"-%d" % number) for number in range(probes)]):
+                if isinstance(reply, ResponseError) and not (connection.clustered and isinstance(reply, AskError)):
                     raise failure(reply)
         except (*LOST, Transient) as exc:
             if first and isinstance(exc, Transient) and exc.unless.reason == "replica":
                 raise exc.unless from exc
-            link.recover(exc)
+            connection.recover(exc)
         else:
             return
 

@@ -70,7 +70,7 @@ REFUSALS = {
 
 
 class Stopped(Exception):
-    """The pulse said stop while a server was waited for."""
+    """Told to stop while a server was waited for."""
 
 
 class ProcessChanged(Exception):

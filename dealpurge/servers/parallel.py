@@ -6,39 +6,41 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from threading import Event
 
-from dealpurge.servers.backoff import Pulse
-from dealpurge.servers.connection import Link
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.connection import ServerConnection
 
 #: Seconds between two looks at the threads.
 TICK = 0.2
 
 
-def on_each(links: Sequence[Link], work: Callable[[Link], bool], pulse: Pulse) -> bool:
-    """Do the work on every server; whether all of it was finished, and not stopped by ``pulse``.
+def on_each(
+    connections: Sequence[ServerConnection], work: Callable[[ServerConnection], bool], keep_going: KeepGoing
+) -> bool:
+    """Do the work on every server; whether all of it was finished, and not stopped by ``keep_going``.
 
-    ``pulse`` is called from this thread only. What the work of one raises stops the others, and is raised.
+    ``keep_going`` is called from this thread only. What the work of one raises stops the others, and is raised.
     """
-    if len(links) == 1:
-        return work(links[0])
+    if len(connections) == 1:
+        return work(connections[0])
     stop = Event()
-    for link in links:
-        link.pulse = lambda: not stop.is_set()
+    for connection in connections:
+        connection.keep_going = lambda: not stop.is_set()
     try:
-        with ThreadPoolExecutor(len(links)) as threads:
-            return _attend([threads.submit(work, link) for link in links], stop, pulse)
+        with ThreadPoolExecutor(len(connections)) as threads:
+            return _attend([threads.submit(work, connection) for connection in connections], stop, keep_going)
     finally:
-        for link in links:
-            link.pulse = pulse
+        for connection in connections:
+            connection.keep_going = keep_going
 
 
-def _attend(futures: Sequence[Future[bool]], stop: Event, pulse: Pulse) -> bool:
+def _attend(futures: Sequence[Future[bool]], stop: Event, keep_going: KeepGoing) -> bool:
     try:
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=TICK, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
-            if not pulse():
+            if not keep_going():
                 stop.set()
         return all(future.result() for future in futures)
     finally:

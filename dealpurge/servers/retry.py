@@ -6,32 +6,32 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient
 
 T = TypeVar("T")
 
 
-def steadily(link: Link, step: Callable[[], T], reopen: Callable[[], object]) -> T:
+def with_retry(connection: ServerConnection, step: Callable[[], T], reopen: Callable[[], object]) -> T:
     """Carry out a step, again and again until nothing goes wrong; ``reopen`` prepares each new connection for it.
 
     A purge takes many steps, so each asks whether to go on. Raises ``Stopped``, ``Departed``, ``RedisUnavailable``.
     """
     while True:
-        if not link.pulse():
+        if not connection.keep_going():
             raise Stopped
-        link.check_place()
+        connection.check_place()
         try:
             done = step()
         except (*LOST, Transient) as exc:
-            recover(link, exc, reopen)
+            recover(connection, exc, reopen)
         else:
-            link.progressed()
+            connection.progressed()
             return done
 
 
-def recover(link: Link, exc: Exception, reopen: Callable[[], object]) -> None:
-    """Connect again after ``exc``. Raises as ``Link.recover``."""
-    link.recover(exc)
+def recover(connection: ServerConnection, exc: Exception, reopen: Callable[[], object]) -> None:
+    """Connect again after ``exc``. Raises as ``ServerConnection.recover``."""
+    connection.recover(exc)
     with suppress(*LOST):  # the step that follows fails again then, and says so itself
         reopen()

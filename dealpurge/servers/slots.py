@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import failure
 
 NO_CLUSTER = gettext_noop("DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster.")
@@ -51,9 +51,9 @@ class SlotMap:
         return list(dict.fromkeys(self.owners.values()))
 
 
-def read_slot_map(link: Link, asked: Address, remap: Callable[[str, int], Address]) -> SlotMap:
+def read_slot_map(connection: ServerConnection, asked: Address, remap: Callable[[str, int], Address]) -> SlotMap:
     """Ask one node. Raises what ``LOST`` names, and ``RedisUnavailable`` where it is no node of a cluster."""
-    slots, info, nodes = link.ask_all([("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"), ("CLUSTER", "NODES")])
+    slots, info, nodes = connection.ask_all([("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"), ("CLUSTER", "NODES")])
     if isinstance(slots, ResponseError):
         disabled = "cluster support disabled" in str(slots)
         raise RedisUnavailable("refused", NO_CLUSTER) if disabled else failure(slots)
@@ -63,7 +63,7 @@ def read_slot_map(link: Link, asked: Address, remap: Callable[[str, int], Addres
         node = Node(_text(primary[2]) if len(primary) > 2 else f"{host}:{port}", host, port)
         owners.update(dict.fromkeys(range(first, last + 1), node))
     moving = sorted(_in_motion(nodes)) if isinstance(nodes, bytes) else []
-    counts = link.ask_all([("CLUSTER", "COUNTKEYSINSLOT", mark[1:].partition("-")[0]) for mark in moving])
+    counts = connection.ask_all([("CLUSTER", "COUNTKEYSINSLOT", mark[1:].partition("-")[0]) for mark in moving])
     marks = zip(moving, (count if isinstance(count, int) else -1 for count in counts), strict=True)
     return SlotMap(_epoch(info), owners, tuple(marks))
 

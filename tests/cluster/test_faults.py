@@ -9,9 +9,9 @@ import pytest
 from pytest_django.fixtures import Settings
 from redis.exceptions import ClusterDownError
 
-from dealpurge.engine.sweep.scan import Walk
-from dealpurge.servers.cluster_node import NodeLink
-from dealpurge.servers.connection import Command, Link
+from dealpurge.engine.sweep.scan import Scan
+from dealpurge.servers.cluster_node import NodeConnection
+from dealpurge.servers.connection import Command, ServerConnection
 from tests.support.cluster import Ring, slot_of
 from tests.support.purging import Outcome, When, run, while_deleting, while_scanning
 from tests.support.seeding import Scene, key_of, seed_deal, seed_scene, tagged
@@ -75,15 +75,15 @@ def assert_true(outcome: Outcome, scene: Scene, ring: Ring) -> None:
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The kinds of error replies that came."""
-    kinds, read = set[str](), Link.read
+    kinds, read = set[str](), ServerConnection.read
 
-    def reading(link: Link) -> Any:
-        reply = read(link)
+    def reading(connection: ServerConnection) -> Any:
+        reply = read(connection)
         if isinstance(reply, Exception):
             kinds.add(type(reply).__name__)
         return reply
 
-    monkeypatch.setattr(Link, "read", reading)
+    monkeypatch.setattr(ServerConnection, "read", reading)
     return kinds
 
 
@@ -153,16 +153,16 @@ def test_what_went_of_a_slot_of_which_the_rest_is_refused_is_told(
     source = own_ring.owner(slot_of(keys[0]))
     target = next(server for server in own_ring.primaries() if server is not source)
     own_ring.begin_move(slot_of(keys[0]), target)
-    take, moved = Walk._take, list[bool]()
+    take, moved = Scan._take, list[bool]()
 
-    def taking(walk: Walk, page: Sequence[bytes], cursor: int) -> None:
+    def taking(scan: Scan, page: Sequence[bytes], cursor: int) -> None:
         if page and not moved:
             moved.append(True)
             own_ring.move_keys(source, target, keys[:10])
             own_ring.direct(target).config_set("min-replicas-to-write", 5)
-        take(walk, page, cursor)
+        take(scan, page, cursor)
 
-    monkeypatch.setattr(Walk, "_take", taking)
+    monkeypatch.setattr(Scan, "_take", taking)
     outcome = run()
 
     own_ring.direct(target).config_set("min-replicas-to-write", 0)
@@ -209,22 +209,22 @@ def test_a_graceful_failover_raises_no_error_and_is_seen(own_ring: Ring, tags: b
 def replaced_between(own_ring: Ring, monkeypatch: pytest.MonkeyPatch) -> list[Command]:
     """Let the first primary be replaced when it has done half of the UNLINKs of a page; those that it has done."""
     done: list[Command] = []
-    send = NodeLink.send_all
+    send = NodeConnection.send_all
     old, new = own_ring.servers[0], own_ring.servers[3]
 
-    def send_all(link: NodeLink, commands: Sequence[Command]) -> int:
+    def send_all(connection: NodeConnection, commands: Sequence[Command]) -> int:
         unlinks = [command for command in commands if command[0] == "UNLINK"]
-        if done or len(unlinks) < 2 or b"dealpurge-probe" in unlinks[0][1] or link.node.address != old.address:
-            return send(link, commands)
+        if done or len(unlinks) < 2 or b"dealpurge-probe" in unlinks[0][1] or connection.node.address != old.address:
+            return send(connection, commands)
         done.extend(unlinks[: len(unlinks) // 2])
-        send(link, done)
+        send(connection, done)
         wait_until(lambda: not own_ring.direct(old).exists(done[-1][1]), what="half of the page")
         own_ring.tell(new, "FAILOVER")
         wait_until(lambda: old not in own_ring.primaries() and new in own_ring.primaries(), what="failover")
         wait_until(lambda: all(own_ring.owner(slot_of(unlink[1])) is new for unlink in unlinks), what="agreement")
-        return len(done) + send(link, unlinks[len(done) :])
+        return len(done) + send(connection, unlinks[len(done) :])
 
-    monkeypatch.setattr(NodeLink, "send_all", send_all)
+    monkeypatch.setattr(NodeConnection, "send_all", send_all)
     return done
 
 
@@ -245,21 +245,21 @@ def test_what_a_node_did_before_it_was_replaced_is_counted(own_ring: Ring, repla
 def down(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Let the first UNLINK of the second slot of a page be answered CLUSTERDOWN, unless it was carried out."""
     answered: list[Any] = []
-    send = NodeLink.send_all
+    send = NodeConnection.send_all
 
-    def send_all(link: NodeLink, commands: Sequence[Command]) -> int:
+    def send_all(connection: NodeConnection, commands: Sequence[Command]) -> int:
         unlinks = [command for command in commands if command[0] == "UNLINK"]
         if len(unlinks) > 2 and b"dealpurge-probe" not in unlinks[1][1] and not answered:
             answered.append(unlinks[1])
             commands = [("CLUSTERDOWN",) if command is unlinks[1] else command for command in commands]
-        return send(link, commands)
+        return send(connection, commands)
 
-    def read(link: NodeLink) -> Any:
-        reply = Link.read(link)
+    def read(connection: NodeConnection) -> Any:
+        reply = ServerConnection.read(connection)
         return ClusterDownError("The cluster is down") if "CLUSTERDOWN" in str(reply) else reply
 
-    monkeypatch.setattr(NodeLink, "send_all", send_all)
-    monkeypatch.setattr(NodeLink, "read", read)
+    monkeypatch.setattr(NodeConnection, "send_all", send_all)
+    monkeypatch.setattr(NodeConnection, "read", read)
     return answered
 
 

@@ -202,7 +202,7 @@ def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring
         seed_scene(cluster, deals=300)
     before = threading.active_count()
 
-    report = purge(exclude_active_within_secs=HOUR, pulse=iter([True] * 5 + [False] * 1000).__next__)
+    report = purge(exclude_active_within_secs=HOUR, keep_going=iter([True] * 5 + [False] * 1000).__next__)
 
     assert report.status == "cancelled"
     assert threading.active_count() == before

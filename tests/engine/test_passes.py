@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Run
+from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Passes
 from dealpurge.servers.discovery import Standalone
 from tests.support.purging import purge
 from tests.support.seeding import HOUR, names, seed_deal
@@ -19,19 +19,19 @@ pytestmark = pytest.mark.usefixtures("deal_settings")
 def layouts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the servers look like before and after each pass; when it has run out, something else each time."""
     told: list[object] = []
-    monkeypatch.setattr(Standalone, "layout", lambda self, pulse: told.pop(0) if told else object())
+    monkeypatch.setattr(Standalone, "layout", lambda self, keep_going: told.pop(0) if told else object())
     return told
 
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    begun, one = list[object](), Run._pass
+    begun, one = list[object](), Passes._pass
 
-    def noting(self: Run) -> object:
+    def noting(self: Passes) -> object:
         begun.append(self)
         return one(self)
 
-    monkeypatch.setattr(Run, "_pass", noting)
+    monkeypatch.setattr(Passes, "_pass", noting)
     return begun
 
 

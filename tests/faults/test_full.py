@@ -19,7 +19,7 @@ from dealpurge.engine.sweep.unlink import remove as really_remove
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.servers import discovery
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from tests.conftest import start_server
 from tests.support.purging import purge, run
 from tests.support.seeding import HOUR, existing, names, seed_deal, seed_scene, touch
@@ -79,11 +79,11 @@ def test_transactions_come_back_with_the_memory(
     scene, tried = seed_scene(client, deals=100), list[int]()
     fill(client)
 
-    def send_commit(link: Link, keys: list[bytes], packed: Sequence[bytes]) -> None:
+    def send_commit(connection: ServerConnection, keys: list[bytes], packed: Sequence[bytes]) -> None:
         tried.append(len(keys))
         if len(tried) == 4:
             relieve(client)
-        really_send_commit(link, keys, packed)
+        really_send_commit(connection, keys, packed)
 
     for module in (transaction, pipeline):
         monkeypatch.setattr(module, "send_commit", send_commit)
@@ -114,16 +114,16 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
         touch(client, "acme", "d1")
         fill(client)
 
-    def committed(link: Link, batch: list[bytes], replies: list[Any]) -> object:
+    def committed(connection: ServerConnection, batch: list[bytes], replies: list[Any]) -> object:
         try:
-            return really_committed(link, batch, replies)
+            return really_committed(connection, batch, replies)
         finally:
             if woken == "before":
                 wake()
 
-    def remove(link: Link, batch: list[bytes]) -> object:
+    def remove(connection: ServerConnection, batch: list[bytes]) -> object:
         removed.append(batch)
-        removal = really_remove(link, batch)
+        removal = really_remove(connection, batch)
         if woken == "between" and len(removed) == 1:
             wake()
         return removal
@@ -157,15 +157,15 @@ def test_a_plain_delete_that_is_refused_for_good_is_given_up(
     keys = [key for n in range(3) for key in seed_deal(client, "acme", f"d{n}", age=2 * HOUR)]
     began, probe = time.monotonic(), discovery.probe
 
-    def probing(link: Link, keyspace: Keyspace, *, first: bool) -> None:
-        probe(link, keyspace, first=first)
+    def probing(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> None:
+        probe(connection, keyspace, first=first)
         fill(client)
         client.config_set("min-replicas-to-write", 1)
 
     monkeypatch.setattr(discovery, "probe", probing)
     try:
         with pytest.raises(RedisUnavailable, match="NOREPLICAS"):
-            purge(exclude_active_within_secs=HOUR, pulse=lambda: time.monotonic() - began < 30)
+            purge(exclude_active_within_secs=HOUR, keep_going=lambda: time.monotonic() - began < 30)
     finally:
         client.config_set("min-replicas-to-write", 0)
 

@@ -48,7 +48,7 @@ def test_what_one_server_said_is_nothing_to_go_by_at_another(
                 looks.extend([len(questions)] if questions else [])
                 if questions and len(looks) == stage:
                     proxy.target = other.address
-                    self._activity.link._connection._sock.shutdown(socket.SHUT_RDWR)
+                    self._activity.connection._connection._sock.shutdown(socket.SHUT_RDWR)
                 return questions
 
             monkeypatch.setattr(LookAhead, "questions", lead_astray)

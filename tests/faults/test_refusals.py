@@ -17,7 +17,7 @@ import redis
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard.transaction import Opening
-from dealpurge.servers.connection import Command, Link
+from dealpurge.servers.connection import Command, ServerConnection
 from tests.conftest import PointCacheAt
 from tests.support.purging import Outcome, run
 from tests.support.seeding import seed_scene
@@ -108,10 +108,10 @@ def test_a_transaction_that_cannot_be_left_ends_the_run(
 
     send = Opening.send
 
-    def wake_all_before(link: Link, events: list[bytes], questions: list[Command]) -> object:
+    def wake_all_before(connection: ServerConnection, events: list[bytes], questions: list[Command]) -> object:
         for key in events:
             user.xadd(key, {"kind": "edit"})
-        return send(link, events, questions)
+        return send(connection, events, questions)
 
     monkeypatch.setattr(Opening, "send", wake_all_before)
     outcome = run(guarded=True)

@@ -314,7 +314,7 @@ def test_another_purge_of_all_deals(deals: redis.Redis, purge: Purge) -> None:
 
 
 def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stubborn(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Callable[[], bool]) -> None:
+    def stubborn(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
         tally.deleted, tally.not_removed = 5, 1
 
     monkeypatch.setattr(passes, "purge", stubborn)
@@ -329,7 +329,7 @@ def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytes
 
 
 def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def obedient(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Callable[[], bool]) -> None:
+    def obedient(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
         tally.deleted, tally.cancelled = 5, True
 
     monkeypatch.setattr(passes, "purge", obedient)
@@ -344,7 +344,7 @@ def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_that_was_taken_for_lost(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Callable[[], bool]) -> None:
+    def absent(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
         tally.deleted = 5
         PurgeRun.objects.update(status="failed")
 

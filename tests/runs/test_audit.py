@@ -18,7 +18,7 @@ from dealpurge import services
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun
 from dealpurge.runs import heartbeat
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.services import Progress
 from tests.support.databases import locked_database, read_only_database, seen_by_others
 from tests.support.seeding import seed_deal
@@ -41,22 +41,22 @@ def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
 def rows_at_first_unlink(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """What a second database connection read at the moment when the first UNLINK went out."""
     seen: list[list[Any]] = []
-    send, send_all = Link.send, Link.send_all
+    send, send_all = ServerConnection.send, ServerConnection.send_all
 
     def look(*commands: Any) -> None:
         if not seen and any(command[0] == "UNLINK" for command in commands):
             seen.append(seen_by_others("SELECT status, dry_run FROM dealpurge_purgerun"))
 
-    def spy_send(link: Link, *command: Any) -> None:
+    def spy_send(connection: ServerConnection, *command: Any) -> None:
         look(command)
-        send(link, *command)
+        send(connection, *command)
 
-    def spy_send_all(link: Link, commands: Any) -> int:
+    def spy_send_all(connection: ServerConnection, commands: Any) -> int:
         look(*commands)
-        return send_all(link, commands)
+        return send_all(connection, commands)
 
-    monkeypatch.setattr(Link, "send", spy_send)
-    monkeypatch.setattr(Link, "send_all", spy_send_all)
+    monkeypatch.setattr(ServerConnection, "send", spy_send)
+    monkeypatch.setattr(ServerConnection, "send_all", spy_send_all)
     return seen
 
 

@@ -80,7 +80,7 @@ def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.
 
 def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
     beat = due(store.create(DRY, ORIGIN))
-    beat._written -= store.PATIENCE_SECONDS + 1
+    beat._written -= store.RETRY_FOR_SECONDS + 1
 
     with locked_database(), pytest.raises(RunLost) as caught:
         beat(scanned=1, total=2, deleted=0)

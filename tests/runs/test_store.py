@@ -233,7 +233,7 @@ def test_the_end_waits_for_a_locked_database(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.create(ONE, ORIGIN)
-    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(store, "RETRY_FOR_SECONDS", 0)
 
     with locked_database(), pytest.raises(RunLost, match="cannot be written down"):
         store.finish(run, report_of(run))

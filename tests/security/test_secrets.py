@@ -287,7 +287,7 @@ def test_an_error_that_quotes_it_is_told_to_nobody(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError(f"cannot log in with {CANARY}")
 
-    monkeypatch.setattr(connection, "fresh_connection", broken)
+    monkeypatch.setattr(connection, "new_connection", broken)
 
     try:
         door(ears, superuser)

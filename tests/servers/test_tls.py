@@ -17,10 +17,11 @@ from redis.connection import SSLConnection
 from redis.sentinel import SentinelManagedSSLConnection
 
 from dealpurge import RedisUnavailable
-from dealpurge.servers.connection import fresh_connection
+from dealpurge.servers.connection import new_connection
 from tests.conftest import PointCacheAt, start_server
 from tests.docs.test_readme_blocks import containing
-from tests.support.purging import HOUR, purge, seed_deal
+from tests.support.purging import purge
+from tests.support.seeding import HOUR, seed_deal
 from tests.support.sentinel import readme_options
 from tests.support.servers import RedisServer, free_port, missing
 
@@ -133,7 +134,7 @@ def test_a_primary_behind_sentinel_is_met_with_tls(cache_at: PointCacheAt) -> No
 
     pool: Any = cache_at(location, **options, CONNECTION_POOL_KWARGS={"ssl": True, "ssl_ca_certs": SHOWN_CA})
 
-    connection = fresh_connection(pool.connection_pool, connection_pool=pool.connection_pool)
+    connection = new_connection(pool.connection_pool, connection_pool=pool.connection_pool)
     assert isinstance(connection, SentinelManagedSSLConnection)
     assert connection.ca_certs == SHOWN_CA
 

@@ -24,13 +24,13 @@ def strangers(server: RedisServer) -> list[str]:
 @contextmanager
 def nothing_left_behind() -> Iterator[list[Any]]:
     """Yields the connections of ours that are made meanwhile; none of them, and no thread, may be left at the end."""
-    made, threads, make = list[Any](), set(threading.enumerate()), connection.fresh_connection
+    made, threads, make = list[Any](), set(threading.enumerate()), connection.new_connection
 
     def noting(*args: Any, **kwargs: Any) -> Any:
         made.append(make(*args, **kwargs))
         return made[-1]
 
-    with patch.object(connection, "fresh_connection", noting):
+    with patch.object(connection, "new_connection", noting):
         yield made
     assert [connection for connection in made if connection._sock] == []
     assert set(threading.enumerate()) <= threads

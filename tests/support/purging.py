@@ -18,7 +18,7 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from tests.support.seeding import HOUR
 
 #: Keys scanned, keys in all, keys deleted: tells whether it is time for the fault.
@@ -30,9 +30,9 @@ def scope_of(**options: Any) -> PurgeScope:
     return PurgeScope(**{"mode": "all", "dry_run": False, **options})
 
 
-def carry_out(tally: Tally, *, pulse: Callable[[], bool] = lambda: True, **options: Any) -> None:
+def carry_out(tally: Tally, *, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> None:
     """Purge on the Redis of the settings, counting in the tally whatever ends it."""
-    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, pulse)
+    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, keep_going)
 
 
 def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:
@@ -46,10 +46,10 @@ def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeRep
     )
 
 
-def purge(*, pulse: Callable[[], bool] = lambda: True, **options: Any) -> PurgeReport:
+def purge(*, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> PurgeReport:
     """Purge, and report."""
     tally = Tally()
-    carry_out(tally, pulse=pulse, **options)
+    carry_out(tally, keep_going=keep_going, **options)
     return report_of(tally, **options)
 
 
@@ -83,7 +83,7 @@ def run(
     tally, error = Tally(), None
     struck_at: tuple[int, int, int] | None = None
 
-    def pulse() -> bool:
+    def keep_going() -> bool:
         nonlocal struck_at
         if fault and struck_at is None and when(*tally.progress()):
             struck_at = tally.progress()
@@ -91,7 +91,7 @@ def run(
         return True
 
     try:
-        carry_out(tally, pulse=pulse, **options)
+        carry_out(tally, keep_going=keep_going, **options)
     except RedisUnavailable as exc:
         error = exc
     assert fault is None or struck_at is not None, "the run was over before the fault"
@@ -103,9 +103,9 @@ def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[byte
     """Let something happen between the last judgement and every EXEC, or every UNLINK without a transaction."""
 
     def late(act: Callable[..., Any]) -> Callable[..., Any]:
-        def acting(link: Link, keys: list[bytes], *packed: Sequence[bytes]) -> Any:
+        def acting(connection: ServerConnection, keys: list[bytes], *packed: Sequence[bytes]) -> Any:
             happens(keys)
-            return act(link, keys, *packed)
+            return act(connection, keys, *packed)
 
         return acting
 

@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting, shell_commands
-from dealpurge.console.runs.deals import Skipped
+from dealpurge.console.runs.deal_rows import Skipped
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.keys.families import CHECKPOINTS, in_order

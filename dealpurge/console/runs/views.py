@@ -18,7 +18,7 @@ from dealpurge.api import address
 from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
-from dealpurge.console.runs.deals import link_deals, touched_deals
+from dealpurge.console.runs.deal_rows import link_deals, touched_deals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language

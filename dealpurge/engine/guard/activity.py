@@ -13,7 +13,7 @@ SECONDS_BELOW = 10**11
 _FAR_FUTURE = 10**18
 
 
-class Judge(Protocol):
+class Readings(Protocol):
     """What a look at events keys told: one of a single node, or of several."""
 
     def verdict(self, keys: Iterable[bytes], window: int) -> Verdict:

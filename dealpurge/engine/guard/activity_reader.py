@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from dealpurge.engine.guard.activity import Reading, mark_of, moment_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.connection import Command, Link
+from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import failure, forbids_command, raise_transient
 
 LFU_WARNING = gettext_noop(
@@ -23,24 +23,24 @@ LFU_WARNING = gettext_noop(
 Look = Generator[list[Command], list[Any], Reading]
 
 
-class Activity:
-    """Reads events keys over one link. Idle times are left as they were where the server can do that."""
+class ActivityReader:
+    """Reads events keys over one connection. Idle times are left as they were where the server can do that."""
 
-    def __init__(self, link: Link, tally: Tally) -> None:
-        self.link = link
+    def __init__(self, connection: ServerConnection, tally: Tally) -> None:
+        self.connection = connection
         self.tally = tally
         self._untouched = False
 
     def open(self) -> None:
-        """Ask the server not to count our reading as use (Redis 7.2); the link's connection is closed after the run."""
-        self._untouched = self.link.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
+        """Ask the server not to count our reading as use (Redis 7.2); the connection is closed after the run."""
+        self._untouched = self.connection.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
 
     def read(self, keys: Iterable[bytes], before: Reading | None = None) -> Reading:
         """Last activity of each key that exists. ``before``: our own last look, which was no use of the key."""
         look = self.looking(keys, before)
         commands = next(look)
         while True:
-            replies = self.link.ask_keys(commands)
+            replies = self.connection.ask_keys(commands)
             try:
                 commands = look.send(replies)
             except StopIteration as end:
@@ -129,7 +129,7 @@ class Activity:
 
     def again(self, keys: Sequence[bytes], before: Reading) -> Reading:
         """A second look in one round trip, for keys of ``before``."""
-        return self.answers(keys, before, _lasting(self.link.ask_keys(self.questions(keys, before))))
+        return self.answers(keys, before, _lasting(self.connection.ask_keys(self.questions(keys, before))))
 
 
 def _since_marked(now: int, reply: Any, key: bytes, before: Reading) -> int | None:

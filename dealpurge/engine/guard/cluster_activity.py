@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dealpurge.engine.guard.activity import Reading, Verdict
-from dealpurge.engine.guard.activity_reader import Activity
+from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 
 
 @dataclass(slots=True)
@@ -25,42 +25,47 @@ class Looks:
         return Verdict(any(verdict.active for verdict in verdicts), max(moments, default=None))
 
 
-class Lookout:
-    """Looks over one link and its neighbours."""
+class ClusterActivity:
+    """Looks over one connection and its neighbours."""
 
-    def __init__(self, link: Link, tally: Tally) -> None:
-        #: Looks at the link's own node.
-        self.home = Activity(link, tally)
-        self._link, self._tally = link, tally
-        self._away: dict[Link, Activity] = {}
+    def __init__(self, connection: ServerConnection, tally: Tally) -> None:
+        #: Looks at the connection's own node.
+        self.home = ActivityReader(connection, tally)
+        self._link, self._tally = connection, tally
+        self._away: dict[ServerConnection, ActivityReader] = {}
 
-    def on(self, link: Link) -> Activity:
-        """Looks at the node of the link, its own or a neighbour's."""
-        if link is self._link:
+    def on(self, connection: ServerConnection) -> ActivityReader:
+        """Looks at the node of the connection, its own or a neighbour's."""
+        if connection is self._link:
             return self.home
-        if link not in self._away:
-            activity = Activity(link, self._tally)
+        if connection not in self._away:
+            activity = ActivityReader(connection, self._tally)
             activity.open()
-            self._away[link] = activity
-        return self._away[link]
+            self._away[connection] = activity
+        return self._away[connection]
 
     def look(self, keys: Sequence[bytes]) -> Looks:
         """The first look, which also tells what kind of key each is."""
-        return Looks({link.node: self.on(link).read(part) for link, part in self.by_node(keys)})
+        return Looks({connection.node: self.on(connection).read(part) for connection, part in self.by_node(keys)})
 
     def again(self, keys: Sequence[bytes], before: Looks) -> Looks:
         """A second look at keys of ``before``, in one round trip a node."""
         parts = self.by_node(keys)
-        return Looks({link.node: self.on(link).again(part, before.readings[link.node]) for link, part in parts})
+        return Looks(
+            {
+                connection.node: self.on(connection).again(part, before.readings[connection.node])
+                for connection, part in parts
+            }
+        )
 
-    def by_node(self, keys: Sequence[bytes]) -> Iterator[tuple[Link, list[bytes]]]:
-        """The links to the nodes that have ``keys``, with the keys that each has."""
-        parts: dict[Link, list[bytes]] = {}
+    def by_node(self, keys: Sequence[bytes]) -> Iterator[tuple[ServerConnection, list[bytes]]]:
+        """The connections to the nodes that have ``keys``, with the keys that each has."""
+        parts: dict[ServerConnection, list[bytes]] = {}
         for key in dict.fromkeys(keys):
             parts.setdefault(self._link.home(key), []).append(key)
         yield from parts.items()
 
     def reopen(self) -> None:
-        """Prepare a new connection to the link's own node; those to its neighbours are gone too."""
+        """Prepare a new connection to its own node; those to its neighbours are gone too."""
         self._away.clear()
         self.home.open()

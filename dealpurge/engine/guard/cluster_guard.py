@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 
 from dealpurge.engine.guard.activity import Reading, Verdict
-from dealpurge.engine.guard.cluster_activity import Lookout, Looks
+from dealpurge.engine.guard.cluster_activity import ClusterActivity, Looks
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.guard.plan import Plan, Unit
@@ -20,43 +20,43 @@ from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import remove
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.cluster_node import slot_of
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 
 
-def share_out(links: Sequence[Link], plan: Plan) -> dict[Link, list[bytes]]:
-    """Each deal to the link whose node has its events: the first of them, if they lie on several nodes."""
-    if len(links) == 1:
-        return {links[0]: plan.tokens()}
-    shares: dict[Link, list[bytes]] = {link: [] for link in links}
-    by_node = {link.node: link for link in links}
+def share_out(connections: Sequence[ServerConnection], plan: Plan) -> dict[ServerConnection, list[bytes]]:
+    """Each deal to the connection whose node has its events: the first of them, if they lie on several nodes."""
+    if len(connections) == 1:
+        return {connections[0]: plan.tokens()}
+    shares: dict[ServerConnection, list[bytes]] = {connection: [] for connection in connections}
+    by_node = {connection.node: connection for connection in connections}
     for token in plan.tokens():
         unit = plan.unit(token)
-        owner = links[0].owner((unit.events or unit.keys)[0])
-        shares[by_node.get(owner, links[0])].append(token)
+        owner = connections[0].owner((unit.events or unit.keys)[0])
+        shares[by_node.get(owner, connections[0])].append(token)
     return shares
 
 
-def guard_of(link: Link, selection: Selection, plan: Plan) -> Guard:
-    """The guard that suits the link's server."""
-    return (ClusterGuard if link.clustered else Guard)(link, selection, plan)
+def guard_of(connection: ServerConnection, selection: Selection, plan: Plan) -> Guard:
+    """The guard that suits the connection's server."""
+    return (ClusterGuard if connection.clustered else Guard)(connection, selection, plan)
 
 
 class ClusterGuard(Guard):
-    """Deletes the deals whose events lie on the link's node."""
+    """Deletes the deals whose events lie on the connection's node."""
 
-    def __init__(self, link: Link, selection: Selection, plan: Plan) -> None:
-        super().__init__(link, selection, plan)
-        self.lookout = Lookout(link, self.tally)
-        self.activity = self.lookout.home
+    def __init__(self, connection: ServerConnection, selection: Selection, plan: Plan) -> None:
+        super().__init__(connection, selection, plan)
+        self.cluster_activity = ClusterActivity(connection, self.tally)
+        self.activity = self.cluster_activity.home
         self._looks = Looks()
         self._scattered: set[bytes] = set()
 
     def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
         while judged := list(islice(units, JUDGED_AT_ONCE)):
-            self._in_row(self.row.settle)
-            self._looks = self._steadily(partial(self.lookout.look, events_of(judged)))
-            self._first_look = self._looks.readings.get(self.link.node, Reading(0))
-            yield self._sift(judged, self._looks)
+            self._pipelined(self.pipeline.settle)
+            self._looks = self._with_retry(partial(self.cluster_activity.look, events_of(judged)))
+            self._first_look = self._looks.readings.get(self.connection.node, Reading(0))
+            yield self._idle_of(judged, self._looks)
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
         slots: dict[int, list[Unit]] = defaultdict(list)
@@ -74,17 +74,17 @@ class ClusterGuard(Guard):
 
     def _holds(self, unit: Unit) -> bool:
         """Whether its keys are of one slot of this node, and its events lie here too."""
-        node = self.link.node
-        return len(self.link.parts(unit.keys)) == 1 and all(
-            self.link.owner(key) == node for key in (unit.keys[0], *unit.events)
+        node = self.connection.node
+        return len(self.connection.parts(unit.keys)) == 1 and all(
+            self.connection.owner(key) == node for key in (unit.keys[0], *unit.events)
         )
 
     def _chunks(self, unit: Unit) -> Iterator[Batch]:
         """First what lies on nodes without events of the deal, then the other slots, in the end its events keys."""
-        watching = {self.link.owner(key) for key in unit.events}
+        watching = {self.connection.owner(key) for key in unit.events}
         rows: dict[tuple[int, object], list[tuple[bytes, int, bytes]]] = defaultdict(list)
         for row in batch_of([unit]).rows():
-            slot, node = slot_of(row[0]), self.link.owner(row[0])
+            slot, node = slot_of(row[0]), self.connection.owner(row[0])
             if row[1] == self._events_family:
                 rows[2, slot].append(row)
             else:
@@ -94,34 +94,34 @@ class ClusterGuard(Guard):
 
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         """Without a transaction on a node that has none of the deal's events: judged, then removed at once."""
-        link = self.link.home(chunk.keys[0])
-        near = [key for key in unit.events if self.link.owner(key) == link.node]
+        connection = self.connection.home(chunk.keys[0])
+        near = [key for key in unit.events if self.connection.owner(key) == connection.node]
         if not near:
             verdict = self._look_again(unit.events)
-            removal = None if verdict.active else remove(link, chunk.keys)
+            removal = None if verdict.active else remove(connection, chunk.keys)
         else:
-            verdict = self._watched(link, near, [key for key in unit.events if key not in near])
-            removal = None if verdict.active else commit(link, chunk.keys)
+            verdict = self._watched(connection, near, [key for key in unit.events if key not in near])
+            removal = None if verdict.active else commit(connection, chunk.keys)
         if removal is not None:
             self.tally.scattered.update({unit.token} & self._scattered)
             self._record(chunk, removal)
         elif near:
-            discard(link)
+            discard(connection)
         return None if removal is not None else verdict
 
-    def _watched(self, link: Link, near: Sequence[bytes], far: Sequence[bytes]) -> Verdict:
+    def _watched(self, connection: ServerConnection, near: Sequence[bytes], far: Sequence[bytes]) -> Verdict:
         """Watch the events keys of this node, and judge those of all; the transaction is open then."""
-        activity, before = self.lookout.on(link), self._looks.readings[link.node]
-        replies = begin(link, near, activity.questions(near, before))
-        looks = self.lookout.again(far, self._looks)
-        looks.readings[link.node] = activity.answers(near, before, replies)
+        activity, before = self.cluster_activity.on(connection), self._looks.readings[connection.node]
+        replies = begin(connection, near, activity.questions(near, before))
+        looks = self.cluster_activity.again(far, self._looks)
+        looks.readings[connection.node] = activity.answers(near, before, replies)
         return looks.verdict((*near, *far), self._window)
 
     def _look_again(self, events: Sequence[bytes]) -> Verdict:
-        return self.lookout.again(events, self._looks).verdict(events, self._window)
+        return self.cluster_activity.again(events, self._looks).verdict(events, self._window)
 
     def _look_once(self, unit: Unit) -> Verdict:
         return self._look_again(unit.events)
 
     def _reopen(self) -> None:
-        self.lookout.reopen()
+        self.cluster_activity.reopen()

@@ -12,7 +12,7 @@ from dealpurge.keys.matching import Batch
 Holders = dict[bytes, set[bytes]]
 
 
-class Sightings:
+class DealIndex:
     """Collects the tokens and the events keys of claimed keys, whatever the scope.
 
     ``tokens``: those that earlier passes saw. What tells an organisation from a deal may be purged by now.

@@ -8,16 +8,16 @@ from contextlib import suppress
 from functools import partial
 
 from dealpurge.engine.guard.activity import Verdict
-from dealpurge.engine.guard.judge import Judging
+from dealpurge.engine.guard.judge import DealJudge
 from dealpurge.engine.guard.lookahead import LookAhead
-from dealpurge.engine.guard.pipeline import Pipeline, Rest
+from dealpurge.engine.guard.pipeline import Pipeline, Remainder
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Opening, Refused, commit, discard
 from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, events_of, groups, pieces
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient
 from dealpurge.servers.retry import recover
 
@@ -25,29 +25,29 @@ from dealpurge.servers.retry import recover
 MOST_ABORTS = 3
 
 
-class Guard(Judging):
-    """Deletes the units of a plan over one link. Counts into the selection's tally."""
+class Guard(DealJudge):
+    """Deletes the units of a plan over one connection. Counts into the selection's tally."""
 
-    def __init__(self, link: Link, selection: Selection, plan: Plan) -> None:
-        super().__init__(link, selection)
-        self._events_family = plan.sightings.events_family
+    def __init__(self, connection: ServerConnection, selection: Selection, plan: Plan) -> None:
+        super().__init__(connection, selection)
+        self._events_family = plan.deal_index.events_family
         self._dry_run = selection.scope.dry_run
-        self.row = Pipeline(link, self._open, self._still_idle, self._done)
+        self.pipeline = Pipeline(connection, self._open, self._still_idle, self._done)
 
     def run(self, units: Iterator[Unit]) -> bool:
-        """Judge and delete; False if the pulse said stop before the end."""
-        self._steadily(self.activity.open)
+        """Judge and delete; False if told to stop before the end."""
+        self._with_retry(self.activity.open)
         try:
             for idle in self._idle(units):
                 for group in self._groups(idle):
-                    if not self.link.pulse():
-                        self._in_row(self.row.settle)
+                    if not self.connection.keep_going():
+                        self._pipelined(self.pipeline.settle)
                         return False
                     self._take(group)
-            self._in_row(self.row.settle)
+            self._pipelined(self.pipeline.settle)
         except BaseException:
             with suppress(Exception):  # what Redis does already belongs into the counts
-                self.row.settle()
+                self.pipeline.settle()
             raise
         return True
 
@@ -55,25 +55,25 @@ class Guard(Judging):
         if self._dry_run:
             self._count(group)
         elif self._fits(group):
-            self._in_row(partial(self.row.push, group, self._first_look), Rest(group, self._first_look))
+            self._pipelined(partial(self.pipeline.push, group, self._first_look), Remainder(group, self._first_look))
         else:
-            self._in_row(self.row.settle)
+            self._pipelined(self.pipeline.settle)
             self._piecemeal(group[0], self._remove_chunk)
 
-    def _in_row(self, step: Callable[[], list[Rest]], *behind: Rest) -> None:
+    def _pipelined(self, step: Callable[[], list[Remainder]], *behind: Remainder) -> None:
         """A step of the pipeline; what did not go in it goes by itself."""
-        self.link.check_place()
+        self.connection.check_place()
         try:
-            rests = step()
+            remainders = step()
         except (*LOST, Transient) as exc:
-            rests = [*self.row.give_up(), *behind]
-            recover(self.link, exc, self._reopen)
+            remainders = [*self.pipeline.give_up(), *behind]
+            recover(self.connection, exc, self._reopen)
         else:
-            self.link.progressed()
+            self.connection.progressed()
         current = self._first_look
-        for rest in rests:
-            self._first_look = rest.look
-            self._purge(rest)
+        for remainder in remainders:
+            self._first_look = remainder.look
+            self._purge(remainder)
         self._first_look = current
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
@@ -85,29 +85,29 @@ class Guard(Judging):
 
     def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
         """Batch by batch those that nobody works on, by a look without WATCH; the others are skipped."""
-        ahead = self.row.ahead = LookAhead(self.activity, units)
+        ahead = self.pipeline.ahead = LookAhead(self.activity, units)
         while ahead.units():
-            if not self.link.pulse():  # where all are active no group asks
+            if not self.connection.keep_going():  # where all are active no group asks
                 raise Stopped
             if ahead.questions():
-                self._in_row(partial(self._complete, ahead))
+                self._pipelined(partial(self._complete, ahead))
             judged, reading = ahead.hand_out()
             if reading is None:  # after trouble
-                self._in_row(self.row.settle)
-                reading = self._steadily(partial(self.activity.read, events_of(judged)))
+                self._pipelined(self.pipeline.settle)
+                reading = self._with_retry(partial(self.activity.read, events_of(judged)))
             self._first_look = reading
-            yield self._sift(judged, self._first_look)
+            yield self._idle_of(judged, self._first_look)
 
-    def _complete(self, ahead: LookAhead) -> list[Rest]:
+    def _complete(self, ahead: LookAhead) -> list[Remainder]:
         """Ask what could not be asked behind a transaction."""
-        rests = self.row.settle()
+        remainders = self.pipeline.settle()
         while questions := ahead.questions():
-            ahead.take(self.link.ask_all(questions))
-        return rests
+            ahead.take(self.connection.ask_all(questions))
+        return remainders
 
     def _reopen(self) -> None:
-        if self.row.ahead:
-            self.row.ahead.forget()
+        if self.pipeline.ahead:
+            self.pipeline.ahead.forget()
         super()._reopen()
 
     def _count(self, units: Sequence[Unit]) -> None:
@@ -115,16 +115,16 @@ class Guard(Judging):
             self.selection.count_families(unit.families)
             self.tally.untouched.discard(unit.token)
 
-    def _purge(self, rest: Rest) -> None:
+    def _purge(self, remainder: Remainder) -> None:
         """Several small deals, whole or not at all. After an abort in halves, until the one that moves is alone."""
-        waiting, trouble = deque([rest.units]), rest.trouble
+        waiting, trouble = deque([remainder.units]), remainder.trouble
         aborts = 0
         while waiting:
             group = waiting.popleft()
             try:
                 if trouble:
                     raise trouble
-                self._steadily(partial(self._together, group))
+                self._with_retry(partial(self._together, group))
             except Aborted:
                 aborts = aborts + 1 if len(group) == 1 else 0
                 if aborts < MOST_ABORTS:
@@ -146,17 +146,17 @@ class Guard(Judging):
         idle = self._still_idle(group, self._open(events_of(group)))
         batch = batch_of(idle)
         if batch.keys:
-            self._done(idle, batch, commit(self.link, batch.keys))
+            self._done(idle, batch, commit(self.connection, batch.keys))
         else:
-            discard(self.link)
+            discard(self.connection)
 
     def _open(self, events: Sequence[bytes]) -> Opening:
         """Watch the events keys, look at them for the second time, and open the transaction, in one round trip."""
-        return Opening.send(self.link, events, self.activity.questions(events, self._first_look))
+        return Opening.send(self.connection, events, self.activity.questions(events, self._first_look))
 
     def _still_idle(self, group: Sequence[Unit], opening: Opening) -> list[Unit]:
         """Those of a group that the second look lets go; the transaction is open then. Raises ``Refused``."""
-        return self._sift(group, self.activity.answers(events_of(group), self._first_look, opening.answers()))
+        return self._idle_of(group, self.activity.answers(events_of(group), self._first_look, opening.answers()))
 
     def _done(self, units: Sequence[Unit], batch: Batch, removal: Removal) -> None:
         self._record(batch, removal)
@@ -188,7 +188,7 @@ class Guard(Judging):
         """Remove it, or tell why not."""
         for _ in range(MOST_ABORTS):
             try:
-                return self._steadily(lambda: self._chunk_transaction(unit, chunk))
+                return self._with_retry(lambda: self._chunk_transaction(unit, chunk))
             except Aborted:
                 continue
             except Refused:
@@ -199,19 +199,19 @@ class Guard(Judging):
         answers = self._open(unit.events).answers()
         verdict = self.activity.answers(unit.events, self._first_look, answers).verdict(unit.events, self._window)
         if verdict.active:
-            discard(self.link)
+            discard(self.connection)
             return verdict
-        self._record(chunk, commit(self.link, chunk.keys))
+        self._record(chunk, commit(self.connection, chunk.keys))
         return None
 
     def _remove_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
         """Without a transaction: judged before the other keys, and again before the events key, which goes last."""
-        return self._steadily(partial(self._chunk_plainly, unit, chunk))
+        return self._with_retry(partial(self._chunk_plainly, unit, chunk))
 
     def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
-        verdict = self._look_once(unit)  # a look that may be begun anew would renew the patience with what follows
+        verdict = self._look_once(unit)  # a look that may be begun anew would renew the time for tries of what follows
         if verdict.active:
             return verdict
         self.tally.plain.add(unit.token)
-        self._record(chunk, remove(self.link.home(chunk.keys[0]), chunk.keys))
+        self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
         return None

@@ -9,14 +9,14 @@ from dealpurge.conf import conf
 from dealpurge.engine.guard.cluster_guard import guard_of, share_out
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
-from dealpurge.engine.sweep.scan import Walk
+from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
-from dealpurge.servers.backoff import Pulse
-from dealpurge.servers.connection import Identity, Link
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.connection import Identity, ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged
 from dealpurge.servers.parallel import on_each
 
@@ -32,32 +32,34 @@ class GuardedPass:
     ``seen``: every deal's token that earlier passes have met; those of this one are added.
     """
 
-    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, pulse: Pulse, seen: set[bytes]) -> None:
+    def __init__(
+        self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, seen: set[bytes]
+    ) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
-        self.pulse = pulse
+        self.keep_going = keep_going
         self.seen = seen
 
-    def run(self, links: Sequence[Link]) -> set[Identity]:
+    def run(self, connections: Sequence[ServerConnection]) -> set[Identity]:
         """Plan and purge part after part; the processes that were scanned. Raises ``Departed``."""
         part: Part | None = WHOLE
         processes = set[Identity]()
         while part and not self.tally.cancelled:
-            plan = self._plan(links, part)
+            plan = self._plan(connections, part)
             part = plan.left
-            processes |= {link.identity for link in links}
+            processes |= {connection.identity for connection in connections}
             if not self.tally.cancelled:
-                self._purge(links, plan)
+                self._purge(connections, plan)
         return processes
 
-    def _plan(self, links: Sequence[Link], part: Part) -> Plan:
+    def _plan(self, connections: Sequence[ServerConnection], part: Part) -> Plan:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
         while True:
             before = len(self.tally.children)
             plan = Plan(self.keyspace, part, conf.max_planned_keys, self.seen)
             try:
-                self._note_stop(not on_each(links, partial(self._collect, plan), self.pulse))
+                self._note_stop(not on_each(connections, partial(self._collect, plan), self.keep_going))
             except (ProcessChanged, Departed) as exc:
                 self.tally.forget(before)
                 if isinstance(exc, Departed):
@@ -70,13 +72,13 @@ class GuardedPass:
                     for tally in self.tally.children[before:]:
                         tally.forget_scan()
 
-    def _collect(self, plan: Plan, link: Link) -> bool:
+    def _collect(self, plan: Plan, connection: ServerConnection) -> bool:
         selection = Selection(self.scope, self.keyspace, self.tally.child())
-        walk = Walk(link, selection, partial(plan.take, selection))
-        walk.run()
-        return not walk.stopped
+        scan = Scan(connection, selection, partial(plan.take, selection))
+        scan.run()
+        return not scan.stopped
 
-    def _purge(self, links: Sequence[Link], plan: Plan) -> None:
+    def _purge(self, connections: Sequence[ServerConnection], plan: Plan) -> None:
         tally = self.tally.child()
         misread, oversized = plan.misread(), plan.oversized()
         if oversized:
@@ -84,19 +86,25 @@ class GuardedPass:
         if misread:
             tally.warn(MISREAD_WARNING)
             tally.skipped |= dict.fromkeys(misread)
-        shares = share_out(links, plan)
-        guards = {link: self._guard(tally.child(), link, plan, tokens) for link, tokens in shares.items()}
+        shares = share_out(connections, plan)
+        guards = {
+            connection: self._guard(tally.child(), connection, plan, tokens) for connection, tokens in shares.items()
+        }
         tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
         try:
-            finished = on_each(links, lambda link: guards[link].run(map(plan.unit, shares[link])), self.pulse)
+            finished = on_each(
+                connections,
+                lambda connection: guards[connection].run(map(plan.unit, shares[connection])),
+                self.keep_going,
+            )
             self._note_stop(not finished)
         finally:
             tally.settle()
             _note_shared(tally)
 
-    def _guard(self, tally: Tally, link: Link, plan: Plan, tokens: Sequence[bytes]) -> Guard:
+    def _guard(self, tally: Tally, connection: ServerConnection, plan: Plan, tokens: Sequence[bytes]) -> Guard:
         tally.untouched = set(tokens)
-        return guard_of(link, Selection(self.scope, self.keyspace, tally), plan)
+        return guard_of(connection, Selection(self.scope, self.keyspace, tally), plan)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from dealpurge.engine.guard.activity import Judge, Reading, Verdict
-from dealpurge.engine.guard.activity_reader import Activity
+from dealpurge.engine.guard.activity import Reading, Readings, Verdict
+from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.sweep.scan import record_removal
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_astray
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.connection import Link
-from dealpurge.servers.retry import steadily
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.retry import with_retry
 
 
-class Judging:
-    """Looks at deals over one link and counts into the selection's tally."""
+class DealJudge:
+    """Looks at deals over one connection and counts into the selection's tally."""
 
-    def __init__(self, link: Link, selection: Selection) -> None:
-        self.link = link
+    def __init__(self, connection: ServerConnection, selection: Selection) -> None:
+        self.connection = connection
         self.selection = selection
         self.tally = selection.tally
-        self.activity = Activity(link, self.tally)
+        self.activity = ActivityReader(connection, self.tally)
         self._window = (selection.scope.exclude_active_within_secs or 0) * 1000
         self._first_look = Reading(0)
         #: Carries out a step that starts again at its WATCH after a lost connection.
-        self._steadily = partial(steadily, link, reopen=self._reopen)
+        self._with_retry = partial(with_retry, connection, reopen=self._reopen)
 
-    def _sift(self, units: Sequence[Unit], reading: Judge) -> list[Unit]:
+    def _idle_of(self, units: Sequence[Unit], reading: Readings) -> list[Unit]:
         """Those that nobody works on; the others are skipped."""
         verdicts = [(unit, reading.verdict(unit.events, self._window)) for unit in units]
         for unit, verdict in verdicts:
@@ -38,7 +38,7 @@ class Judging:
         return [unit for unit, verdict in verdicts if not verdict.active]
 
     def _look(self, unit: Unit) -> Verdict:
-        return self._steadily(partial(self._look_once, unit))
+        return self._with_retry(partial(self._look_once, unit))
 
     def _look_once(self, unit: Unit) -> Verdict:
         reading = self.activity.read(unit.events, self._first_look)
@@ -49,7 +49,7 @@ class Judging:
         self.tally.skipped.pop(unit.token, None)  # what an attempt that came to nothing may have found
 
     def _record(self, batch: Batch, removal: Removal) -> None:
-        record_removal(self.selection, batch, with_astray(self.link, batch.keys, removal))
+        record_removal(self.selection, batch, with_astray(self.connection, batch.keys, removal))
 
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)

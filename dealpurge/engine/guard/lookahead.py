@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from dealpurge.engine.guard.activity import Reading
-from dealpurge.engine.guard.activity_reader import Activity, Look
+from dealpurge.engine.guard.activity_reader import ActivityReader, Look
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.guard.units import events_of
 from dealpurge.exceptions import RedisUnavailable
@@ -21,7 +21,7 @@ JUDGED_AT_ONCE = 200
 class LookAhead:
     """Hands out deals batch by batch. A look takes one question where all events keys are streams, and up to five."""
 
-    def __init__(self, activity: Activity, units: Iterator[Unit]) -> None:
+    def __init__(self, activity: ActivityReader, units: Iterator[Unit]) -> None:
         self._activity = activity
         self._supply = units
         self._units: list[Unit] = []

@@ -1,4 +1,4 @@
-"""Transactions in a row over one link, each opened while Redis still carries out the one before it."""
+"""Transactions one behind the other over one connection, each opened while Redis carries out the one before it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from dealpurge.engine.guard.transaction import (
 from dealpurge.engine.guard.units import batch_of, events_of
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST
 
 
-class Rest(NamedTuple):
-    """Deals that did not go in the row, the first look at them, and what came of the try, if anything did."""
+class Remainder(NamedTuple):
+    """Deals that did not go in the pipeline, the first look at them, and what came of the try, if anything did."""
 
     units: list[Unit]
     look: Reading
     trouble: Aborted | Refused | None = None
 
 
-class UnderWay(NamedTuple):
+class InFlight(NamedTuple):
     """A transaction whose UNLINK and EXEC are sent."""
 
     units: list[Unit]
@@ -49,21 +49,21 @@ class Pipeline:
 
     def __init__(
         self,
-        link: Link,
+        connection: ServerConnection,
         open_: Callable[[Sequence[bytes]], Opening],
         judge: Callable[[Sequence[Unit], Opening], list[Unit]],
         done: Callable[[Sequence[Unit], Batch, Removal], None],
     ) -> None:
-        self.link = link
+        self.connection = connection
         #: What is asked behind each transaction.
         self.ahead: LookAhead | None = None
         self._asked = 0
         self._open, self._judge, self._done = open_, judge, done
-        self._under_way: UnderWay | None = None
+        self._in_flight: InFlight | None = None
         #: Whether the replies to what is under way are still to be read.
         self._owed = False
 
-    def push(self, group: list[Unit], look: Reading) -> list[Rest]:
+    def push(self, group: list[Unit], look: Reading) -> list[Remainder]:
         """Send the group's transaction behind the one under way; what did not go of either.
 
         Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``; ``give_up`` tells what is left then.
@@ -71,58 +71,58 @@ class Pipeline:
         opening = self._open(events_of(group))
         # Hardly ever one of them was touched since the first look.
         batch = batch_of(group)
-        packed = pack_commit(self.link, batch.keys)
-        rests = self.settle()
-        if not self.link.owed:  # the opening had to make way
-            return [*rests, Rest(group, look)]
+        packed = pack_commit(self.connection, batch.keys)
+        remainders = self.settle()
+        if not self.connection.owed:  # the opening had to make way
+            return [*remainders, Remainder(group, look)]
         try:
             idle = self._judge(group, opening)
         except Refused as refused:
-            return [*rests, Rest(group, look, refused)]
+            return [*remainders, Remainder(group, look, refused)]
         if not idle:
-            discard(self.link)
-            return rests
+            discard(self.connection)
+            return remainders
         if len(idle) < len(group):
             batch = batch_of(idle)
-            packed = pack_commit(self.link, batch.keys)
-        send_commit(self.link, batch.keys, packed)
-        self._under_way, self._owed = UnderWay(idle, look, batch), True
+            packed = pack_commit(self.connection, batch.keys)
+        send_commit(self.connection, batch.keys, packed)
+        self._in_flight, self._owed = InFlight(idle, look, batch), True
         self._ask_ahead()
-        return rests
+        return remainders
 
     def _ask_ahead(self) -> None:
         self._asked = 0
         try:
-            self._asked = self.link.send_all(self.ahead.questions()) if self.ahead else 0
+            self._asked = self.connection.send_all(self.ahead.questions()) if self.ahead else 0
         except LOST:  # who pushed the transaction begins it anew
-            self._under_way, self._owed = None, False
+            self._in_flight, self._owed = None, False
             raise
 
-    def settle(self) -> list[Rest]:
+    def settle(self) -> list[Remainder]:
         """Read and count what became of the transaction under way; what did not go of it. Raises as ``push``."""
-        if self._under_way is None or not self._owed:
+        if self._in_flight is None or not self._owed:
             return []
-        units, look, batch = self._under_way
+        units, look, batch = self._in_flight
         self._owed = False
-        replies, answers = self.link.read_all(2), self.link.read_all(self._asked)
-        rests = []
+        replies, answers = self.connection.read_all(2), self.connection.read_all(self._asked)
+        remainders = []
         try:
-            if replies[1] != [len(batch.keys)] and self.link.owed:
-                clear(self.link)
-            self._done(units, batch, committed(self.link, batch.keys, replies))
+            if replies[1] != [len(batch.keys)] and self.connection.owed:
+                clear(self.connection)
+            self._done(units, batch, committed(self.connection, batch.keys, replies))
         except (Aborted, Refused) as trouble:
-            rests = [Rest(units, look, trouble)]
+            remainders = [Remainder(units, look, trouble)]
         except BaseException:  # what Redis has done is in no count
-            self.link.broken = self.link.broken or isinstance(replies[1], list)
+            self.connection.broken = self.connection.broken or isinstance(replies[1], list)
             raise
-        self._under_way = None
+        self._in_flight = None
         if self.ahead and self._asked:
             self.ahead.take(answers)
-        return rests
+        return remainders
 
-    def give_up(self) -> list[Rest]:
+    def give_up(self) -> list[Remainder]:
         """After a fault: what was under way, of which nothing is known."""
-        under_way, self._under_way, self._owed = self._under_way, None, False
+        under_way, self._in_flight, self._owed = self._in_flight, None, False
         if self.ahead:
             self.ahead.forget()
-        return [Rest(under_way.units, under_way.look)] if under_way else []
+        return [Remainder(under_way.units, under_way.look)] if under_way else []

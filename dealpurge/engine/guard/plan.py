@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 from zlib import crc32
 
-from dealpurge.engine.guard.deal_index import Holders, Sightings, sole_deal
+from dealpurge.engine.guard.deal_index import DealIndex, Holders, sole_deal
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
@@ -100,7 +100,7 @@ class Plan:
         self.size = 0
         #: Key and family of each, in turn, by the deal's token: one list a deal costs the fewest cache misses a key.
         self.deals: defaultdict[bytes, list[Any]] = defaultdict(list)
-        self.sightings = Sightings(keyspace, seen)
+        self.deal_index = DealIndex(keyspace, seen)
         self._end = part.stop
         #: Whether keys of the part were seen that are behind where it ends now.
         self._more = False
@@ -118,10 +118,10 @@ class Plan:
         """Plan a page of one server. All that the scope asks for is counted, of other parts as well."""
         for claimed in selection.claim(keys):
             with self._lock:
-                self.sightings.note_events(claimed, None if self.part == WHOLE else self._held)
+                self.deal_index.note_events(claimed, None if self.part == WHOLE else self._held)
                 batch = selection.narrow(claimed)
                 if batch is not claimed:
-                    self.sightings.note_deals(claimed.tokens)
+                    self.deal_index.note_deals(claimed.tokens)
                 self._add(self._mine(batch))
 
     def tokens(self) -> list[bytes]:
@@ -137,7 +137,7 @@ class Plan:
         deal_id = token.rpartition(b":")[2]
         if token != deal_id and deal_id in self._merged:
             rows = rows + self.deals[deal_id]
-        return Unit(token, rows, self.sightings.events_of(token, self._holders))
+        return Unit(token, rows, self.deal_index.events_of(token, self._holders))
 
     def misread(self) -> set[bytes]:
         """Org-less ids that were seen as an organisation and never as a deal: most likely no deal ids at all."""
@@ -159,8 +159,8 @@ class Plan:
     @cached_property
     def _holders(self) -> Holders:
         """Who holds each id; to be asked when the plan is complete."""
-        self.sightings.note_deals(self._held)  # those of other parts
-        return self.sightings.holders(self.deals)
+        self.deal_index.note_deals(self._held)  # those of other parts
+        return self.deal_index.holders(self.deals)
 
     def _mine(self, batch: Batch) -> Batch:
         if self.part == WHOLE:
@@ -190,10 +190,10 @@ class Plan:
         self._sole = places[0] if self.size > self.limit else None
 
     def _narrow(self, part: Part) -> None:
-        self.sightings.note_deals(self._held)
+        self.deal_index.note_deals(self._held)
         self.part, self._held = part, Held(part)
-        self.sightings.keep_events(self._held)
+        self.deal_index.keep_events(self._held)
         dropped = [token for token in self.deals if not self._held[token]]
         self._more = self._more or bool(dropped)
         self.size -= sum(len(self.deals.pop(token)) for token in dropped) // 2
-        self.sightings.note_deals(dropped)
+        self.deal_index.note_deals(dropped)

@@ -14,16 +14,18 @@ from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.sweep.unlink import Removal, settle
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, ProcessChanged, Transient, failure
 
 
-class Walk:
+class Scan:
     """Scans to the end and removes what ``take`` returns. While a page is claimed two commands are in flight, UNLINK of
     the page before it and SCAN of the page behind it, so the server works while Python does."""
 
-    def __init__(self, link: Link, selection: Selection, take: Callable[[Sequence[bytes]], Batch | None]) -> None:
-        self.link = link
+    def __init__(
+        self, connection: ServerConnection, selection: Selection, take: Callable[[Sequence[bytes]], Batch | None]
+    ) -> None:
+        self.connection = connection
         self.selection = selection
         self.take = take
         self.tally: Tally = selection.tally
@@ -32,7 +34,7 @@ class Walk:
         self._pattern = selection.keyspace.scan_pattern(scope)
         self._dry_run = scope.dry_run
         self._count = conf.scan_count
-        #: Where a resumed walk goes on; None once the last page is taken.
+        #: Where a resumed scan goes on; None once the last page is taken.
         self._cursor: int | None = 0
         #: What is under way, and what goes next; each in parts of which UNLINK may name all keys.
         self._batch: Batch | None = None
@@ -47,7 +49,7 @@ class Walk:
         self._walked = 0
 
     def run(self) -> None:
-        """Walk to the end, or until the pulse says stop. Raises ``ProcessChanged`` where the walk must begin anew."""
+        """Scan to the end, or until told to stop. Raises ``ProcessChanged`` where it must begin anew."""
         try:
             while not self._went_through():
                 pass
@@ -56,7 +58,7 @@ class Walk:
             raise
 
     def _went_through(self) -> bool:
-        """One try from where the walk stands; False where a fault was got over and it goes on."""
+        """One try from where the scan stands; False where a fault was got over and it goes on."""
         try:
             self._settle_owed()
             self._send_next()
@@ -64,27 +66,27 @@ class Walk:
             self._pump()
         except (*LOST, Transient) as exc:
             self._sent = False
-            if not self.link.recover(exc):
+            if not self.connection.recover(exc):
                 raise ProcessChanged from exc
             return False
         return True
 
     def _pump(self) -> None:
-        link = self.link
+        connection = self.connection
         if not self._total:
             self._count_total()
         if self._cursor is not None:
             self._scan(self._cursor)
         while self._cursor is not None and not self.stopped:
-            cursor, page = self._page(link.read())
-            self.stopped = not link.pulse()
+            cursor, page = self._page(connection.read())
+            self.stopped = not connection.keep_going()
             more = cursor != 0 and not self.stopped
             if more:
                 self._scan(cursor)
             if not self.stopped:
                 self._take(page, cursor)
             self._settle_owed()
-            if more and not link.owed:  # settling had to ask more, and dropped the page that was on its way
+            if more and not connection.owed:  # settling had to ask more, and dropped the page that was on its way
                 self._scan(cursor)
             self._send_next()
         self._settle_owed()
@@ -92,13 +94,13 @@ class Walk:
 
     def _scan(self, cursor: int) -> None:
         match = (b"MATCH", self._pattern) if self._pattern else ()
-        self.link.send("SCAN", cursor, *match, "COUNT", self._count)
+        self.connection.send("SCAN", cursor, *match, "COUNT", self._count)
 
     def _page(self, reply: Any) -> tuple[int, Sequence[bytes]]:
         if isinstance(reply, ResponseError):
             self._settle_owed()
             raise failure(reply)
-        self.link.progressed()
+        self.connection.progressed()
         self._page_first = False
         cursor, page = reply
         return int(cursor), page
@@ -108,21 +110,21 @@ class Walk:
         # With MATCH the server does not tell how many keys it passed by.
         self._note_walked(min(self._walked + self._count, self._total) if self._pattern else self._walked + len(fresh))
         batch = self.take(fresh)
-        # From here on the page is ours to finish: a resumed walk goes on behind it.
+        # From here on the page is ours to finish: a resumed scan goes on behind it.
         self._cursor = cursor or None
         if batch is None or not batch.keys:
             return
         if self._dry_run:
             self.selection.count_families(batch.families)
             return
-        self._next = batch, self.link.parts(batch.keys)
+        self._next = batch, self.connection.parts(batch.keys)
 
     def _send_next(self) -> None:
         if self._next is None:
             return
         (self._batch, self._parts), self._next = self._next, None
-        self._page_first = self.link.owed > 0
-        self.link.send_all([("UNLINK", *part) for part in self._parts])
+        self._page_first = self.connection.owed > 0
+        self.connection.send_all([("UNLINK", *part) for part in self._parts])
         self._sent = True
 
     def _settle_owed(self) -> None:
@@ -132,31 +134,31 @@ class Walk:
             return
         if not self._sent:
             self._page_first = False
-            self.link.send_all([("UNLINK", *part) for part in self._parts])
+            self.connection.send_all([("UNLINK", *part) for part in self._parts])
         self._sent = False
-        replies = self.link.read_all(len(self._parts))
+        replies = self.connection.read_all(len(self._parts))
         if replies == list(map(len, self._parts)):
             self._removals.append(Removal(sum(replies)))
         else:
             self._settle_parts(replies)
         record_removal(self.selection, batch, Removal.total(self._removals))
         self._batch, self._removals = None, []
-        self.link.check_place()
+        self.connection.check_place()
 
     def _settle_parts(self, replies: Sequence[Any]) -> None:
         """What became of parts that did not all go. If the asking fails, those that are settled are not asked again."""
-        self.link.drain()
+        self.connection.drain()
         answers = list(zip(self._parts, replies, strict=True))
         self._removals.append(Removal(sum(reply for part, reply in answers if reply == len(part))))
         self._parts = [part for part, reply in answers if reply != len(part)]
         for part, reply in answers:
             if reply != len(part):
-                self._removals.append(settle(self.link, part, reply))
+                self._removals.append(settle(self.connection, part, reply))
                 self._parts.remove(part)
 
     def _count_last_batch(self) -> None:
-        """Whatever ends the walk: what Redis has answered, or is about to, belongs into the counts."""
-        if self._sent and not self._page_first and self.link.owed >= len(self._parts):
+        """Whatever ends the scan: what Redis has answered, or is about to, belongs into the counts."""
+        if self._sent and not self._page_first and self.connection.owed >= len(self._parts):
             with suppress(Exception):
                 self._settle_owed()
         if self._batch is not None and self._removals:
@@ -166,7 +168,7 @@ class Walk:
             self._batch = None
 
     def _count_total(self) -> None:
-        reply = self.link.ask("DBSIZE")
+        reply = self.connection.ask("DBSIZE")
         self._total = reply if isinstance(reply, int) else 0
         self.tally.total += self._total
 

@@ -70,7 +70,7 @@ class Tally:
         self.scanned = self.total = self.matched = self.checkpoints_kept = self.unattributed = 0
         self.unclaimed, self.unclaimed_sample = None, []
 
-    def keep_deeds(self) -> None:
+    def keep_deletes(self) -> None:
         """Keep what was done and forget what was left: the servers are gone over again, and it will be found again."""
         self.not_removed = self.checkpoints_kept = self.unattributed = 0
         self.unclaimed = None if self.unclaimed is None else 0

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import PER_KEY, failure
 
 
@@ -23,47 +23,49 @@ class Removal(NamedTuple):
         return cls(sum(item.deleted for item in removals), tuple(key for item in removals for key in item.left))
 
 
-def remove(link: Link, keys: list[bytes]) -> Removal:
+def remove(connection: ServerConnection, keys: list[bytes]) -> Removal:
     """UNLINK ``keys`` and tell what became of them. Raises ``RedisUnavailable``, ``Transient`` and what is ``LOST``."""
-    parts = link.parts(keys)
-    replies = link.ask_all([("UNLINK", *part) for part in parts])
-    return Removal.total([settle(link, part, reply) for part, reply in zip(parts, replies, strict=True)])
+    parts = connection.parts(keys)
+    replies = connection.ask_all([("UNLINK", *part) for part in parts])
+    return Removal.total([settle(connection, part, reply) for part, reply in zip(parts, replies, strict=True)])
 
 
-def settle(link: Link, keys: Sequence[bytes], reply: Any) -> Removal:
+def settle(connection: ServerConnection, keys: Sequence[bytes], reply: Any) -> Removal:
     """What became of ``keys`` after UNLINK answered ``reply``; asks for what the reply does not tell."""
     if reply == len(keys):
         return Removal(reply)
     if isinstance(reply, PER_KEY):
-        return _one_by_one(link, keys)
+        return _one_by_one(connection, keys)
     if isinstance(reply, ResponseError):
         raise failure(reply)
     # More of them there than it left means that some were removed and written again since.
-    return Removal(reply, still_there(link, keys)[: len(keys) - reply])
+    return Removal(reply, still_there(connection, keys)[: len(keys) - reply])
 
 
-def with_astray(link: Link, keys: Sequence[bytes], removal: Removal) -> Removal:
+def with_astray(connection: ServerConnection, keys: Sequence[bytes], removal: Removal) -> Removal:
     """What nobody deleted and what is gone all the same may be where no command reaches it: then it is left."""
     vanished = len(keys) - len(removal.left) - removal.deleted
-    return Removal(removal.deleted, (*removal.left, *link.astray(keys)[:vanished])) if vanished > 0 else removal
+    return Removal(removal.deleted, (*removal.left, *connection.astray(keys)[:vanished])) if vanished > 0 else removal
 
 
-def still_there(link: Link, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+def still_there(connection: ServerConnection, keys: Sequence[bytes]) -> tuple[bytes, ...]:
     """Those of ``keys`` that exist, and those of which the server will not tell."""
-    replies = link.ask_keys([("EXISTS", key) for key in keys])
+    replies = connection.ask_keys([("EXISTS", key) for key in keys])
     return tuple(key for key, reply in zip(keys, replies, strict=True) if reply != 0)
 
 
-def _one_by_one(link: Link, keys: Sequence[bytes]) -> Removal:
+def _one_by_one(connection: ServerConnection, keys: Sequence[bytes]) -> Removal:
     deleted, left, doubtful = 0, [], []
-    for key, reply in zip(keys, link.ask_keys([("UNLINK", key) for key in keys]), strict=True):
+    for key, reply in zip(keys, connection.ask_keys([("UNLINK", key) for key in keys]), strict=True):
         if isinstance(reply, NoPermissionError):
             left.append(key)
         elif isinstance(reply, ResponseError):
-            link.broken = True  # what the other replies tell is lost
+            connection.broken = True  # what the other replies tell is lost
             raise failure(reply)
         elif reply == 0:
             doubtful.append(key)
         else:
             deleted += reply
-    return Removal(deleted, (*left, *dict.fromkeys((*still_there(link, doubtful), *link.stranded(doubtful)))))
+    return Removal(
+        deleted, (*left, *dict.fromkeys((*still_there(connection, doubtful), *connection.stranded(doubtful))))
+    )

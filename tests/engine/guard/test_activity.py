@@ -8,9 +8,9 @@ from pytest_django.fixtures import Settings
 from redis.exceptions import ResponseError
 
 from dealpurge.engine.guard.activity import Reading
-from dealpurge.engine.guard.activity_reader import LFU_WARNING, Activity
+from dealpurge.engine.guard.activity_reader import LFU_WARNING, ActivityReader
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from tests.support.purging import purge
 from tests.support.seeding import HOUR, existing, key_of, seed_deal
 from tests.support.servers import RedisServer
@@ -31,30 +31,30 @@ def tally() -> Tally:
 
 
 @pytest.fixture
-def activity(redis_client: redis.Redis, tally: Tally) -> Iterator[Activity]:
-    link = Link(redis_client.connection_pool, lambda: True)
-    link.open()
-    activity = Activity(link, tally)
+def activity(redis_client: redis.Redis, tally: Tally) -> Iterator[ActivityReader]:
+    connection = ServerConnection(redis_client.connection_pool, lambda: True)
+    connection.open()
+    activity = ActivityReader(connection, tally)
     activity.open()
     yield activity
-    link.close()
+    connection.close()
 
 
-def last_active(activity: Activity) -> int | None:
+def last_active(activity: ActivityReader) -> int | None:
     return activity.read([KEY.encode()]).verdict([KEY.encode()], WINDOW).last_active
 
 
-def is_active(activity: Activity) -> bool:
+def is_active(activity: ActivityReader) -> bool:
     return activity.read([KEY.encode()]).verdict([KEY.encode()], WINDOW).active
 
 
-def test_no_events_key_means_no_activity(activity: Activity) -> None:
+def test_no_events_key_means_no_activity(activity: ActivityReader) -> None:
     assert not is_active(activity)
     assert last_active(activity) is None
 
 
 def test_the_newest_id_of_a_stream_counts_even_when_trimmed_away(
-    redis_client: redis.Redis, activity: Activity, now: int
+    redis_client: redis.Redis, activity: ActivityReader, now: int
 ) -> None:
     redis_client.xadd(KEY, {"a": "b"}, id=f"{now - 5000}-0")
     redis_client.xtrim(KEY, maxlen=0, approximate=False)
@@ -62,7 +62,7 @@ def test_the_newest_id_of_a_stream_counts_even_when_trimmed_away(
     assert last_active(activity) == now - 5000
 
 
-def test_a_time_in_the_future_counts_as_now(redis_client: redis.Redis, activity: Activity, now: int) -> None:
+def test_a_time_in_the_future_counts_as_now(redis_client: redis.Redis, activity: ActivityReader, now: int) -> None:
     redis_client.xadd(KEY, {"a": "b"}, id=f"{now + 10**9}-0")
 
     assert is_active(activity)
@@ -71,7 +71,7 @@ def test_a_time_in_the_future_counts_as_now(redis_client: redis.Redis, activity:
 
 @pytest.mark.parametrize("unit", [1, 1000, 10**6, 10**9])
 def test_the_highest_score_counts_in_any_unit(
-    redis_client: redis.Redis, activity: Activity, now: int, unit: int
+    redis_client: redis.Redis, activity: ActivityReader, now: int, unit: int
 ) -> None:
     moment = now // 1000 - 500
     redis_client.zadd(KEY, {"old": (moment - 99) * unit, "new": moment * unit})
@@ -80,13 +80,15 @@ def test_the_highest_score_counts_in_any_unit(
 
 
 @pytest.mark.parametrize("score", ["inf", "1e300"])
-def test_an_absurd_score_counts_as_now_or_as_no_time(redis_client: redis.Redis, activity: Activity, score: str) -> None:
+def test_an_absurd_score_counts_as_now_or_as_no_time(
+    redis_client: redis.Redis, activity: ActivityReader, score: str
+) -> None:
     redis_client.zadd(KEY, {"member": float(score)})
 
     assert is_active(activity)
 
 
-def test_an_id_that_is_no_time_is_judged_by_idle_time(redis_client: redis.Redis, activity: Activity) -> None:
+def test_an_id_that_is_no_time_is_judged_by_idle_time(redis_client: redis.Redis, activity: ActivityReader) -> None:
     redis_client.xadd(KEY, {"a": "b"}, id="5-1")
 
     reading = activity.read([KEY.encode()])
@@ -95,7 +97,7 @@ def test_an_id_that_is_no_time_is_judged_by_idle_time(redis_client: redis.Redis,
     assert reading.verdict([KEY.encode()], WINDOW).active
 
 
-def test_any_other_type_is_judged_by_idle_time(redis_client: redis.Redis, activity: Activity) -> None:
+def test_any_other_type_is_judged_by_idle_time(redis_client: redis.Redis, activity: ActivityReader) -> None:
     redis_client.rpush(KEY, "event")
 
     reading = activity.read([KEY.encode()])
@@ -103,7 +105,7 @@ def test_any_other_type_is_judged_by_idle_time(redis_client: redis.Redis, activi
     assert reading.now - (reading.last[KEY.encode()] or 0) < 60_000
 
 
-def second_look(activity: Activity, before: Reading) -> int | None:
+def second_look(activity: ActivityReader, before: Reading) -> int | None:
     """What a second look in one round trip tells; and the long one tells the same."""
     key = KEY.encode()
     last = activity.again([key], before).verdict([key], WINDOW).last_active
@@ -118,7 +120,9 @@ def long_idle(before: Reading, age: int = HOUR) -> Reading:
 
 
 @pytest.mark.parametrize("kind", ["stream", "sorted set"])
-def test_our_own_look_is_no_use_of_what_tells_no_time(redis_client: redis.Redis, activity: Activity, kind: str) -> None:
+def test_our_own_look_is_no_use_of_what_tells_no_time(
+    redis_client: redis.Redis, activity: ActivityReader, kind: str
+) -> None:
     if kind == "stream":
         redis_client.xadd(KEY, {"a": "b"}, id="5-1")
     else:
@@ -131,7 +135,7 @@ def test_our_own_look_is_no_use_of_what_tells_no_time(redis_client: redis.Redis,
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "stream", "sorted set", "replaced"])
-def test_a_write_right_behind_our_look_is_seen(redis_client: redis.Redis, activity: Activity, kind: str) -> None:
+def test_a_write_right_behind_our_look_is_seen(redis_client: redis.Redis, activity: ActivityReader, kind: str) -> None:
     write: dict[str, Callable[[], object]] = {
         "string": lambda: redis_client.set(KEY, "x"),
         "list": lambda: redis_client.rpush(KEY, "x"),
@@ -147,7 +151,7 @@ def test_a_write_right_behind_our_look_is_seen(redis_client: redis.Redis, activi
     assert (second_look(activity, before) or 0) > before.now - 2000
 
 
-def test_a_stream_that_goes_while_we_look_at_it_tells_nothing_wrong(activity: Activity) -> None:
+def test_a_stream_that_goes_while_we_look_at_it_tells_nothing_wrong(activity: ActivityReader) -> None:
     activity._untouched = False
     look = activity.looking([KEY.encode()])
 
@@ -179,25 +183,27 @@ def test_what_cannot_be_judged_counts_as_active(
 
 
 def test_a_key_that_came_into_being_since_the_first_look_counts_as_active(
-    redis_client: redis.Redis, activity: Activity
+    redis_client: redis.Redis, activity: ActivityReader
 ) -> None:
     key = KEY.encode()
     before = activity.read([key])
     redis_client.rpush(KEY, "event")
 
-    replies = activity.link.ask_all(activity.questions([key], before))
+    replies = activity.connection.ask_all(activity.questions([key], before))
 
     assert activity.answers([key], before, replies).verdict([key], WINDOW).active
 
 
-def test_a_key_that_changed_its_type_counts_as_active(redis_client: redis.Redis, activity: Activity, now: int) -> None:
+def test_a_key_that_changed_its_type_counts_as_active(
+    redis_client: redis.Redis, activity: ActivityReader, now: int
+) -> None:
     key = KEY.encode()
     redis_client.xadd(KEY, {"a": "b"}, id=f"{now - 2 * WINDOW}-0")
     before = activity.read([key])
     redis_client.delete(KEY)
     redis_client.set(KEY, "x")
 
-    replies = activity.link.ask_all(activity.questions([key], before))
+    replies = activity.connection.ask_all(activity.questions([key], before))
 
     assert not before.verdict([key], WINDOW).active
     assert activity.answers([key], before, replies).verdict([key], WINDOW).active

@@ -231,7 +231,7 @@ def test_a_pass_that_finds_too_much_goes_on_with_a_part(
     assert len(plans) <= passes
     for plan in plans:
         assert plan.size <= limit
-        assert plan.sightings._events.keys() <= plan.deals.keys()  # memory holds nothing of other parts
+        assert plan.deal_index._events.keys() <= plan.deals.keys()  # memory holds nothing of other parts
 
 
 @pytest.mark.parametrize("large", ["d0", "d7", "d13", "d21", "d39"])
@@ -295,14 +295,14 @@ def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
         redis_client.set(f"checkpoint:d{number}:x", "x")
     tally = Tally()
 
-    def pulse() -> bool:
+    def keep_going() -> bool:
         scanned, _, deleted = tally.progress()
         if deleted and scanned > 260:
             raise RedisUnavailable("refused", "for some reason")
         return True
 
     with pytest.raises(RedisUnavailable):
-        carry_out(tally, pulse=pulse, exclude_active_within_secs=HOUR)
+        carry_out(tally, keep_going=keep_going, exclude_active_within_secs=HOUR)
 
     assert (tally.scanned, tally.matched, tally.checkpoints_kept) == (240, 200, 40)
     assert 0 < tally.deleted < 200
@@ -346,7 +346,7 @@ def test_a_stop_leaves_the_deals_whose_turn_had_not_come(
     done: list[list[bytes]] = []
 
     with before_removal(monkeypatch, done.append):
-        report = purge(exclude_active_within_secs=HOUR, pulse=lambda: not done)
+        report = purge(exclude_active_within_secs=HOUR, keep_going=lambda: not done)
 
     assert report.status == "cancelled"
     assert 0 < report.deals.purged < 500
@@ -361,7 +361,7 @@ def test_a_large_deal_asks_before_every_transaction_whether_to_go_on(
     done: list[list[bytes]] = []
 
     with before_removal(monkeypatch, done.append):
-        report = purge(exclude_active_within_secs=HOUR, pulse=lambda: len(done) < 2)
+        report = purge(exclude_active_within_secs=HOUR, keep_going=lambda: len(done) < 2)
 
     assert report.status == "cancelled"
     assert (report.deals.interrupted, report.deals.purged, report.keys.deleted) == (1, 0, 2000)

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from dealpurge.engine.guard import lookahead
-from dealpurge.engine.guard.activity_reader import Activity
+from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.passes import BROKEN_WARNING
@@ -46,13 +46,13 @@ def assert_purged(client: redis.Redis, kept: set[str], *, warnings: tuple[str, .
 def test_the_next_deals_are_looked_at_behind_a_transaction(
     redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owed, look = list[tuple[int, int]](), Activity.looking
+    owed, look = list[tuple[int, int]](), ActivityReader.looking
 
-    def looking(self: Activity, *args: Any) -> Any:
-        owed.append((self.link.owed, len(args[0])))
+    def looking(self: ActivityReader, *args: Any) -> Any:
+        owed.append((self.connection.owed, len(args[0])))
         return look(self, *args)
 
-    monkeypatch.setattr(Activity, "looking", looking)
+    monkeypatch.setattr(ActivityReader, "looking", looking)
 
     assert_purged(redis_client, kept)
 
@@ -71,7 +71,7 @@ def test_a_connection_that_is_lost_with_a_look_under_way(
         if questions:
             looks.append(len(questions))
             if len(looks) == stage:
-                self._activity.link._connection._sock.shutdown(socket.SHUT_RDWR)
+                self._activity.connection._connection._sock.shutdown(socket.SHUT_RDWR)
         return questions
 
     monkeypatch.setattr(LookAhead, "questions", cut)
@@ -102,7 +102,7 @@ def test_where_all_are_active_it_is_asked_whether_to_go_on(
         seed_deal(redis_client, "acme", f"d{number}", age=1)
     asked = iter(range(1, 1000))
 
-    report = purge(exclude_active_within_secs=HOUR, pulse=lambda: next(asked) < DEALS // 2)
+    report = purge(exclude_active_within_secs=HOUR, keep_going=lambda: next(asked) < DEALS // 2)
 
     assert (report.status, report.keys.deleted) == ("cancelled", 0)
     assert 0 < report.deals.skipped_active < DEALS // 2
@@ -127,7 +127,7 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
 
 def looking_at(*tokens: bytes) -> LookAhead:
     units = [Unit(token, [], (b"canvas:events:" + token,)) for token in tokens]
-    return LookAhead(Activity(None, Tally()), iter(units))  # type: ignore[arg-type]  # nothing is asked here
+    return LookAhead(ActivityReader(None, Tally()), iter(units))  # type: ignore[arg-type]  # nothing is asked here
 
 
 TIME, GONE = [b"1700000000", b"0"], b"none"

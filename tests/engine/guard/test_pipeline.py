@@ -11,7 +11,7 @@ from dealpurge.engine.guard import lookahead, pipeline, transaction
 from dealpurge.engine.passes import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 from tests.support.purging import carry_out, purge
 from tests.support.seeding import HOUR, existing, names, seed_deal, touch
 from tests.support.servers import RedisServer, wait_until
@@ -43,10 +43,10 @@ def around_commit(
     sizes of all so far."""
     send, sizes = transaction.send_commit, list[int]()
 
-    def sending(link: Link, keys: list[bytes], packed: Sequence[bytes]) -> None:
+    def sending(connection: ServerConnection, keys: list[bytes], packed: Sequence[bytes]) -> None:
         sizes.append(len(keys))
         before(len(sizes))
-        send(link, keys, packed)
+        send(connection, keys, packed)
         after(len(sizes))
 
     for module in (transaction, pipeline):
@@ -59,9 +59,9 @@ def test_a_transaction_is_opened_behind_the_one_under_way(
 ) -> None:
     owed, send = list[int](), transaction.Opening.send
 
-    def opening(link: Link, keys: list[bytes], questions: list[Any]) -> Any:
-        owed.append(link.owed)
-        return send(link, keys, questions)
+    def opening(connection: ServerConnection, keys: list[bytes], questions: list[Any]) -> Any:
+        owed.append(connection.owed)
+        return send(connection, keys, questions)
 
     monkeypatch.setattr(transaction.Opening, "send", opening)
 
@@ -145,7 +145,7 @@ def test_a_stop_reads_what_is_owed(
 ) -> None:
     sizes = around_commit(monkeypatch)
 
-    report = purge(exclude_active_within_secs=HOUR, pulse=lambda: len(sizes) < 3)
+    report = purge(exclude_active_within_secs=HOUR, keep_going=lambda: len(sizes) < 3)
 
     assert report.status == "cancelled"
     assert report.keys.deleted == sum(sizes) == DEALS * KEYS - int(redis_client.dbsize())

@@ -12,7 +12,7 @@ def test_a_deal_that_a_fault_left_half_way_is_judged_by_the_next_pass(active: bo
     first.matched_deals.add(b"acme:d1")
     first.interrupted.add(b"acme:d1")
 
-    first.keep_deeds()
+    first.keep_deletes()
     second = tally.child()
     second.matched_deals.add(b"acme:d1")
     if active:

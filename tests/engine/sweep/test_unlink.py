@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dealpurge.engine.sweep.unlink import Removal, settle
-from dealpurge.servers.connection import Link
+from dealpurge.servers.connection import ServerConnection
 
 
-class Answers(Link):
+class Answers(ServerConnection):
     """A server that has the keys named ``back`` again by the time it is asked for them."""
 
     def __init__(self, *back: bytes) -> None:
