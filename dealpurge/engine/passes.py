@@ -29,7 +29,7 @@ REPLACED_WARNING = gettext_noop(
 REPLACED_DRY_WARNING = gettext_noop(
     "A Redis server was replaced, restarted or reshaped during the dry run: the counts are those of its last full pass."
 )
-RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Passes the purge again.")
+RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Run the purge again.")
 UNVERIFIED_WARNING = gettext_noop(
     "INFO is refused or unknown here, so completeness across a failover was not verified."
 )
