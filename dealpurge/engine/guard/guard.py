@@ -106,8 +106,7 @@ class Guard(DealJudge):
         return remainders
 
     def _reopen(self) -> None:
-        if self.pipeline.ahead:
-            self.pipeline.ahead.forget()
+        self.pipeline.forget_look()
         super()._reopen()
 
     def _count(self, units: Sequence[Unit]) -> None:

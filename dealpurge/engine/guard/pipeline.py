@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.lookahead import LookAhead
@@ -55,9 +55,10 @@ class Pipeline:
         done: Callable[[Sequence[Unit], Batch, Removal], None],
     ) -> None:
         self.connection = connection
-        #: What is asked behind each transaction.
+        #: What is asked behind each transaction, how many replies that will have, and those that were read.
         self.ahead: LookAhead | None = None
         self._asked = 0
+        self._answers: list[Any] = []
         self._open, self._judge, self._done = open_, judge, done
         self._in_flight: InFlight | None = None
         #: Whether the replies to what is under way are still to be read.
@@ -72,7 +73,7 @@ class Pipeline:
         # Hardly ever one of them was touched since the first look.
         batch = batch_of(group)
         packed = pack_commit(self.connection, batch.keys)
-        remainders = self.settle()
+        remainders = self._settle()
         if not self.connection.owed:  # the opening had to make way
             return [*remainders, Remainder(group, look)]
         try:
@@ -87,11 +88,17 @@ class Pipeline:
             packed = pack_commit(self.connection, batch.keys)
         send_commit(self.connection, batch.keys, packed)
         self._in_flight, self._owed = InFlight(idle, look, batch), True
+        self._take_answers()
         self._ask_ahead()
         return remainders
 
+    def _take_answers(self) -> None:
+        """While Redis is at work, if there is any."""
+        if self.ahead and self._answers:
+            self.ahead.take(self._answers)
+        self._answers = []
+
     def _ask_ahead(self) -> None:
-        self._asked = 0
         try:
             self._asked = self.connection.send_all(self.ahead.questions()) if self.ahead else 0
         except LOST:  # who pushed the transaction begins it anew
@@ -100,15 +107,22 @@ class Pipeline:
 
     def settle(self) -> list[Remainder]:
         """Read and count what became of the transaction under way; what did not go of it. Raises as ``push``."""
+        remainders = self._settle()
+        self._take_answers()
+        return remainders
+
+    def _settle(self) -> list[Remainder]:
         if self._in_flight is None or not self._owed:
             return []
         units, look, batch = self._in_flight
         self._owed = False
-        replies, answers = self.connection.read_all(2), self.connection.read_all(self._asked)
+        replies = self.connection.read_all(2)
         remainders = []
         try:
-            if replies[1] != [len(batch.keys)] and self.connection.owed:
-                clear(self.connection)
+            if replies[1] != [len(batch.keys)]:
+                self._read_answers()
+                if self.connection.owed:
+                    clear(self.connection)
             self._done(units, batch, committed(self.connection, batch.keys, replies))
         except (Aborted, Refused) as trouble:
             remainders = [Remainder(units, look, trouble)]
@@ -116,13 +130,21 @@ class Pipeline:
             self.connection.broken = self.connection.broken or isinstance(replies[1], list)
             raise
         self._in_flight = None
-        if self.ahead and self._asked:
-            self.ahead.take(answers)
+        self._read_answers()
         return remainders
+
+    def _read_answers(self) -> None:
+        asked, self._asked = self._asked, 0
+        self._answers += self.connection.read_all(asked)
 
     def give_up(self) -> list[Remainder]:
         """After a fault: what was under way, of which nothing is known."""
-        under_way, self._in_flight, self._owed = self._in_flight, None, False
+        in_flight, self._in_flight, self._owed = self._in_flight, None, False
+        self.forget_look()
+        return [Remainder(in_flight.units, in_flight.look)] if in_flight else []
+
+    def forget_look(self) -> None:
+        """What was asked ahead over a connection that is lost, answered or not."""
+        self._asked, self._answers = 0, []
         if self.ahead:
             self.ahead.forget()
-        return [Remainder(under_way.units, under_way.look)] if under_way else []
