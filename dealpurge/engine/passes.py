@@ -74,7 +74,7 @@ def run_to_end(run: Passes) -> None:
     except Stopped:
         run.tally.cancelled = True
     finally:
-        run.tally.settle()
+        run.tally.add_up_children()
         for text, deals in ((PLAIN_WARNING, run.tally.plain), (SCATTERED_WARNING, run.tally.scattered)):
             if deals:
                 run.tally.warn(text.format("1 deal" if len(deals) == 1 else f"{len(deals)} deals"))
@@ -102,7 +102,7 @@ class Passes:
                 self._begin_anew()
             layout = self.servers.layout(self.keep_going)
             seen = self._pass()
-            if self.tally.cancelled or (seen is not None and self._still(layout, seen)):
+            if self.tally.cancelled or (seen is not None and self._same_servers(layout, seen)):
                 return
         self.tally.warn(RESTLESS_WARNING)
 
@@ -150,7 +150,7 @@ class Passes:
     def _guarded(self, connections: Sequence[ServerConnection]) -> set[Identity]:
         return GuardedPass(self.scope, self.keyspace, self.tally, self.keep_going, self.seen).run(connections)
 
-    def _still(self, layout: object, seen: set[Identity]) -> bool:
+    def _same_servers(self, layout: object, seen: set[Identity]) -> bool:
         """Whether the servers are those that were seen, asked over fresh connections."""
         now = set()
         for connection in self.servers.connections(self.keep_going):

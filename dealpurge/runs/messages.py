@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dealpurge.i18n import gettext_noop
 
-LOST = gettext_noop("The process that ran it was lost: no sign of life for a minute.")
+PROCESS_LOST = gettext_noop("The process that ran it was lost: no sign of life for a minute.")
 EXPIRED = gettext_noop("No worker took it in time.")
 NOT_QUEUED = gettext_noop("The run could not be queued, so nothing was purged.")
 NOT_ALLOWED = gettext_noop("The user may not purge deals any more, so nothing was purged.")

@@ -56,7 +56,7 @@ def fail_lost_runs() -> int:
     expired = Q(QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
     try:
         return sum(
-            _fail(row, lost, messages.LOST, "purge lost")
+            _fail(row, lost, messages.PROCESS_LOST, "purge lost")
             if row.status == Status.RUNNING
             else _fail(row, expired, messages.EXPIRED, "purge finished")
             for row in list(_rows().filter(lost | expired))

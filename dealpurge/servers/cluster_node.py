@@ -23,7 +23,7 @@ TRY_AGAIN_SECONDS = 0.05
 #: Seconds between two questions to the cluster about whether the node is still a primary.
 ASK_AGAIN_SECONDS = 0.25
 #: Keys of a slot that are looked through for one that no command reaches.
-MOST_STRANDED = 10_000
+MOST_UNREACHABLE = 10_000
 
 
 class Directory(Protocol):
@@ -117,19 +117,19 @@ class NodeConnection(ServerConnection):
         """Itself, or a connection of its own to the node that has the key; closed with this one, and opened anew."""
         return self._neighbour(self.owner(key))
 
-    def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    def unreachable_here(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
         """Those that a broken migration left here: SCAN lists them, no command reaches them (redis/redis#13269)."""
         slots = sorted(set(map(slot_of, keys)))
-        replies = self.ask_all([("CLUSTER", "GETKEYSINSLOT", slot, MOST_STRANDED) for slot in slots])
+        replies = self.ask_all([("CLUSTER", "GETKEYSINSLOT", slot, MOST_UNREACHABLE) for slot in slots])
         here = {key for reply in replies if isinstance(reply, list) for key in reply}
         return tuple(key for key in keys if key in here)
 
-    def astray(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    def unreachable_anywhere(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
         """Those of ``keys`` that are stranded on any primary, whichever has their slots."""
         found: list[bytes] = []
         for node in sorted(self._directory.primaries()):
             others = [key for key in keys if self.owner(key) != node]
-            found += self._neighbour(node).stranded(others) if others else ()
+            found += self._neighbour(node).unreachable_here(others) if others else ()
         return tuple(dict.fromkeys(found))
 
     def _neighbour(self, node: Node) -> NodeConnection:

@@ -180,11 +180,11 @@ class ServerConnection:
         """The connection to the node that has ``key``. Raises ``Departed``, ``RedisUnavailable``, ``Stopped``."""
         return self
 
-    def stranded(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    def unreachable_here(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
         """Those of ``keys`` that SCAN lists here although no command reaches them; a cluster may have such."""
         return ()
 
-    def astray(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    def unreachable_anywhere(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
         """Those of ``keys`` that are stranded on any server."""
         return ()
 

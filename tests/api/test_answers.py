@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.engine.sweep import scan
+from dealpurge.engine.sweep.selection import Selection
 from dealpurge.models import PurgeRun
 from dealpurge.runs import heartbeat, store
 from dealpurge.runs.store import Origin
@@ -91,13 +91,13 @@ def test_a_purge_that_somebody_stopped_is_a_200(
     seed_deal(valkey_client, "acme", "deal-1", image_crops=500)
     valkey_settings.DEALPURGE_SCAN_COUNT = 10
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
-    count = scan.record_removal
+    count = Selection.count_removal
 
     def count_and_cancel(*args: Any) -> None:
         count(*args)
         services.cancel(PurgeRun.objects.get().pk)
 
-    monkeypatch.setattr(scan, "record_removal", count_and_cancel)
+    monkeypatch.setattr(Selection, "count_removal", count_and_cancel)
 
     answer = post(ALL)
 

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dealpurge.engine.sweep import scan
+from dealpurge.engine.sweep.selection import Selection
 from dealpurge.models import PurgeRun
 from tests.conftest import PointCacheAt, start_server
 from tests.support.seeding import seed_deal
@@ -79,7 +79,7 @@ def test_dying_in_the_middle(
     with server.client() as client:
         seed_deal(client, "acme", "d1", image_crops=5000)
     cache_at(server.url)
-    count, counted = scan.record_removal, []
+    count, counted = Selection.count_removal, []
 
     def die_after_two(*args: Any) -> None:
         count(*args)
@@ -87,7 +87,7 @@ def test_dying_in_the_middle(
         if len(counted) == 2:
             server.kill()
 
-    monkeypatch.setattr(scan, "record_removal", die_after_two)
+    monkeypatch.setattr(Selection, "count_removal", die_after_two)
     run = assert_unavailable(post(dry_run=False), "cannot be reached")
 
     assert 0 < run.keys_deleted < 5001

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.sweep import scan
+from dealpurge.engine.sweep.selection import Selection
 from dealpurge.models import PurgeRun
 from tests.conftest import PointCacheAt, start_server
 from tests.support.seeding import seed_deal
@@ -72,7 +72,7 @@ def test_a_server_that_dies_in_the_middle(
     server: RedisServer, browser: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_RETRY_SECONDS = 0.5
-    count, counted = scan.record_removal, list[Any]()
+    count, counted = Selection.count_removal, list[Any]()
 
     def die_after_two(*args: Any) -> None:
         count(*args)
@@ -80,7 +80,7 @@ def test_a_server_that_dies_in_the_middle(
         if len(counted) == 2:
             server.kill()
 
-    monkeypatch.setattr(scan, "record_removal", die_after_two)
+    monkeypatch.setattr(Selection, "count_removal", die_after_two)
     run, page = apply_preview(browser)
 
     assert run.status == "failed"

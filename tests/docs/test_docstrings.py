@@ -58,6 +58,7 @@ def test_in_sentences() -> None:
 
 
 def test_in_three_lines_at_most() -> None:
-    longer = {name for name, node in NODES.items() if len(lines_of(node)) > 3}
+    """Those of rooms have two to five, which another test holds them to."""
+    longer = {name for name, node in NODES.items() if len(lines_of(node)) > 3 and not name.endswith("/__init__.py")}
 
     assert longer == set(LONGER)

@@ -20,7 +20,7 @@ LFU_WARNING = gettext_noop(
 
 
 #: A look in its round trips.
-Look = Generator[list[Command], list[Any], Reading]
+ReadSteps = Generator[list[Command], list[Any], Reading]
 
 
 class ActivityReader:
@@ -29,15 +29,15 @@ class ActivityReader:
     def __init__(self, connection: ServerConnection, tally: Tally) -> None:
         self.connection = connection
         self.tally = tally
-        self._untouched = False
+        self._no_touch = False
 
     def open(self) -> None:
         """Ask the server not to count our reading as use (Redis 7.2); the connection is closed after the run."""
-        self._untouched = self.connection.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
+        self._no_touch = self.connection.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
 
     def read(self, keys: Iterable[bytes], before: Reading | None = None) -> Reading:
         """Last activity of each key that exists. ``before``: our own last look, which was no use of the key."""
-        look = self.looking(keys, before)
+        look = self.read_steps(keys, before)
         commands = next(look)
         while True:
             replies = self.connection.ask_keys(commands)
@@ -47,14 +47,14 @@ class ActivityReader:
                 reading: Reading = end.value
                 return reading
 
-    def looking(self, keys: Iterable[bytes], before: Reading | None = None) -> Look:
+    def read_steps(self, keys: Iterable[bytes], before: Reading | None = None) -> ReadSteps:
         """What ``read`` does, round trip by round trip: yields questions, which may be none, and takes the replies.
 
         Raises ``Transient``: what passes by itself tells nothing.
         """
         names = list(dict.fromkeys(keys))
         types, replies = dict[bytes, bytes](), dict[bytes, Any]()
-        if self._untouched:  # nearly all are streams, and asking whether they are resets no idle time then
+        if self._no_touch:  # nearly all are streams, and asking whether they are resets no idle time then
             clock, *found = _lasting((yield [("TIME",), *map(_stream, names)]))
             replies = {key: reply for key, reply in zip(names, found, strict=True) if not _is_other(reply)}
             types = {key: b"none" if _is_gone(reply) else b"stream" for key, reply in replies.items()}
@@ -63,7 +63,7 @@ class ActivityReader:
         idle_first = [key for key in unknown if types[key] != b"none" and self._needs_idle_first(types[key])]
         found = _lasting((yield [("OBJECT", "IDLETIME", key) for key in idle_first]))
         idle = dict(zip(idle_first, found, strict=True))
-        if unknown or not self._untouched:
+        if unknown or not self._no_touch:
             readable = [key for key in unknown if types[key] in _READERS]
             clock, *found = _lasting((yield [("TIME",), *(_READERS[types[key]](key) for key in readable)]))
             replies |= zip(readable, found, strict=True)
@@ -80,7 +80,7 @@ class ActivityReader:
         missing = [key for key in rest if key not in idle]
         found = _lasting((yield [("OBJECT", "IDLETIME", key) for key in missing]))
         self._judge_by_idle_time(reading, idle | dict(zip(missing, found, strict=True)), rest)
-        if not self._untouched:
+        if not self._no_touch:
             read = [key for key in reading.idle if types[key] in _READERS]
             told = [key for key in read if replies[key] and not isinstance(replies[key], ResponseError)]
             reading.marks = {key: mark_of(types[key], replies[key]) for key in told}
@@ -112,7 +112,7 @@ class ActivityReader:
 
     def _needs_idle_first(self, kind: bytes) -> bool:
         """XINFO and ZRANGE reset the idle time, so where nothing prevents that it is asked for before them."""
-        return kind not in _READERS or not self._untouched
+        return kind not in _READERS or not self._no_touch
 
     def _judge_by_idle_time(self, reading: Reading, idle: Mapping[bytes, Any], keys: Sequence[bytes]) -> None:
         for key in keys:

@@ -12,7 +12,7 @@ from dealpurge.servers.connection import ServerConnection
 
 
 @dataclass(slots=True)
-class Looks:
+class ReadingsByNode:
     """The reading of each node that was asked."""
 
     readings: dict[object, Reading] = field(default_factory=dict)
@@ -44,14 +44,16 @@ class ClusterActivity:
             self._away[connection] = activity
         return self._away[connection]
 
-    def look(self, keys: Sequence[bytes]) -> Looks:
+    def look(self, keys: Sequence[bytes]) -> ReadingsByNode:
         """The first look, which also tells what kind of key each is."""
-        return Looks({connection.node: self.on(connection).read(part) for connection, part in self.by_node(keys)})
+        return ReadingsByNode(
+            {connection.node: self.on(connection).read(part) for connection, part in self.by_node(keys)}
+        )
 
-    def again(self, keys: Sequence[bytes], before: Looks) -> Looks:
+    def again(self, keys: Sequence[bytes], before: ReadingsByNode) -> ReadingsByNode:
         """A second look at keys of ``before``, in one round trip a node."""
         parts = self.by_node(keys)
-        return Looks(
+        return ReadingsByNode(
             {
                 connection.node: self.on(connection).again(part, before.readings[connection.node])
                 for connection, part in parts

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 
 from dealpurge.engine.guard.activity import Reading, Verdict
-from dealpurge.engine.guard.cluster_activity import ClusterActivity, Looks
+from dealpurge.engine.guard.cluster_activity import ClusterActivity, ReadingsByNode
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.guard.plan import Plan, Unit
@@ -48,12 +48,12 @@ class ClusterGuard(Guard):
         super().__init__(connection, selection, plan)
         self.cluster_activity = ClusterActivity(connection, self.tally)
         self.activity = self.cluster_activity.home
-        self._looks = Looks()
+        self._looks = ReadingsByNode()
         self._scattered: set[bytes] = set()
 
     def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
         while judged := list(islice(units, JUDGED_AT_ONCE)):
-            self._pipelined(self.pipeline.settle)
+            self._pipelined(self.pipeline.finish_in_flight)
             self._looks = self._with_retry(partial(self.cluster_activity.look, events_of(judged)))
             self._first_look = self._looks.readings.get(self.connection.node, Reading(0))
             yield self._idle_of(judged, self._looks)

@@ -41,13 +41,13 @@ class Guard(DealJudge):
             for idle in self._idle(units):
                 for group in self._groups(idle):
                     if not self.connection.keep_going():
-                        self._pipelined(self.pipeline.settle)
+                        self._pipelined(self.pipeline.finish_in_flight)
                         return False
                     self._take(group)
-            self._pipelined(self.pipeline.settle)
+            self._pipelined(self.pipeline.finish_in_flight)
         except BaseException:
             with suppress(Exception):  # what Redis does already belongs into the counts
-                self.pipeline.settle()
+                self.pipeline.finish_in_flight()
             raise
         return True
 
@@ -57,7 +57,7 @@ class Guard(DealJudge):
         elif self._fits(group):
             self._pipelined(partial(self.pipeline.push, group, self._first_look), Remainder(group, self._first_look))
         else:
-            self._pipelined(self.pipeline.settle)
+            self._pipelined(self.pipeline.finish_in_flight)
             self._piecemeal(group[0], self._remove_chunk)
 
     def _pipelined(self, step: Callable[[], list[Remainder]], *behind: Remainder) -> None:
@@ -93,14 +93,14 @@ class Guard(DealJudge):
                 self._pipelined(partial(self._complete, ahead))
             judged, reading = ahead.hand_out()
             if reading is None:  # after trouble
-                self._pipelined(self.pipeline.settle)
+                self._pipelined(self.pipeline.finish_in_flight)
                 reading = self._with_retry(partial(self.activity.read, events_of(judged)))
             self._first_look = reading
             yield self._idle_of(judged, self._first_look)
 
     def _complete(self, ahead: LookAhead) -> list[Remainder]:
         """Ask what could not be asked behind a transaction."""
-        remainders = self.pipeline.settle()
+        remainders = self.pipeline.finish_in_flight()
         while questions := ahead.questions():
             ahead.take(self.connection.ask_all(questions))
         return remainders

@@ -99,7 +99,7 @@ class GuardedPass:
             )
             self._note_stop(not finished)
         finally:
-            tally.settle()
+            tally.add_up_children()
             _note_shared(tally)
 
     def _guard(self, tally: Tally, connection: ServerConnection, plan: Plan, tokens: Sequence[bytes]) -> Guard:

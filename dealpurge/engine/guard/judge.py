@@ -8,9 +8,8 @@ from functools import partial
 from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.plan import Unit
-from dealpurge.engine.sweep.scan import record_removal
 from dealpurge.engine.sweep.selection import Selection
-from dealpurge.engine.sweep.unlink import Removal, with_astray
+from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.retry import with_retry
@@ -49,7 +48,7 @@ class DealJudge:
         self.tally.skipped.pop(unit.token, None)  # what an attempt that came to nothing may have found
 
     def _record(self, batch: Batch, removal: Removal) -> None:
-        record_removal(self.selection, batch, with_astray(self.connection, batch.keys, removal))
+        self.selection.count_removal(batch, with_unreachable(self.connection, batch.keys, removal))
 
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from dealpurge.engine.guard.activity import Reading
-from dealpurge.engine.guard.activity_reader import ActivityReader, Look
+from dealpurge.engine.guard.activity_reader import ActivityReader, ReadSteps
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.guard.units import events_of
 from dealpurge.exceptions import RedisUnavailable
@@ -26,7 +26,7 @@ class LookAhead:
         self._supply = units
         self._units: list[Unit] = []
         self._begun = False
-        self._look: Look | None = None
+        self._look: ReadSteps | None = None
         self._questions: list[Command] = []
         self._reading: Reading | None = None
 
@@ -38,7 +38,7 @@ class LookAhead:
     def questions(self) -> list[Command]:
         """What to ask next about them, to be answered by ``take``; nothing where all is known, or was forgotten."""
         if not self._begun and self.units():
-            self._begun, self._look = True, self._activity.looking(events_of(self._units))
+            self._begun, self._look = True, self._activity.read_steps(events_of(self._units))
             self._questions = next(self._look)
         return self._questions
 

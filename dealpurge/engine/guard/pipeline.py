@@ -73,7 +73,7 @@ class Pipeline:
         # Hardly ever one of them was touched since the first look.
         batch = batch_of(group)
         packed = pack_commit(self.connection, batch.keys)
-        remainders = self._settle()
+        remainders = self._finish_in_flight()
         if not self.connection.owed:  # the opening had to make way
             return [*remainders, Remainder(group, look)]
         try:
@@ -105,13 +105,13 @@ class Pipeline:
             self._in_flight, self._owed = None, False
             raise
 
-    def settle(self) -> list[Remainder]:
+    def finish_in_flight(self) -> list[Remainder]:
         """Read and count what became of the transaction under way; what did not go of it. Raises as ``push``."""
-        remainders = self._settle()
+        remainders = self._finish_in_flight()
         self._take_answers()
         return remainders
 
-    def _settle(self) -> list[Remainder]:
+    def _finish_in_flight(self) -> list[Remainder]:
         if self._in_flight is None or not self._owed:
             return []
         units, look, batch = self._in_flight

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import ExecAbortError, NoPermissionError, OutOfMemoryError, ResponseError
 
-from dealpurge.engine.sweep.unlink import Removal, settle
+from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import Command, ServerConnection
@@ -88,7 +88,7 @@ def committed(connection: ServerConnection, keys: list[bytes], replies: Sequence
         raise Aborted
     if isinstance(done, ResponseError):
         raise _refusal(connection, queued if isinstance(queued, ResponseError) else done)
-    return settle(connection, keys, done[0])
+    return removal_by_reply(connection, keys, done[0])
 
 
 def _check_answers(connection: ServerConnection, replies: Sequence[Any]) -> None:

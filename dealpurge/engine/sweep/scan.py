@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from dealpurge.conf import conf
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.engine.sweep.unlink import Removal, settle
+from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, ProcessChanged, Transient, failure
@@ -60,9 +60,9 @@ class Scan:
     def _went_through(self) -> bool:
         """One try from where the scan stands; False where a fault was got over and it goes on."""
         try:
-            self._settle_owed()
+            self._read_unlinked()
             self._send_next()
-            self._settle_owed()
+            self._read_unlinked()
             self._pump()
         except (*LOST, Transient) as exc:
             self._sent = False
@@ -85,11 +85,11 @@ class Scan:
                 self._scan(cursor)
             if not self.stopped:
                 self._take(page, cursor)
-            self._settle_owed()
+            self._read_unlinked()
             if more and not connection.owed:  # settling had to ask more, and dropped the page that was on its way
                 self._scan(cursor)
             self._send_next()
-        self._settle_owed()
+        self._read_unlinked()
         self._note_walked(self._total if self._pattern and not self.stopped else self._walked)
 
     def _scan(self, cursor: int) -> None:
@@ -98,7 +98,7 @@ class Scan:
 
     def _page(self, reply: Any) -> tuple[int, Sequence[bytes]]:
         if isinstance(reply, ResponseError):
-            self._settle_owed()
+            self._read_unlinked()
             raise failure(reply)
         self.connection.progressed()
         self._page_first = False
@@ -127,7 +127,7 @@ class Scan:
         self.connection.send_all([("UNLINK", *part) for part in self._parts])
         self._sent = True
 
-    def _settle_owed(self) -> None:
+    def _read_unlinked(self) -> None:
         """Read, or after a fault ask again, what became of the batch that is under way."""
         batch = self._batch
         if batch is None:
@@ -140,12 +140,12 @@ class Scan:
         if replies == list(map(len, self._parts)):
             self._removals.append(Removal(sum(replies)))
         else:
-            self._settle_parts(replies)
-        record_removal(self.selection, batch, Removal.total(self._removals))
+            self._ask_about_parts(replies)
+        self.selection.count_removal(batch, Removal.total(self._removals))
         self._batch, self._removals = None, []
         self.connection.check_place()
 
-    def _settle_parts(self, replies: Sequence[Any]) -> None:
+    def _ask_about_parts(self, replies: Sequence[Any]) -> None:
         """What became of parts that did not all go. If the asking fails, those that are settled are not asked again."""
         self.connection.drain()
         answers = list(zip(self._parts, replies, strict=True))
@@ -153,18 +153,18 @@ class Scan:
         self._parts = [part for part, reply in answers if reply != len(part)]
         for part, reply in answers:
             if reply != len(part):
-                self._removals.append(settle(self.connection, part, reply))
+                self._removals.append(removal_by_reply(self.connection, part, reply))
                 self._parts.remove(part)
 
     def _count_last_batch(self) -> None:
         """Whatever ends the scan: what Redis has answered, or is about to, belongs into the counts."""
         if self._sent and not self._page_first and self.connection.owed >= len(self._parts):
             with suppress(Exception):
-                self._settle_owed()
+                self._read_unlinked()
         if self._batch is not None and self._removals:
             open_ended = set(chain.from_iterable(self._parts))
             settled = [row for row in self._batch.rows() if row[0] not in open_ended]
-            record_removal(self.selection, Batch.of(settled), Removal.total(self._removals))
+            self.selection.count_removal(Batch.of(settled), Removal.total(self._removals))
             self._batch = None
 
     def _count_total(self) -> None:
@@ -175,18 +175,3 @@ class Scan:
     def _note_walked(self, walked: int) -> None:
         self.tally.scanned += walked - self._walked
         self._walked = walked
-
-
-def record_removal(selection: Selection, batch: Batch, removal: Removal) -> None:
-    """Count what became of a batch."""
-    tally = selection.tally
-    gone = len(batch.keys) - len(removal.left)
-    tally.deleted += removal.deleted
-    tally.vanished += max(gone - removal.deleted, 0)
-    tally.not_removed += len(removal.left)
-    if not removal.left:
-        selection.count_families(batch.families)
-        return
-    left = set(removal.left)
-    selection.count_families(family for key, family, _ in batch.rows() if key not in left)
-    tally.unremoved_deals.update(token for key, _, token in batch.rows() if key in left)

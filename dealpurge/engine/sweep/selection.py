@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import CHECKPOINTS, Keyspace, make_token
 from dealpurge.keys.matching import Batch, Claimer
@@ -84,6 +85,20 @@ class Selection:
     def count_families(self, families: Iterable[int]) -> None:
         """Add keys to the counts of their families."""
         self.tally.families.update(families)
+
+    def count_removal(self, batch: Batch, removal: Removal) -> None:
+        """Count what became of a batch."""
+        tally = self.tally
+        gone = len(batch.keys) - len(removal.left)
+        tally.deleted += removal.deleted
+        tally.vanished += max(gone - removal.deleted, 0)
+        tally.not_removed += len(removal.left)
+        if not removal.left:
+            self.count_families(batch.families)
+            return
+        left = set(removal.left)
+        self.count_families(family for key, family, _ in batch.rows() if key not in left)
+        tally.unremoved_deals.update(token for key, _, token in batch.rows() if key in left)
 
     def _look_around(self, batch: Batch) -> None:
         """Count what an organisation filter leaves; warn of what may be mistaken for a named deal, or the reverse."""

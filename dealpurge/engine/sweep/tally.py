@@ -79,10 +79,10 @@ class Tally:
         for left in (self.unclaimed_sample, self.unremoved_deals, self.skipped, self.untouched, self.interrupted):
             left.clear()
 
-    def settle(self) -> None:
+    def add_up_children(self) -> None:
         """Add the children. A deal that was begun and then found active is interrupted, not skipped."""
         while self.children:
-            self.children[0].settle()
+            self.children[0].add_up_children()
             self.add(self.children.pop(0))
         self.interrupted |= self.begun & self.skipped.keys()
 

@@ -27,10 +27,12 @@ def remove(connection: ServerConnection, keys: list[bytes]) -> Removal:
     """UNLINK ``keys`` and tell what became of them. Raises ``RedisUnavailable``, ``Transient`` and what is ``LOST``."""
     parts = connection.parts(keys)
     replies = connection.ask_all([("UNLINK", *part) for part in parts])
-    return Removal.total([settle(connection, part, reply) for part, reply in zip(parts, replies, strict=True)])
+    return Removal.total(
+        [removal_by_reply(connection, part, reply) for part, reply in zip(parts, replies, strict=True)]
+    )
 
 
-def settle(connection: ServerConnection, keys: Sequence[bytes], reply: Any) -> Removal:
+def removal_by_reply(connection: ServerConnection, keys: Sequence[bytes], reply: Any) -> Removal:
     """What became of ``keys`` after UNLINK answered ``reply``; asks for what the reply does not tell."""
     if reply == len(keys):
         return Removal(reply)
@@ -42,10 +44,14 @@ def settle(connection: ServerConnection, keys: Sequence[bytes], reply: Any) -> R
     return Removal(reply, still_there(connection, keys)[: len(keys) - reply])
 
 
-def with_astray(connection: ServerConnection, keys: Sequence[bytes], removal: Removal) -> Removal:
+def with_unreachable(connection: ServerConnection, keys: Sequence[bytes], removal: Removal) -> Removal:
     """What nobody deleted and what is gone all the same may be where no command reaches it: then it is left."""
     vanished = len(keys) - len(removal.left) - removal.deleted
-    return Removal(removal.deleted, (*removal.left, *connection.astray(keys)[:vanished])) if vanished > 0 else removal
+    return (
+        Removal(removal.deleted, (*removal.left, *connection.unreachable_anywhere(keys)[:vanished]))
+        if vanished > 0
+        else removal
+    )
 
 
 def still_there(connection: ServerConnection, keys: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -67,5 +73,5 @@ def _one_by_one(connection: ServerConnection, keys: Sequence[bytes]) -> Removal:
         else:
             deleted += reply
     return Removal(
-        deleted, (*left, *dict.fromkeys((*still_there(connection, doubtful), *connection.stranded(doubtful))))
+        deleted, (*left, *dict.fromkeys((*still_there(connection, doubtful), *connection.unreachable_here(doubtful))))
     )

@@ -152,8 +152,8 @@ def test_a_write_right_behind_our_look_is_seen(redis_client: redis.Redis, activi
 
 
 def test_a_stream_that_goes_while_we_look_at_it_tells_nothing_wrong(activity: ActivityReader) -> None:
-    activity._untouched = False
-    look = activity.looking([KEY.encode()])
+    activity._no_touch = False
+    look = activity.read_steps([KEY.encode()])
 
     assert next(look) == [("TYPE", KEY.encode())]
     look.send([b"stream"])

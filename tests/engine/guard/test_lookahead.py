@@ -46,13 +46,13 @@ def assert_purged(client: redis.Redis, kept: set[str], *, warnings: tuple[str, .
 def test_the_next_deals_are_looked_at_behind_a_transaction(
     redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owed, look = list[tuple[int, int]](), ActivityReader.looking
+    owed, look = list[tuple[int, int]](), ActivityReader.read_steps
 
-    def looking(self: ActivityReader, *args: Any) -> Any:
+    def read_steps(self: ActivityReader, *args: Any) -> Any:
         owed.append((self.connection.owed, len(args[0])))
         return look(self, *args)
 
-    monkeypatch.setattr(ActivityReader, "looking", looking)
+    monkeypatch.setattr(ActivityReader, "read_steps", read_steps)
 
     assert_purged(redis_client, kept)
 

@@ -17,7 +17,7 @@ def test_a_deal_that_a_fault_left_half_way_is_judged_by_the_next_pass(active: bo
     second.matched_deals.add(b"acme:d1")
     if active:
         second.skipped[b"acme:d1"] = None
-    tally.settle()
+    tally.add_up_children()
 
     assert list(tally.outcomes()) == [("acme", "d1", outcome)]
 

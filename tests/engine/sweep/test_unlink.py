@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.engine.sweep.unlink import Removal, settle
+from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.servers.connection import ServerConnection
 
 
@@ -31,4 +31,4 @@ class Answers(ServerConnection):
 def test_a_key_that_was_removed_and_written_again_is_not_counted_twice(
     reply: int, back: tuple[bytes, ...], deleted: int, left: tuple[bytes, ...]
 ) -> None:
-    assert settle(Answers(*back), [b"a", b"b", b"c"], reply) == Removal(deleted, left)
+    assert removal_by_reply(Answers(*back), [b"a", b"b", b"c"], reply) == Removal(deleted, left)
