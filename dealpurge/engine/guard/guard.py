@@ -90,6 +90,7 @@ class Guard(DealJudge):
             if not self.connection.keep_going():  # where all are active no group asks
                 raise Stopped
             if ahead.questions():
+                self._pipelined(self.pipeline.finish_in_flight)
                 self._pipelined(partial(self._complete, ahead))
             judged, reading = ahead.hand_out()
             if reading is None:  # after trouble
@@ -99,11 +100,10 @@ class Guard(DealJudge):
             yield self._idle_of(judged, self._first_look)
 
     def _complete(self, ahead: LookAhead) -> list[Remainder]:
-        """Ask what could not be asked behind a transaction."""
-        remainders = self.pipeline.finish_in_flight()
+        """Ask what could not be asked behind a transaction, when none is under way. Nothing of it is left to do."""
         while questions := ahead.questions():
             ahead.take(self.connection.ask_all(questions))
-        return remainders
+        return []
 
     def _reopen(self) -> None:
         self.pipeline.forget_look()

@@ -14,8 +14,8 @@ from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.passes import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
-from tests.support.purging import carry_out, purge
-from tests.support.seeding import HOUR, names, seed_deal
+from tests.support.purging import before_removal, carry_out, purge
+from tests.support.seeding import HOUR, existing, names, seed_deal, touch
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
 
@@ -78,6 +78,34 @@ def test_a_connection_that_is_lost_with_a_look_under_way(
 
     assert_purged(redis_client, kept, warnings=(BROKEN_WARNING,))
     assert len(looks) > stage
+
+
+def test_deals_whose_transaction_was_aborted_are_not_lost_with_the_look_behind_it(
+    redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a server has no NO-TOUCH a look takes two questions, of which only the first goes behind a transaction."""
+    woken, cut, ask = list[str](), list[int](), LookAhead.questions
+    monkeypatch.setattr(ActivityReader, "open", lambda self: None)
+
+    def wake(keys: list[bytes]) -> None:
+        if not woken:
+            woken.append(touch(redis_client, "acme", "d001"))
+
+    def lose(self: LookAhead) -> Any:
+        questions, connection = ask(self), self._activity.connection
+        if woken and not cut and questions and not connection.owed:
+            cut.append(len(questions))
+            connection._connection._sock.shutdown(socket.SHUT_RDWR)
+        return questions
+
+    monkeypatch.setattr(LookAhead, "questions", lose)
+    with before_removal(monkeypatch, wake):
+        report = purge(exclude_active_within_secs=HOUR)
+
+    assert len(cut) == 1
+    assert {key for key in names(redis_client) if ":d001" not in key} == kept
+    assert existing(redis_client, woken) == 1
+    assert (report.deals.purged, report.deals.skipped_active) == (DEALS * 3 // 4 - 1, DEALS // 4 + 1)
 
 
 def test_nothing_is_looked_at_twice(redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
