@@ -33,14 +33,16 @@ NEW_KEY = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "
 
 @dataclass
 class Certificates:
-    """Of a CA made here: its own, and one that it gave to a server, and to a client."""
+    """Of a CA made here: its own, and one that it gave to a server, and to a client; with the extensions that Python
+    3.13 asks for (``VERIFY_X509_STRICT``)."""
 
     directory: Path
 
     def __post_init__(self) -> None:
-        self._openssl(*NEW_KEY, "-x509", "-subj", "/CN=a private CA", "-keyout", "ca.key", "-out", "ca.pem")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._openssl(*NEW_KEY, "-x509", *usage, "-subj", "/CN=a private CA", "-keyout", "ca.key", "-out", "ca.pem")
         for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
-            self.path(f"{name}.ext").write_text(extension)
+            self.path(f"{name}.ext").write_text(f"{extension}\nauthorityKeyIdentifier=keyid\n")
             self._openssl(*NEW_KEY, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
             self._openssl(
                 *("x509", "-req", "-in", f"{name}.csr", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
