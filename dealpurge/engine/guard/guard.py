@@ -95,6 +95,7 @@ class Guard(DealJudge):
             judged, reading = ahead.hand_out()
             if reading is None:  # after trouble
                 self._pipelined(self.pipeline.finish_in_flight)
+                judged = self._idle_of(judged, ahead.dropped) if ahead.dropped else judged
                 reading = self._with_retry(partial(self.activity.read, events_of(judged)))
             self._first_look = reading
             yield self._idle_of(judged, self._first_look)

@@ -29,6 +29,8 @@ class LookAhead:
         self._look: ReadSteps | None = None
         self._questions: list[Command] = []
         self._reading: Reading | None = None
+        #: A complete look at the deals handed out last, or next, that was dropped: who was active by it stays.
+        self.dropped: Reading | None = None
 
     def units(self) -> list[Unit]:
         """The deals that come next; none at the end."""
@@ -38,7 +40,7 @@ class LookAhead:
     def questions(self) -> list[Command]:
         """What to ask next about them, to be answered by ``take``; nothing where all is known, or was forgotten."""
         if not self._begun and self.units():
-            self._begun, self._look = True, self._activity.read_steps(events_of(self._units))
+            self._begun, self.dropped, self._look = True, None, self._activity.read_steps(events_of(self._units))
             self._questions = next(self._look)
         return self._questions
 
@@ -57,11 +59,12 @@ class LookAhead:
 
     def forget(self) -> None:
         """Drop the look: its connection is lost, and the next one may lead to another server."""
+        self.dropped = self._reading or self.dropped
         self._look, self._questions, self._reading = None, [], None
 
     def hand_out(self) -> tuple[list[Unit], Reading | None]:
         """The deals that come next, and the look at them if it is complete."""
         handed_out = self.units(), self._reading
         self._units, self._begun = [], False
-        self.forget()
+        self._look, self._questions, self._reading = None, [], None
         return handed_out

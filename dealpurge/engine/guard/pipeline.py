@@ -144,7 +144,8 @@ class Pipeline:
         return [Remainder(in_flight.units, in_flight.look)] if in_flight else []
 
     def forget_look(self) -> None:
-        """What was asked ahead over a connection that is lost, answered or not."""
-        self._asked, self._answers = 0, []
+        """What was asked ahead over a connection that is lost. Who was active by a complete answer still stays."""
+        self._take_answers()
+        self._asked = 0
         if self.ahead:
             self.ahead.forget()

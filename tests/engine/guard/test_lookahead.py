@@ -209,3 +209,26 @@ def test_what_was_seen_over_a_lost_connection_is_forgotten(complete: bool) -> No
     assert ahead.questions() == []
     units, reading = ahead.hand_out()
     assert (len(units), reading) == (1, None)
+    assert (ahead.dropped is not None) == complete
+
+
+def test_who_was_active_by_a_look_that_was_dropped_stays(
+    redis_client: redis.Redis, kept: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server lost its last events together with the connection."""
+    take, takes = LookAhead.take, list[int]()
+
+    def lose(self: LookAhead, replies: Sequence[Any]) -> None:
+        take(self, replies)
+        if self._reading is not None and not takes:
+            takes.append(1)
+            for number in range(0, DEALS, 4):
+                redis_client.delete(f"canvas:events:acme:d{number:03}")
+            self.forget()
+
+    monkeypatch.setattr(LookAhead, "take", lose)
+    report = purge(exclude_active_within_secs=HOUR)
+
+    first = {f"canvas:lock:acme:d{number:03}" for number in range(0, BATCH, 4)}
+    assert existing(redis_client, sorted(first)) == len(first)
+    assert report.deals.skipped_active == len(first)
