@@ -12,7 +12,7 @@ E009  Two families claim the same key.
 E010  One family reads the same key as two deals.
 E011  DEALPURGE_CHECKPOINT_THREAD is no template of a thread id.
 E012  DEALPURGE_SCAN_COUNT is no number of keys.
-E013  DEALPURGE_MAX_PLANNED_KEYS is no number of keys.
+E013  DEALPURGE_MAX_PLAN_MEMORY, or DEALPURGE_MAX_PLANNED_KEYS of old, is no number.
 E014  DEALPURGE_RETRY_SECONDS is no number of seconds.
 E015  DEALPURGE_AUTHENTICATION_CLASSES cannot be used.
 E016  No authentication class is left that answers with Bearer.
@@ -28,6 +28,7 @@ W003  A template ends in a colon.
 W004  DEALPURGE_SCAN_COUNT is so large that pages hold up other clients.
 W005  DEALPURGE_AUTHENTICATION_CLASSES names a class that the endpoint never asks.
 W006  The URLconf has the endpoint nowhere.
+W007  DEALPURGE_MAX_PLANNED_KEYS has another name, and another unit, now.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from dealpurge.api.checks import check_authentication, check_endpoint
-from dealpurge.conf import Settings, conf
+from dealpurge.conf import BYTES_A_KEY, OLD_PLAN_SETTING, Settings, conf
 from dealpurge.console.deals.checks import check_admin_sites
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
@@ -51,6 +52,12 @@ from dealpurge.text import redacted
 
 #: A page of SCAN this large takes milliseconds of the server's time, which all other clients wait for.
 LARGE_PAGE = 10_000
+#: Settings that are whole numbers of something.
+_NUMBERS = (
+    ("DEALPURGE_SCAN_COUNT", "keys", "E012"),
+    ("DEALPURGE_MAX_PLAN_MEMORY", "bytes", "E013"),
+    (OLD_PLAN_SETTING, "keys", "E013"),
+)
 
 
 @register("dealpurge")
@@ -79,7 +86,10 @@ def setting_names() -> list[str]:
 def _check_names() -> Iterator[CheckMessage]:
     known = setting_names()
     for name in sorted(dir(settings)):
-        if name.startswith("DEALPURGE_") and name not in known:
+        if name == OLD_PLAN_SETTING:
+            hint = f"Give the bytes as DEALPURGE_MAX_PLAN_MEMORY: {BYTES_A_KEY} a key is what it stands for."
+            yield Warning(f"{name} is DEALPURGE_MAX_PLAN_MEMORY now, in bytes.", hint=hint, id="dealpurge.W007")
+        elif name.startswith("DEALPURGE_") and name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"Did you mean {close[0]}?" if close else f"The settings are {', '.join(known)}."
             yield Warning(f"The setting {name} is unknown and has no effect.", hint=hint, id="dealpurge.W001")
@@ -119,14 +129,11 @@ def _is_django_redis(cache: dict[str, Any]) -> bool:
 
 
 def _check_numbers() -> Iterator[CheckMessage]:
-    numbers: tuple[tuple[str, object, str], ...] = (
-        ("DEALPURGE_SCAN_COUNT", conf.scan_count, "E012"),
-        ("DEALPURGE_MAX_PLANNED_KEYS", conf.max_planned_keys, "E013"),
-    )
-    for name, value, code in numbers:
+    for name, unit, code in _NUMBERS:
+        value = getattr(settings, name, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            hint = "Give a whole number of keys, 1 at least, or leave the setting out."
-            yield Error(f"{name} is no number of keys: {value!r}.", hint=hint, id=f"dealpurge.{code}")
+            hint = f"Give a whole number of {unit}, 1 at least, or leave the setting out."
+            yield Error(f"{name} is no number of {unit}: {value!r}.", hint=hint, id=f"dealpurge.{code}")
         elif code == "E012" and value > LARGE_PAGE:
             hint = "500 to 1000 is as fast as any, and no other client waits for it."
             yield Warning(f"{name} is {value}: each page holds up other clients.", hint=hint, id="dealpurge.W004")

@@ -11,6 +11,12 @@ from django.utils.module_loading import import_string
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.i18n import gettext_noop
 
+#: Counted keys before the bound was on bytes; still read.
+OLD_PLAN_SETTING = "DEALPURGE_MAX_PLANNED_KEYS"
+#: Bytes of a plan, 512 MiB, and those of a key that the setting of old stood for.
+MAX_PLAN_MEMORY = 2**29
+BYTES_A_KEY = 130
+
 AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.")
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}")
 NOT_CALLABLE = gettext_noop("{} is not callable.")
@@ -45,9 +51,11 @@ class Settings:
         return getattr(settings, "DEALPURGE_SCAN_COUNT", 500)
 
     @property
-    def max_planned_keys(self) -> int:
-        """Keys a guarded purge holds in memory at once, about 130 bytes each."""
-        return getattr(settings, "DEALPURGE_MAX_PLANNED_KEYS", 1_000_000)
+    def max_plan_memory(self) -> int:
+        """Bytes that the keys which a guarded purge holds at once may take. The name before it counted keys."""
+        keys = getattr(settings, OLD_PLAN_SETTING, None)
+        old = MAX_PLAN_MEMORY if keys is None else keys * BYTES_A_KEY
+        return getattr(settings, "DEALPURGE_MAX_PLAN_MEMORY", old)
 
     @property
     def retry_seconds(self) -> float:

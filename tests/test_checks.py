@@ -32,7 +32,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "E010": {"KEY_FAMILIES": {"notes": ["notes:{org_id}:{deal_id}", "notes:{deal_id}"]}},
     "E011": {"CHECKPOINT_THREAD": "{org_id}"},
     "E012": {"SCAN_COUNT": 0},
-    "E013": {"MAX_PLANNED_KEYS": "many"},
+    "E013": {"MAX_PLAN_MEMORY": "much"},
     "E014": {"RETRY_SECONDS": -1},
     "E015": {"AUTHENTICATION_CLASSES": ["project.nowhere.Authentication"]},
     "E016": {"AUTHENTICATION_CLASSES": []},
@@ -49,6 +49,7 @@ BROKEN: dict[str, dict[str, Any]] = {
             "knox.auth.TokenAuthentication",
         ]
     },
+    "W007": {"MAX_PLANNED_KEYS": 1_000_000},
 }
 
 
@@ -146,7 +147,8 @@ def test_every_setting_is_checked(found: Callable[..., list[CheckMessage]], name
         ({"CHECKPOINT_THREAD": "{org_id}{deal_id}"}, ["E011"]),
         ({"CHECKPOINT_THREAD": "{deal_id"}, ["E011"]),
         ({"SCAN_COUNT": True}, ["E012"]),
-        ({"MAX_PLANNED_KEYS": 1.5}, ["E013"]),
+        ({"MAX_PLAN_MEMORY": 1.5}, ["E013"]),
+        ({"MAX_PLANNED_KEYS": 0}, ["W007", "E013"]),
         ({"RETRY_SECONDS": 0}, []),
         ({"RETRY_SECONDS": 0.5}, []),
         ({"RETRY_SECONDS": float("nan")}, ["E014"]),

@@ -211,7 +211,7 @@ def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring
 @pytest.mark.parametrize("limit", [7, 40])
 def test_a_plan_in_parts_is_exact(ring: Ring, cluster: RedisCluster, settings: Settings, limit: int) -> None:
     """Org-less keys are judged by every holder of their id, while other nodes purge those."""
-    settings.DEALPURGE_SCAN_COUNT, settings.DEALPURGE_MAX_PLANNED_KEYS = 10, limit
+    settings.DEALPURGE_SCAN_COUNT, settings.DEALPURGE_MAX_PLAN_MEMORY = 10, 200 * limit
     idle, active = set[str](), set[str]()
     for number in range(60):
         for place, organisation in enumerate("ab" if number % 3 else "a"):

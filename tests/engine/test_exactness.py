@@ -63,6 +63,10 @@ USES = [
 IDLE = [use for use in USES if use.ago > SPAN]
 
 
+#: Bytes of a plan for a key in a deal of its own.
+A_KEY = 500
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One generated keyspace, a request, and settings of the engine that must make no difference."""
@@ -71,6 +75,7 @@ class Case:
     keys: Mapping[bytes, Use]
     request: Request
     scan_count: int
+    #: About so many.
     max_planned_keys: int
 
 
@@ -139,7 +144,7 @@ def purged(case: Case, *, dry_run: bool) -> PurgeReport:
         DEALPURGE_KEY_FAMILIES=case.host.own,
         DEALPURGE_CHECKPOINT_THREAD=case.host.thread,
         DEALPURGE_SCAN_COUNT=case.scan_count,
-        DEALPURGE_MAX_PLANNED_KEYS=case.max_planned_keys,
+        DEALPURGE_MAX_PLAN_MEMORY=case.max_planned_keys * A_KEY,
     ):
         return purge(**asdict(case.request), dry_run=dry_run)
 

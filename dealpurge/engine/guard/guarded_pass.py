@@ -57,7 +57,7 @@ class GuardedPass:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
         while True:
             before = len(self.tally.children)
-            plan = Plan(self.keyspace, part, conf.max_planned_keys, self.seen)
+            plan = Plan(self.keyspace, part, conf.max_plan_memory, self.seen)
             try:
                 self._note_stop(not on_each(connections, partial(self._collect, plan), self.keep_going))
             except (ProcessChanged, Departed) as exc:

@@ -22,10 +22,12 @@ MISREAD_WARNING = gettext_noop(
     "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'."
 )
 OVERSIZED_WARNING = gettext_noop(
-    "More keys of a single deal id than DEALPURGE_MAX_PLANNED_KEYS were planned whole: {}."
+    "The keys of a single deal id take more memory than DEALPURGE_MAX_PLAN_MEMORY, and were planned whole: {}."
 )
 #: How many places there are for deal ids.
 PLACES = 1 << 32
+#: Bytes that a plan takes for a key besides its name, and for a deal besides its keys, as CPython allots them.
+BYTES_A_KEY, BYTES_A_DEAL = 64, 400
 #: How much of the limit a plan goes on with that has outgrown it: the less, the fewer cuts, and the more passes.
 KEPT_SHARE = 3 / 4
 
@@ -91,13 +93,13 @@ class Held(dict[bytes, bool]):
 class Plan:
     """Collects what one pass over all servers finds of a part. Takes pages from several threads.
 
-    Where that is more than ``limit`` keys, it goes on with the beginning of the part; ``left`` takes other passes.
+    Where that takes more than ``limit`` bytes, it goes on with the beginning of the part; ``left`` takes other passes.
     """
 
     def __init__(self, keyspace: Keyspace, part: Part, limit: int, seen: set[bytes]) -> None:
         self.part = part
         self.limit = limit
-        self.size = 0
+        self._key_bytes = 0
         #: Key and family of each, in turn, by the deal's token: one list a deal costs the fewest cache misses a key.
         self.deals: defaultdict[bytes, list[Any]] = defaultdict(list)
         self.deal_index = DealIndex(keyspace, seen)
@@ -108,6 +110,11 @@ class Plan:
         self._sole: int | None = None
         self._held = Held(part)
         self._lock = Lock()
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the plan takes, about."""
+        return self._key_bytes + BYTES_A_DEAL * len(self.deals)
 
     @property
     def left(self) -> Part | None:
@@ -145,10 +152,10 @@ class Plan:
         return {token for token in self.deals if token in organisations and token not in self._holders}
 
     def oversized(self) -> set[bytes]:
-        """The ids that alone have more keys than the limit."""
+        """The ids whose keys alone take more than the limit."""
         sizes: defaultdict[bytes, int] = defaultdict(int)
-        for token, rows in self.deals.items() if self.size > self.limit else ():
-            sizes[token.rpartition(b":")[2]] += len(rows) // 2
+        for token, rows in self.deals.items() if self.memory > self.limit else ():
+            sizes[token.rpartition(b":")[2]] += BYTES_A_DEAL + _bytes_of(rows[::2])
         return {deal_id for deal_id, size in sizes.items() if size > self.limit}
 
     @cached_property
@@ -174,20 +181,20 @@ class Plan:
         # A loop in Python would take as long as claiming the keys.
         rows = map(self.deals.__getitem__, batch.tokens)
         deque(map(list.extend, rows, zip(batch.keys, batch.families, strict=True)), maxlen=0)
-        self.size += len(batch.keys)
-        if self.size > self.limit and any(place_of(token) != self._sole for token in set(batch.tokens)):
+        self._key_bytes += _bytes_of(batch.keys)
+        if self.memory > self.limit and any(place_of(token) != self._sole for token in set(batch.tokens)):
             self._cut()
 
     def _cut(self) -> None:
         """Go on with as many deals as fit well, at least those of one id."""
         sizes: defaultdict[int, int] = defaultdict(int)
         for token, rows in self.deals.items():
-            sizes[place_of(token)] += len(rows) // 2
+            sizes[place_of(token)] += BYTES_A_DEAL + _bytes_of(rows[::2])
         places = sorted(sizes)
         totals = accumulate(map(sizes.__getitem__, places))
         end = next(place for place, total in zip(places, totals, strict=True) if total > self.limit * KEPT_SHARE)
         self._narrow(Part(self.part.start, max(end, places[0] + 1)))
-        self._sole = places[0] if self.size > self.limit else None
+        self._sole = places[0] if self.memory > self.limit else None
 
     def _narrow(self, part: Part) -> None:
         self.deal_index.note_deals(self._held)
@@ -195,5 +202,9 @@ class Plan:
         self.deal_index.keep_events(self._held)
         dropped = [token for token in self.deals if not self._held[token]]
         self._more = self._more or bool(dropped)
-        self.size -= sum(len(self.deals.pop(token)) for token in dropped) // 2
+        self._key_bytes -= sum(_bytes_of(self.deals.pop(token)[::2]) for token in dropped)
         self.deal_index.note_deals(dropped)
+
+
+def _bytes_of(keys: Sequence[bytes]) -> int:
+    return sum(map(len, keys)) + BYTES_A_KEY * len(keys)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from itertools import islice
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
+from dealpurge.conf import conf
 from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
@@ -20,6 +22,9 @@ from tests.support.seeding import HOUR, existing, key_of, names, seed_deal, touc
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
+
+#: Bytes of a plan for one key of a deal of five.
+A_KEY = 180
 
 
 @pytest.fixture(autouse=True, params=["one look", "looks ahead"])
@@ -191,7 +196,7 @@ def test_an_id_that_is_an_organisation_and_never_a_deal_is_left_with_a_word(redi
 
 @pytest.mark.parametrize("limit", [1, 7, 40])
 def test_a_plan_that_does_not_fit_is_done_in_parts(settings: Settings, redis_client: redis.Redis, limit: int) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS = limit
+    settings.DEALPURGE_MAX_PLAN_MEMORY = limit * A_KEY
     kept: set[str] = set()
     for number in range(12):
         keys = seed_deal(redis_client, "acme", f"d{number}", age=1 if number % 3 == 0 else 2 * HOUR)
@@ -221,7 +226,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def test_a_pass_that_finds_too_much_goes_on_with_a_part(
     settings: Settings, redis_client: redis.Redis, plans: list[Plan], limit: int, passes: int
 ) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = limit, 10
+    settings.DEALPURGE_MAX_PLAN_MEMORY, settings.DEALPURGE_SCAN_COUNT = limit * A_KEY, 10
     for number in range(40):
         seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR)
 
@@ -230,15 +235,41 @@ def test_a_pass_that_finds_too_much_goes_on_with_a_part(
     assert (report.keys.scanned, report.keys.matched, report.keys.deleted) == (200, 200, 200)
     assert len(plans) <= passes
     for plan in plans:
-        assert plan.size <= limit
+        assert plan.memory <= limit * A_KEY
         assert plan.deal_index._events.keys() <= plan.deals.keys()  # memory holds nothing of other parts
+
+
+def test_a_plan_is_bounded_in_bytes_however_long_the_keys_are(
+    settings: Settings, redis_client: redis.Redis, plans: list[Plan]
+) -> None:
+    settings.DEALPURGE_MAX_PLAN_MEMORY, settings.DEALPURGE_SCAN_COUNT = 200_000, 10
+    for number in range(60):
+        redis_client.set(f"canvas:image_crop:acme:d{number}:{'x' * 10_000}", "x")
+
+    report = purge(exclude_active_within_secs=HOUR)
+
+    assert (report.keys.matched, report.keys.deleted, redis_client.dbsize()) == (60, 60, 0)
+    assert len(plans) > 3
+    assert all(sum(sys.getsizeof(key) for rows in plan.deals.values() for key in rows[::2]) < 200_000 for plan in plans)
+
+
+@pytest.mark.parametrize(("keys", "size", "limit"), [(None, None, 2**29), (10, None, 1300), (10, 4000, 4000)])
+def test_the_limit_of_old_that_counted_keys_is_still_read(
+    settings: Settings, keys: int | None, size: int | None, limit: int
+) -> None:
+    if keys:
+        settings.DEALPURGE_MAX_PLANNED_KEYS = keys
+    if size:
+        settings.DEALPURGE_MAX_PLAN_MEMORY = size
+
+    assert conf.max_plan_memory == limit
 
 
 @pytest.mark.parametrize("large", ["d0", "d7", "d13", "d21", "d39"])
 def test_a_large_deal_among_small_ones_takes_a_pass_of_its_own(
     settings: Settings, redis_client: redis.Redis, plans: list[Plan], large: str
 ) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 120, 10
+    settings.DEALPURGE_MAX_PLAN_MEMORY, settings.DEALPURGE_SCAN_COUNT = 120 * A_KEY, 10
     for number in range(40):
         seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR, image_crops=300 if large == f"d{number}" else 1)
 
@@ -248,13 +279,13 @@ def test_a_large_deal_among_small_ones_takes_a_pass_of_its_own(
     assert report.keys.matched == report.keys.deleted
     assert report.warnings == (OVERSIZED_WARNING.format(large),)
     assert len(plans) <= 5  # its own, and those of the small ones before and behind it
-    assert all(plan.size <= 120 or len(plan.deals) == 1 for plan in plans)
+    assert all(plan.memory <= 120 * A_KEY or len(plan.deals) == 1 for plan in plans)
 
 
 def test_ids_that_share_a_place_are_not_called_large(
     settings: Settings, redis_client: redis.Redis, plans: list[Plan]
 ) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS = 5
+    settings.DEALPURGE_MAX_PLAN_MEMORY = 5 * A_KEY
     for deal_id in ("rnrsgud", "aspjwwk"):
         seed_deal(redis_client, "acme", deal_id, age=2 * HOUR, image_crops=1)
     assert len({place_of(token.encode()) for token in ("rnrsgud", "aspjwwk")}) == 1
@@ -262,13 +293,13 @@ def test_ids_that_share_a_place_are_not_called_large(
     report = purge(exclude_active_within_secs=HOUR)
 
     assert (redis_client.dbsize(), report.deals.purged, report.warnings) == (0, 2, ())
-    assert [plan.size for plan in plans] == [6]
+    assert len(plans) == 1
 
 
 def test_a_plan_is_not_cut_again_and_again_for_an_id_that_does_not_fit(
     settings: Settings, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 50, 10
+    settings.DEALPURGE_MAX_PLAN_MEMORY, settings.DEALPURGE_SCAN_COUNT = 50 * A_KEY, 10
     for number in range(1000):
         redis_client.set(f"canvas:lock:org{number}:1", "x")
     cuts, cut = list[Plan](), Plan._cut
@@ -289,7 +320,7 @@ def test_a_plan_is_not_cut_again_and_again_for_an_id_that_does_not_fit(
 def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
     settings: Settings, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS, settings.DEALPURGE_SCAN_COUNT = 120, 10
+    settings.DEALPURGE_MAX_PLAN_MEMORY, settings.DEALPURGE_SCAN_COUNT = 120 * A_KEY, 10
     for number in range(40):
         seed_deal(redis_client, "acme", f"d{number}", age=2 * HOUR)
         redis_client.set(f"checkpoint:d{number}:x", "x")
@@ -309,7 +340,7 @@ def test_a_run_that_fails_in_a_later_pass_counts_no_key_twice(
 
 
 def test_one_deal_above_the_limit_is_planned_whole_and_says_so(settings: Settings, redis_client: redis.Redis) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS = 3
+    settings.DEALPURGE_MAX_PLAN_MEMORY = 3 * A_KEY
     seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=10)
 
     report = purge(exclude_active_within_secs=HOUR)
@@ -319,7 +350,7 @@ def test_one_deal_above_the_limit_is_planned_whole_and_says_so(settings: Setting
 
 
 def test_a_warning_of_many_deals_is_one_sentence(settings: Settings, redis_client: redis.Redis) -> None:
-    settings.DEALPURGE_MAX_PLANNED_KEYS = 1
+    settings.DEALPURGE_MAX_PLAN_MEMORY = 1 * A_KEY
     for number in range(12):
         seed_deal(redis_client, "acme", f"d{number:02}", age=2 * HOUR, image_crops=1)
 
