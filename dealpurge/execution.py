@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from dealpurge.exceptions import (
     RunLost,
     ScopeError,
 )
-from dealpurge.keys.families import EVENTS, Keyspace
-from dealpurge.models import PurgeRun
+from dealpurge.keys.families import EVENTS, Keyspace, split_token
+from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
@@ -84,6 +84,8 @@ class Execution:
         self.request_id = request_id
         self.families: Sequence[str] = ()
         self.tally = Tally()
+        #: Outcomes of deals that are in the record already.
+        self.written: dict[tuple[str | None, str], str] = {}
         self.heartbeat = Heartbeat(row)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
@@ -114,13 +116,23 @@ class Execution:
             rows = take_inventory(keyspace, self.tally, self.watch)
             inventory.store(self.row, keyspace.names, rows)
         else:
-            passes.purge(self.scope, keyspace, self.tally, self.watch)
+            passes.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active)
 
     def watch(self) -> bool:
         """Whether the engine may go on."""
         counts = dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
         may_go_on = self.heartbeat(**counts)
         return (self.observer is None or self.observer(Progress(**counts))) and may_go_on
+
+    def keep_active(self, deals: Mapping[bytes, bool]) -> None:
+        """Write down who was found active, and whether keys of theirs had gone by then."""
+        outcome = PurgeRunDeal.Outcome
+        outcomes = [
+            (*split_token(token), outcome.INTERRUPTED if begun else outcome.SKIPPED_ACTIVE)
+            for token, begun in deals.items()
+        ]
+        store.write_deals(self.row, outcomes, self.written)
+        self.written |= {(org_id, deal_id): outcome for org_id, deal_id, outcome in outcomes}
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""
@@ -138,7 +150,7 @@ class Execution:
         outcomes = () if self.scope.dry_run else self.tally.outcomes()
         _, total, _ = self.tally.progress()
         try:
-            store.finish(self.row, report, total=total, error=error, outcomes=outcomes)
+            store.finish(self.row, report, total=total, error=error, outcomes=outcomes, written=self.written)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

@@ -34,7 +34,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
     """Put ``function(tally, watch)`` in the engine's place."""
 
     def put(function: Engine) -> None:
-        def stand_in(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool]) -> None:
+        def stand_in(
+            scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool], *rest: Any
+        ) -> None:
             function(tally, watch)
 
         monkeypatch.setattr(passes, "purge", stand_in, raising=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from dealpurge.engine.guard.active_deals import ActiveDeals, KeepActive
 from dealpurge.engine.guard.guarded_pass import GuardedPass
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
@@ -53,14 +54,17 @@ SCATTERED_WARNING = gettext_noop(
 BROKEN_OFF_WARNING = gettext_noop("The run was stopped before its end: deals counted as purged may have keys left.")
 
 
-def purge(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> None:
-    """Carry out ``scope`` and count into ``tally``, also when it raises. Only this thread calls ``keep_going``.
+def purge(
+    scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, keep_active: KeepActive | None = None
+) -> None:
+    """Carry out ``scope`` and count into ``tally``, also when it raises. Only this thread calls ``keep_going``, and
+    ``keep_active``, which writes down who was seen active before anything else is deleted.
 
-    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what ``keep_going`` raises.
+    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what these two raise.
     """
     finished = False
     try:
-        run_to_end(Passes(scope, keyspace, tally, keep_going))
+        run_to_end(Passes(scope, keyspace, tally, keep_going, keep_active))
         finished = not tally.cancelled
     finally:
         if tally.deleted and not finished:
@@ -75,6 +79,7 @@ def run_to_end(run: Passes) -> None:
         run.tally.cancelled = True
     finally:
         run.tally.add_up_children()
+        run.keep_active()
         for text, deals in ((PLAIN_WARNING, run.tally.plain), (SCATTERED_WARNING, run.tally.scattered)):
             if deals:
                 run.tally.warn(text.format("1 deal" if len(deals) == 1 else f"{len(deals)} deals"))
@@ -83,7 +88,14 @@ def run_to_end(run: Passes) -> None:
 class Passes:
     """A scope on its way: its passes, until one saw every key."""
 
-    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> None:
+    def __init__(
+        self,
+        scope: PurgeScope,
+        keyspace: Keyspace,
+        tally: Tally,
+        keep_going: KeepGoing,
+        keep_active: KeepActive | None = None,
+    ) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
@@ -93,6 +105,7 @@ class Passes:
         self._met = False
         #: Every deal's token that a guarded purge has met, those purged since included.
         self.seen: set[bytes] = set()
+        self.active_deals = ActiveDeals(None if scope.dry_run else keep_active)
 
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
@@ -105,6 +118,13 @@ class Passes:
             if self.tally.cancelled or (seen is not None and self._same_servers(layout, seen)):
                 return
         self.tally.warn(RESTLESS_WARNING)
+
+    def keep_active(self) -> None:
+        """Deals that any pass left because they were active are in the counts, also where a later one met none of
+        their keys. A dry run counts what its last pass met."""
+        met = self.tally.matched_deals if self.scope.dry_run else None
+        left = self.active_deals.left.items()
+        self.tally.keep_active({token: seen.last_active for token, seen in left if met is None or token in met})
 
     def _pass(self) -> set[Identity] | None:
         """One pass over all servers; the processes it saw, or None where one was replaced under it."""
@@ -148,7 +168,8 @@ class Passes:
                 return not scan.stopped
 
     def _guarded(self, connections: Sequence[ServerConnection]) -> set[Identity]:
-        return GuardedPass(self.scope, self.keyspace, self.tally, self.keep_going, self.seen).run(connections)
+        guarded = GuardedPass(self.scope, self.keyspace, self.tally, self.keep_going, self.seen, self.active_deals)
+        return guarded.run(connections)
 
     def _same_servers(self, layout: object, seen: set[Identity]) -> bool:
         """Whether the servers are those that were seen, asked over fresh connections."""

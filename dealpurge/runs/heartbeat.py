@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from django.db import Error as DatabaseTrouble
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from dealpurge import clock
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import revive_connection, stored, update
@@ -23,13 +22,13 @@ class Heartbeat:
     def __init__(self, run: PurgeRun) -> None:
         self.run = run
         self.cancelled = False
-        self._tried = self._written = monotonic()
+        self._tried = self._written = clock.seconds()
 
     def __call__(self, *, scanned: int, total: int, deleted: int) -> bool:
         """Whether the run may go on. Raises ``RunLost`` when the row is no longer ours to write."""
-        if not self.cancelled and monotonic() - self._tried >= HEARTBEAT_SECONDS:
+        if not self.cancelled and clock.seconds() - self._tried >= HEARTBEAT_SECONDS:
             self._write(keys_scanned=scanned, keys_total=total, keys_deleted=deleted)
-            self._tried = monotonic()
+            self._tried = clock.seconds()
         return not self.cancelled
 
     def _write(self, **progress: int) -> None:
@@ -40,7 +39,7 @@ class Heartbeat:
         except DatabaseTrouble as exc:
             self._bear(exc)
         else:
-            self._written = monotonic()
+            self._written = clock.seconds()
 
     def _learn_why(self) -> None:
         row = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING).first()
@@ -50,6 +49,6 @@ class Heartbeat:
 
     def _bear(self, exc: DatabaseTrouble) -> None:
         """A short trouble is no reason to stop; one that soon makes others take the run for lost is."""
-        if monotonic() - self._written > RETRY_FOR_SECONDS:
+        if clock.seconds() - self._written > RETRY_FOR_SECONDS:
             raise RunLost(f"Run {self.run.pk} cannot be written down any more.") from exc
         revive_connection()

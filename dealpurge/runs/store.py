@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic, sleep
@@ -25,6 +25,9 @@ from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
 Result = TypeVar("Result")
+#: Organisation, deal and what became of it; and the last of these by the first two.
+Outcome = tuple[str | None, str, str]
+Written = Mapping[tuple[str | None, str], str]
 
 Status = PurgeRun.Status
 #: Rows of ``PurgeRunDeal`` written at once.
@@ -102,11 +105,17 @@ def claim(run_id: UUID) -> PurgeRun:
 
 
 def finish(
-    run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", outcomes: Iterable[tuple[Any, ...]] = ()
+    run: PurgeRun,
+    report: PurgeReport,
+    *,
+    total: int = 0,
+    error: str = "",
+    outcomes: Iterable[Outcome] = (),
+    written: Written | None = None,
 ) -> None:
     """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
     running, and writes nothing then."""
-    _write_deals(run, outcomes)
+    write_deals(run, outcomes, {} if written is None else written)
     end = ended(report.status) | {
         "report": report.as_dict(),
         "error": error,
@@ -119,6 +128,14 @@ def finish(
     if not _with_retry(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
         raise RunLost(f"Run {run.pk} was ended by somebody else.")
     run.refresh_from_db(using=alias())
+
+
+def write_deals(run: PurgeRun, outcomes: Iterable[Outcome], written: Written) -> None:
+    """Rows of deals, in batches, each of them also a heartbeat; those that are ``written`` change where they differ.
+    Raises ``RunLost`` once the run is no longer running."""
+    waiting = iter(outcomes)
+    while batch := list(islice(waiting, BATCH)):
+        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch, written))  # type: ignore[misc]
 
 
 def _running() -> dict[str, Any]:
@@ -153,18 +170,19 @@ def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | Preview
     return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
 
 
-def _write_deals(run: PurgeRun, outcomes: Iterable[tuple[Any, ...]]) -> None:
-    """In batches, each of them also a heartbeat, and none once the run is no longer running."""
-    rows = (PurgeRunDeal(run_id=run.pk, org_id=org, deal_id=deal, outcome=outcome) for org, deal, outcome in outcomes)
-    while batch := list(islice(rows, BATCH)):
-        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
-
-
-def _write_batch(run: PurgeRun, batch: list[PurgeRunDeal]) -> None:
+def _write_batch(run: PurgeRun, batch: Sequence[Outcome], written: Written) -> None:
+    rows = PurgeRunDeal.objects.using(alias())
     with durable():
         if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
             raise RunLost(f"Run {run.pk} was ended by somebody else.")
-        PurgeRunDeal.objects.using(alias()).bulk_create(batch)
+        for org_id, deal_id, outcome in batch:
+            if written.get((org_id, deal_id), outcome) != outcome:
+                rows.filter(run=run, org_id=org_id, deal_id=deal_id).update(outcome=outcome)
+        rows.bulk_create(
+            PurgeRunDeal(run_id=run.pk, org_id=org_id, deal_id=deal_id, outcome=outcome)
+            for org_id, deal_id, outcome in batch
+            if (org_id, deal_id) not in written
+        )
 
 
 def _with_retry(run_id: UUID, write: Callable[[], Result]) -> Result:

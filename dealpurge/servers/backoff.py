@@ -8,6 +8,7 @@ from time import monotonic, sleep
 from redis.exceptions import BusyLoadingError
 from redis.sentinel import MasterNotFoundError
 
+from dealpurge import clock
 from dealpurge.conf import conf
 from dealpurge.servers.errors import Stopped, given_up, hopeless
 
@@ -18,6 +19,8 @@ KeepGoing = Callable[[], bool]
 FIRST_SECONDS = 2.0
 #: Shortest and longest wait between two tries, and between two looks at whether to stop, in seconds.
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 1.0
+#: Whether to go on must have been asked within so many seconds before a delete: a process may have slept since.
+STALE_AFTER = 1.0
 #: The waits do not grow further after so many tries in vain.
 MOST_DOUBLINGS = 10
 
@@ -27,10 +30,22 @@ class Backoff:
 
     def __init__(self, keep_going: KeepGoing) -> None:
         self.keep_going = keep_going
+        self._asked = clock.seconds()
         #: Whether the server has ever answered; until then it is tried for a short while.
         self.met = False
         self._failures = 0
         self._since: float | None = None
+
+    def may_go_on(self) -> bool:
+        """Ask ``keep_going``."""
+        going = self.keep_going()
+        self._asked = clock.seconds()
+        return going
+
+    def confirm(self) -> None:
+        """To be called before a delete: ask anew where that was long ago. Raises ``Stopped``."""
+        if clock.seconds() - self._asked > STALE_AFTER and not self.may_go_on():
+            raise Stopped
 
     def begin(self) -> None:
         """The first try of a server that was not met yet begins: what it takes counts, a timeout too."""
@@ -63,7 +78,7 @@ class Backoff:
 
     def wait(self, seconds: float) -> None:
         """Sleep, and look before it whether to go on. Raises ``Stopped``."""
-        if not self.keep_going():
+        if not self.may_go_on():
             raise Stopped
         sleep(seconds)
 

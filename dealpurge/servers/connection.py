@@ -61,7 +61,7 @@ class ServerConnection:
     @property
     def keep_going(self) -> KeepGoing:
         """Says whether to go on; asked on every page and while waiting."""
-        return self.backoff.keep_going
+        return self.backoff.may_go_on
 
     @keep_going.setter
     def keep_going(self, keep_going: KeepGoing) -> None:

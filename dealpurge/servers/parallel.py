@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from threading import Event
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
-from dealpurge.servers.backoff import KeepGoing
+from dealpurge import clock
+from dealpurge.servers.backoff import STALE_AFTER, KeepGoing
 from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.errors import Stopped
+
+T = TypeVar("T")
 
 #: Seconds between two looks at the threads.
 TICK = 0.2
+
+
+@dataclass(slots=True, eq=False)
+class Crew:
+    """The threads of one ``on_each``: what they are to know of the calling thread, and what they want of it."""
+
+    keep_going: KeepGoing
+    #: Threads' work that is done, and what they ask the calling thread to do.
+    inbox: SimpleQueue[tuple[Future[Any], Callable[[], Any] | None]] = field(default_factory=SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+    asked: float = field(default_factory=clock.seconds)
+
+    def may_go_on(self) -> bool:
+        """For a thread: what the calling one was told last. Where that is long ago, as after a sleep, it asks first."""
+        if clock.seconds() - self.asked > STALE_AFTER:
+            in_calling_thread(self.ask)
+        return not self.stop.is_set()
+
+    def ask(self) -> None:
+        """For the calling thread."""
+        if not self.keep_going():
+            self.stop.set()
+        self.asked = clock.seconds()
+
+
+_here = threading.local()
+
+
+def in_calling_thread(work: Callable[[], T]) -> T:
+    """Have ``work`` done by the thread that called ``on_each``, at once if it is this one. Raises what it raises, or
+    ``Stopped`` where nobody does it any more."""
+    crew: Crew | None = getattr(_here, "crew", None)
+    if crew is None:
+        return work()
+    done: Future[T] = Future()
+    crew.inbox.put((done, work))
+    while not wait([done], TICK).done:
+        if crew.stop.is_set():
+            raise Stopped
+    return done.result()
 
 
 def on_each(
@@ -22,26 +70,44 @@ def on_each(
     """
     if len(connections) == 1:
         return work(connections[0])
-    stop = Event()
+    crew = Crew(keep_going)
+
+    def member(connection: ServerConnection) -> bool:
+        _here.crew = crew
+        return work(connection)
+
     for connection in connections:
-        connection.keep_going = lambda: not stop.is_set()
+        connection.keep_going = crew.may_go_on
     try:
         with ThreadPoolExecutor(len(connections)) as threads:
-            return _attend([threads.submit(work, connection) for connection in connections], stop, keep_going)
+            return _attend([threads.submit(member, connection) for connection in connections], crew)
     finally:
         for connection in connections:
             connection.keep_going = keep_going
 
 
-def _attend(futures: Sequence[Future[bool]], stop: Event, keep_going: KeepGoing) -> bool:
+def _attend(futures: Sequence[Future[bool]], crew: Crew) -> bool:
+    for future in futures:
+        future.add_done_callback(lambda future: crew.inbox.put((future, None)))
     try:
-        waiting = set(futures)
+        waiting = len(futures)
         while waiting:
-            done, waiting = wait(waiting, timeout=TICK, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-            if not keep_going():
-                stop.set()
+            with suppress(Empty):
+                future, wanted = crew.inbox.get(timeout=TICK)
+                if wanted is None:
+                    waiting -= 1
+                    future.result()
+                else:
+                    _answer(future, wanted)
+            crew.ask()
         return all(future.result() for future in futures)
     finally:
-        stop.set()
+        crew.stop.set()
+
+
+def _answer(future: Future[Any], wanted: Callable[[], Any]) -> None:
+    try:
+        future.set_result(wanted())
+    except BaseException as exc:
+        future.set_exception(exc)
+        raise

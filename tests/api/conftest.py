@@ -62,7 +62,7 @@ def purged(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     """An engine that only takes down what it was told to purge."""
     scopes: list[PurgeScope] = []
 
-    def note(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool]) -> None:
+    def note(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool], *rest: Any) -> None:
         scopes.append(scope)
 
     monkeypatch.setattr(passes, "purge", note)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +13,11 @@ from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
 from dealpurge.engine.guard import cluster_guard
+from dealpurge.engine.guard.active_deals import ActiveDeals
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RunLost
 from tests.support.cluster import Ring, slot_of
-from tests.support.purging import before_removal, purge, run
+from tests.support.purging import before_removal, carry_out, purge, run
 from tests.support.seeding import HOUR, key_of, seed_deal, seed_scene, tagged, touch
 
 pytestmark = pytest.mark.cluster
@@ -206,6 +210,47 @@ def test_no_thread_and_no_connection_is_left_by_a_run_that_is_stopped(ring: Ring
 
     assert report.status == "cancelled"
     assert threading.active_count() == before
+
+
+def test_who_is_active_is_written_down_by_the_calling_thread_before_any_delete(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_guard, "JUDGED_AT_ONCE", 20)
+    with ring.client(client_name="test") as cluster:
+        seed_scene(cluster, deals=300, active_every=3)
+    written, noted = set[bytes](), ActiveDeals.note
+    writers, unwritten = set[threading.Thread](), list[set[bytes]]()
+    found: dict[threading.Thread, set[bytes]] = defaultdict(set)
+
+    def note(self: ActiveDeals, token: bytes, *args: Any) -> None:
+        noted(self, token, *args)
+        found[threading.current_thread()].add(token)
+
+    def write(deals: Mapping[bytes, bool]) -> None:
+        writers.add(threading.current_thread())
+        written.update(deals)
+
+    monkeypatch.setattr(ActiveDeals, "note", note)
+    with before_removal(monkeypatch, lambda keys: unwritten.append(found[threading.current_thread()] - written)):
+        carry_out(Tally(), keep_active=write, exclude_active_within_secs=HOUR)
+
+    assert writers == {threading.current_thread()}
+    assert len(written) == 100
+    assert len(found) == 3
+    assert not any(unwritten)
+
+
+def test_what_cannot_be_written_down_stops_all_nodes(ring: Ring) -> None:
+    with ring.client(client_name="test") as cluster:
+        scene = seed_scene(cluster, deals=300, active_every=2)
+
+    def write(deals: Mapping[bytes, bool]) -> None:
+        raise RunLost("The database is away.")
+
+    with pytest.raises(RunLost):
+        carry_out(Tally(), keep_active=write, exclude_active_within_secs=HOUR)
+
+    assert ring.names() == scene.all
 
 
 @pytest.mark.parametrize("limit", [7, 40])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -314,7 +315,9 @@ def test_another_purge_of_all_deals(deals: redis.Redis, purge: Purge) -> None:
 
 
 def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stubborn(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
+    def stubborn(
+        scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool], *rest: Any
+    ) -> None:
         tally.deleted, tally.not_removed = 5, 1
 
     monkeypatch.setattr(passes, "purge", stubborn)
@@ -329,7 +332,9 @@ def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytes
 
 
 def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def obedient(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
+    def obedient(
+        scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool], *rest: Any
+    ) -> None:
         tally.deleted, tally.cancelled = 5, True
 
     monkeypatch.setattr(passes, "purge", obedient)
@@ -344,7 +349,7 @@ def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_that_was_taken_for_lost(purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool]) -> None:
+    def absent(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: Callable[[], bool], *rest: Any) -> None:
         tally.deleted = 5
         PurgeRun.objects.update(status="failed")
 

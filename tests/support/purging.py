@@ -12,6 +12,7 @@ import pytest
 
 from dealpurge.engine import passes
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
+from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.sweep import unlink
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
@@ -30,9 +31,15 @@ def scope_of(**options: Any) -> PurgeScope:
     return PurgeScope(**{"mode": "all", "dry_run": False, **options})
 
 
-def carry_out(tally: Tally, *, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> None:
+def carry_out(
+    tally: Tally,
+    *,
+    keep_going: Callable[[], bool] = lambda: True,
+    keep_active: KeepActive | None = None,
+    **options: Any,
+) -> None:
     """Purge on the Redis of the settings, counting in the tally whatever ends it."""
-    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, keep_going)
+    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, keep_going, keep_active)
 
 
 def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:

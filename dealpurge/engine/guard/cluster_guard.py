@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 
+from dealpurge.engine.guard.active_deals import ActiveDeals
 from dealpurge.engine.guard.activity import Reading, Verdict
 from dealpurge.engine.guard.cluster_activity import ClusterActivity, ReadingsByNode
 from dealpurge.engine.guard.guard import Guard
@@ -36,16 +37,18 @@ def share_out(connections: Sequence[ServerConnection], plan: Plan) -> dict[Serve
     return shares
 
 
-def guard_of(connection: ServerConnection, selection: Selection, plan: Plan) -> Guard:
+def guard_of(connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals) -> Guard:
     """The guard that suits the connection's server."""
-    return (ClusterGuard if connection.clustered else Guard)(connection, selection, plan)
+    return (ClusterGuard if connection.clustered else Guard)(connection, selection, plan, active_deals)
 
 
 class ClusterGuard(Guard):
     """Deletes the deals whose events lie on the connection's node."""
 
-    def __init__(self, connection: ServerConnection, selection: Selection, plan: Plan) -> None:
-        super().__init__(connection, selection, plan)
+    def __init__(
+        self, connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals
+    ) -> None:
+        super().__init__(connection, selection, plan, active_deals)
         self.cluster_activity = ClusterActivity(connection, self.tally)
         self.activity = self.cluster_activity.home
         self._looks = ReadingsByNode()
@@ -97,11 +100,15 @@ class ClusterGuard(Guard):
         connection = self.connection.home(chunk.keys[0])
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
         if not near:
-            verdict = self._look_again(unit.events)
-            removal = None if verdict.active else remove(connection, chunk.keys)
+            verdict = self._look_once(unit)
         else:
-            verdict = self._watched(connection, near, [key for key in unit.events if key not in near])
-            removal = None if verdict.active else commit(connection, chunk.keys)
+            verdict = self._verdict(
+                unit, self._watched(connection, near, [key for key in unit.events if key not in near])
+            )
+        removal = None
+        if not verdict.active:
+            self._before_delete()
+            removal = (commit if near else remove)(connection, chunk.keys)
         if removal is not None:
             self.tally.scattered.update({unit.token} & self._scattered)
             self._record(chunk, removal)
@@ -109,19 +116,16 @@ class ClusterGuard(Guard):
             discard(connection)
         return None if removal is not None else verdict
 
-    def _watched(self, connection: ServerConnection, near: Sequence[bytes], far: Sequence[bytes]) -> Verdict:
-        """Watch the events keys of this node, and judge those of all; the transaction is open then."""
+    def _watched(self, connection: ServerConnection, near: Sequence[bytes], far: Sequence[bytes]) -> ReadingsByNode:
+        """Watch the events keys of this node, and look at those of all; the transaction is open then."""
         activity, before = self.cluster_activity.on(connection), self._looks.readings[connection.node]
         replies = begin(connection, near, activity.questions(near, before))
         looks = self.cluster_activity.again(far, self._looks)
         looks.readings[connection.node] = activity.answers(near, before, replies)
-        return looks.verdict((*near, *far), self._window)
-
-    def _look_again(self, events: Sequence[bytes]) -> Verdict:
-        return self.cluster_activity.again(events, self._looks).verdict(events, self._window)
+        return looks
 
     def _look_once(self, unit: Unit) -> Verdict:
-        return self._look_again(unit.events)
+        return self._verdict(unit, self.cluster_activity.again(unit.events, self._looks))
 
     def _reopen(self) -> None:
         self.cluster_activity.reopen()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, compress, count
 
 from dealpurge.keys.families import EVENTS, Keyspace
@@ -59,14 +59,16 @@ class DealIndex:
         An unknown organisation matches every one: an org-less deal is judged by all holders of its id, and an
         org-less events key counts for each of them.
         """
+        return tuple(dict.fromkeys(key for _, keys in self.owners_of(token, holders) for key in keys))
+
+    def owners_of(self, token: bytes, holders: Holders) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The deals by whose events it is judged, and the events keys of each."""
         org_id, colon, deal_id = token.rpartition(b":")
-        keys = [*self._events.get(deal_id, ()), *(item.render(None, deal_id) for item in self._orgless)]
+        yield deal_id, [*self._events.get(deal_id, ()), *(item.render(None, deal_id) for item in self._orgless)]
         for organisation in (org_id,) if colon else sorted(holders.get(deal_id, ())):
             pair = organisation + b":" + deal_id
-            keys += self._events.get(pair, ())
-            keys += [head + pair + tail for head, tail in self._pairs]
-            keys += [item.render(organisation, deal_id) for item in self._others]
-        return tuple(dict.fromkeys(keys))
+            keys = [*self._events.get(pair, ()), *(head + pair + tail for head, tail in self._pairs)]
+            yield pair, keys + [item.render(organisation, deal_id) for item in self._others]
 
 
 def sole_deal(deal_id: bytes, holders: Holders) -> bytes | None:

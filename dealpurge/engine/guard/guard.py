@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
+from dealpurge.engine.guard.active_deals import ActiveDeals
 from dealpurge.engine.guard.activity import Verdict
 from dealpurge.engine.guard.judge import DealJudge
 from dealpurge.engine.guard.lookahead import LookAhead
@@ -28,11 +29,13 @@ MOST_ABORTS = 3
 class Guard(DealJudge):
     """Deletes the units of a plan over one connection. Counts into the selection's tally."""
 
-    def __init__(self, connection: ServerConnection, selection: Selection, plan: Plan) -> None:
-        super().__init__(connection, selection)
+    def __init__(
+        self, connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals
+    ) -> None:
+        super().__init__(connection, selection, plan, active_deals)
         self._events_family = plan.deal_index.events_family
         self._dry_run = selection.scope.dry_run
-        self.pipeline = Pipeline(connection, self._open, self._still_idle, self._done)
+        self.pipeline = Pipeline(connection, self._open, self._still_idle, self._before_delete, self._done)
 
     def run(self, units: Iterator[Unit]) -> bool:
         """Judge and delete; False if told to stop before the end."""
@@ -146,6 +149,7 @@ class Guard(DealJudge):
         idle = self._still_idle(group, self._open(events_of(group)))
         batch = batch_of(idle)
         if batch.keys:
+            self._before_delete()
             self._done(idle, batch, commit(self.connection, batch.keys))
         else:
             discard(self.connection)
@@ -197,10 +201,11 @@ class Guard(DealJudge):
 
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         answers = self._open(unit.events).answers()
-        verdict = self.activity.answers(unit.events, self._first_look, answers).verdict(unit.events, self._window)
+        verdict = self._verdict(unit, self.activity.answers(unit.events, self._first_look, answers))
         if verdict.active:
             discard(self.connection)
             return verdict
+        self._before_delete()
         self._record(chunk, commit(self.connection, chunk.keys))
         return None
 
@@ -213,5 +218,6 @@ class Guard(DealJudge):
         if verdict.active:
             return verdict
         self.tally.plain.add(unit.token)
+        self._before_delete()
         self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
         return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from dealpurge.conf import conf
+from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
 from dealpurge.engine.guard.cluster_guard import guard_of, share_out
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
@@ -29,17 +30,26 @@ SHARED_WARNING = gettext_noop(
 class GuardedPass:
     """One pass over all servers, in as many parts as memory asks for. Counts into ``tally``.
 
-    ``seen``: every deal's token that earlier passes have met; those of this one are added.
+    ``seen``: every deal's token that earlier passes have met; ``active_deals``: who was seen active in them. What this
+    one finds is added.
     """
 
     def __init__(
-        self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, seen: set[bytes]
+        self,
+        scope: PurgeScope,
+        keyspace: Keyspace,
+        tally: Tally,
+        keep_going: KeepGoing,
+        seen: set[bytes],
+        active_deals: ActiveDeals,
     ) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
         self.keep_going = keep_going
         self.seen = seen
+        self.active_deals = active_deals
+        active_deals.begin_pass()
 
     def run(self, connections: Sequence[ServerConnection]) -> set[Identity]:
         """Plan and purge part after part; the processes that were scanned. Raises ``Departed``."""
@@ -81,6 +91,9 @@ class GuardedPass:
     def _purge(self, connections: Sequence[ServerConnection], plan: Plan) -> None:
         tally = self.tally.child()
         misread, oversized = plan.misread(), plan.oversized()
+        missing = self.active_deals.missing(lambda token: token in plan.deals or not plan.part.holds(token))
+        if missing:
+            tally.warn(LOST_WRITES_WARNING, *(token.replace(b":", b" ") for token in missing))
         if oversized:
             tally.warn(OVERSIZED_WARNING, *oversized)
         if misread:
@@ -104,7 +117,7 @@ class GuardedPass:
 
     def _guard(self, tally: Tally, connection: ServerConnection, plan: Plan, tokens: Sequence[bytes]) -> Guard:
         tally.untouched = set(tokens)
-        return guard_of(connection, Selection(self.scope, self.keyspace, tally), plan)
+        return guard_of(connection, Selection(self.scope, self.keyspace, tally), plan, self.active_deals)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

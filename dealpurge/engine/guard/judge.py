@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
 from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.activity_reader import ActivityReader
-from dealpurge.engine.guard.plan import Unit
+from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
@@ -18,9 +19,13 @@ from dealpurge.servers.retry import with_retry
 class DealJudge:
     """Looks at deals over one connection and counts into the selection's tally."""
 
-    def __init__(self, connection: ServerConnection, selection: Selection) -> None:
+    def __init__(
+        self, connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals
+    ) -> None:
         self.connection = connection
         self.selection = selection
+        self.plan = plan
+        self.active_deals = active_deals
         self.tally = selection.tally
         self.activity = ActivityReader(connection, self.tally)
         self._window = (selection.scope.exclude_active_within_secs or 0) * 1000
@@ -30,30 +35,57 @@ class DealJudge:
 
     def _idle_of(self, units: Sequence[Unit], reading: Readings) -> list[Unit]:
         """Those that nobody works on; the others are skipped."""
-        verdicts = [(unit, reading.verdict(unit.events, self._window)) for unit in units]
+        verdicts = [(unit, self._verdict(unit, reading)) for unit in units]
         for unit, verdict in verdicts:
             if verdict.active:
                 self._skip(unit, verdict)
         return [unit for unit, verdict in verdicts if not verdict.active]
+
+    def _verdict(self, unit: Unit, reading: Readings) -> Verdict:
+        """By a look, and by those before it: a deal once seen active is so for the rest of the run."""
+        verdict = reading.verdict(unit.events, self._window)
+        if verdict.active:
+            looks = [(owner, reading.verdict(keys, self._window)) for owner, keys in self.plan.owners(unit.token)]
+            self._note_active(unit, verdict, {owner: look.last_active for owner, look in looks if look.active})
+            return verdict
+        sighting = self.active_deals.sighting(unit.token)
+        if sighting is None:
+            return verdict
+        if self.active_deals.is_lost(sighting, verdict):
+            self.tally.warn(LOST_WRITES_WARNING, unit.token.replace(b":", b" "))
+        verdict = Verdict(True, sighting.last_active)
+        self._note_active(unit, verdict, {})
+        return verdict
+
+    def _note_active(self, unit: Unit, verdict: Verdict, owners: Mapping[bytes, int | None]) -> None:
+        counted = filter(self.plan.counts, (unit.token, *owners))
+        self.active_deals.note(unit.token, verdict.last_active, owners, counted)
 
     def _look(self, unit: Unit) -> Verdict:
         return self._with_retry(partial(self._look_once, unit))
 
     def _look_once(self, unit: Unit) -> Verdict:
         reading = self.activity.read(unit.events, self._first_look)
-        return reading.verdict(unit.events, self._window)
+        return self._verdict(unit, reading)
+
+    def _before_delete(self) -> None:
+        """Who was seen active is written down by then, and the run is still to go on. Raises ``Stopped``."""
+        self.active_deals.write_down()
+        self.connection.backoff.confirm()
 
     def _finish(self, unit: Unit) -> None:
         self.tally.untouched.discard(unit.token)
-        self.tally.skipped.pop(unit.token, None)  # what an attempt that came to nothing may have found
 
     def _record(self, batch: Batch, removal: Removal) -> None:
         self.selection.count_removal(batch, with_unreachable(self.connection, batch.keys, removal))
 
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)
+        if self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
+            self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
         if interrupted:
             self.tally.interrupted.add(unit.token)
+            self.active_deals.note_interrupted(unit.token)
         else:
             self.tally.skipped[unit.token] = verdict.last_active
 

@@ -44,7 +44,8 @@ class InFlight(NamedTuple):
 class Pipeline:
     """The smooth way of a guarded purge. What does not go smoothly is given back, to be begun anew by itself.
 
-    ``judge`` returns those of a group that are idle by the answers; ``done`` takes what became of them.
+    ``judge`` returns those of a group that are idle by the answers; ``before_delete`` may raise, and nothing is sent
+    then; ``done`` takes what became of them.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Pipeline:
         connection: ServerConnection,
         open_: Callable[[Sequence[bytes]], Opening],
         judge: Callable[[Sequence[Unit], Opening], list[Unit]],
+        before_delete: Callable[[], None],
         done: Callable[[Sequence[Unit], Batch, Removal], None],
     ) -> None:
         self.connection = connection
@@ -59,7 +61,7 @@ class Pipeline:
         self.ahead: LookAhead | None = None
         self._asked = 0
         self._answers: list[Any] = []
-        self._open, self._judge, self._done = open_, judge, done
+        self._open, self._judge, self._before_delete, self._done = open_, judge, before_delete, done
         self._in_flight: InFlight | None = None
         #: Whether the replies to what is under way are still to be read.
         self._owed = False
@@ -86,6 +88,7 @@ class Pipeline:
         if len(idle) < len(group):
             batch = batch_of(idle)
             packed = pack_commit(self.connection, batch.keys)
+        self._before_delete()
         send_commit(self.connection, batch.keys, packed)
         self._in_flight, self._owed = InFlight(idle, look, batch), True
         self._take_answers()

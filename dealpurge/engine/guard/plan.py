@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -145,6 +145,14 @@ class Plan:
         if token != deal_id and deal_id in self._merged:
             rows = rows + self.deals[deal_id]
         return Unit(token, rows, self.deal_index.events_of(token, self._holders))
+
+    def owners(self, token: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The deals by whose events a unit is judged, and the events keys of each."""
+        return self.deal_index.owners_of(token, self._holders)
+
+    def counts(self, token: bytes) -> bool:
+        """Whether it is a deal in scope of its own, as the report and the record count them."""
+        return token in self.deals and (b":" in token or not self._holders.get(token))
 
     def misread(self) -> set[bytes]:
         """Org-less ids that were seen as an organisation and never as a deal: most likely no deal ids at all."""

@@ -122,6 +122,7 @@ class Scan:
     def _send_next(self) -> None:
         if self._next is None:
             return
+        self.connection.backoff.confirm()
         (self._batch, self._parts), self._next = self._next, None
         self._page_first = self.connection.owed > 0
         self.connection.send_all([("UNLINK", *part) for part in self._parts])
@@ -133,6 +134,7 @@ class Scan:
         if batch is None:
             return
         if not self._sent:
+            self.connection.backoff.confirm()
             self._page_first = False
             self.connection.send_all([("UNLINK", *part) for part in self._parts])
         self._sent = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -84,6 +84,12 @@ class Tally:
         while self.children:
             self.children[0].add_up_children()
             self.add(self.children.pop(0))
+        self.interrupted |= self.begun & self.skipped.keys()
+
+    def keep_active(self, deals: Mapping[bytes, int | None]) -> None:
+        """Deals that any pass found active are those that were left, though a later one may not have met them."""
+        self.skipped |= deals
+        self.matched_deals |= deals.keys()
         self.interrupted |= self.begun & self.skipped.keys()
 
     def progress(self) -> tuple[int, int, int]:

@@ -1,0 +1,13 @@
+"""The clock by which a process tells that it slept."""
+
+from __future__ import annotations
+
+import time
+
+#: On Linux ``monotonic`` stands still while the machine is suspended; this one goes on.
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def seconds() -> float:
+    """Seconds since some moment, those that this process or its machine slept through included."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
