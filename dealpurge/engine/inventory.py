@@ -20,8 +20,9 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace, split_token
 from dealpurge.scope import PurgeScope
 from dealpurge.servers.backoff import KeepGoing
-from dealpurge.servers.connection import Identity, ServerConnection
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged
+from dealpurge.servers.identity import Identity
 from dealpurge.servers.parallel import on_each
 from dealpurge.servers.retry import with_retry
 

@@ -16,21 +16,27 @@ from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from dealpurge.servers import discovery
 from dealpurge.servers.backoff import KeepGoing
-from dealpurge.servers.connection import Identity, ServerConnection
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged, Stopped
+from dealpurge.servers.identity import Identity, in_turn
 from dealpurge.servers.parallel import on_each
 
 #: A pass that saw all keys of the servers as they are at its end is the last one.
 MOST_PASSES = 3
 
 REPLACED_WARNING = gettext_noop(
-    "A Redis server was replaced, restarted or reshaped during the run, so it was gone over again: "
-    "the counts are sums over all passes and may exceed the keys that there were."
+    "A Redis server was replaced, restarted or reshaped during the run, or its data or replication changed, so it was "
+    "gone over again: the counts are sums over all passes and may exceed the keys that there were."
 )
 REPLACED_DRY_WARNING = gettext_noop(
-    "A Redis server was replaced, restarted or reshaped during the dry run: the counts are those of its last full pass."
+    "A Redis server was replaced, restarted or reshaped during the dry run, or its data or replication changed: the "
+    "counts are those of its last full pass."
 )
 RESTLESS_WARNING = gettext_noop("The Redis servers kept changing through three passes. Run the purge again.")
+IN_TURN_WARNING = gettext_noop(
+    "WARNING: the address of Redis leads to several servers in turn, as a load balancer before several primaries does, "
+    "and KEYS OF SOME MAY BE LEFT. Purge each server by its own address."
+)
 UNVERIFIED_WARNING = gettext_noop(
     "INFO is refused or unknown here, so completeness across a failover was not verified."
 )
@@ -106,6 +112,8 @@ class Passes:
         #: Every deal's token that a guarded purge has met, those purged since included.
         self.seen: set[bytes] = set()
         self.active_deals = ActiveDeals(None if scope.dry_run else keep_active)
+        #: The processes behind each node's address, or behind the one address, one after the other.
+        self._processes: dict[object, list[Identity]] = {}
 
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
@@ -137,12 +145,13 @@ class Passes:
                     stack.callback(connection.close)
                     connection.backoff.met = self._met
                     connection.open()
-                    discovery.probe(connection, self.keyspace, first=not self._met)
+                    self._probe(connection, first=not self._met)
                 self._met = True
                 return self._guarded(connections) if self.scope.guarded else self._swept(connections)
             except Departed:
                 return None
             finally:
+                self._note_processes(connections)
                 if any(connection.broken for connection in connections) and not self.scope.dry_run:
                     self.tally.warn(BROKEN_WARNING)
 
@@ -160,7 +169,7 @@ class Passes:
                 scan.run()
             except ProcessChanged:
                 self._begin_anew(tally)
-                discovery.probe(connection, self.keyspace, first=False)
+                self._probe(connection, first=False)
             except Departed:
                 departed.append(connection)
                 return True
@@ -174,18 +183,33 @@ class Passes:
     def _same_servers(self, layout: object, seen: set[Identity]) -> bool:
         """Whether the servers are those that were seen, asked over fresh connections."""
         now = set()
-        for connection in self.servers.connections(self.keep_going):
-            connection.backoff.met = True
-            try:
-                connection.open()
-                now.add(connection.identity)
-            except Departed:
-                return False
-            finally:
-                connection.close()
+        for _ in range(self.servers.looks):
+            for connection in self.servers.connections(self.keep_going):
+                connection.backoff.met = True
+                try:
+                    connection.open()
+                    now.add(connection.identity)
+                except Departed:
+                    return False
+                finally:
+                    connection.close()
+                    self._note_processes([connection])
         if any(identity.run_id is None for identity in now):
             self.tally.warn(UNVERIFIED_WARNING)
         return now == seen and layout == self.servers.layout(self.keep_going)
+
+    def _probe(self, connection: ServerConnection, *, first: bool) -> None:
+        warning = discovery.probe(connection, self.keyspace, first=first)
+        if warning:
+            self.tally.warn(warning)
+
+    def _note_processes(self, connections: Sequence[ServerConnection]) -> None:
+        """Warn where one address is found to lead to several servers in turn."""
+        for connection in connections:
+            processes = self._processes.setdefault(connection.node, [])
+            processes += connection.processes
+            if in_turn(processes):
+                self.tally.warn(IN_TURN_WARNING)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

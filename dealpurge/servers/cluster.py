@@ -25,6 +25,8 @@ from dealpurge.servers.slots import Address, Node, SlotMap, read_slot_map
 class Cluster:
     """Asks for the slot map whenever it is needed, and makes connections to its primaries."""
 
+    looks = 1
+
     def __init__(self, client: RedisCluster, scope: PurgeScope, keyspace: Keyspace) -> None:
         manager = client.nodes_manager
         nodes = [*manager.nodes_cache.values(), *manager.startup_nodes.values()]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, MovedError, TryAgainError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.backoff import KeepGoing
 from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import CLUSTER_DOWN, MOVED_AWAY, Departed, Transient
+from dealpurge.servers.hashing import slot_of
 from dealpurge.servers.slots import Address, Node
 
 #: Redirects of one command that are followed before the cluster is given time to agree with itself.
@@ -74,18 +73,6 @@ class NodeConnection(ServerConnection):
         """As every connection, but not for a node that was replaced. Raises ``Departed``."""
         super().back_off(exc)
         self._check_departed()
-
-    def parts(self, keys: list[bytes]) -> list[list[bytes]]:
-        """The keys of each slot."""
-        slots: dict[int, list[bytes]] = {}
-        for key in keys:
-            # Spelt out: a call for every key of a purge takes its time.
-            slot = slot_of(key) if b"{" in key else crc_hqx(key, 0) % REDIS_CLUSTER_HASH_SLOTS
-            try:
-                slots[slot].append(key)
-            except KeyError:
-                slots[slot] = [key]
-        return list(slots.values())
 
     def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
         """Replies to commands of a single key each, from wherever the cluster has the key.
@@ -173,8 +160,3 @@ class NodeConnection(ServerConnection):
         self._asked, self._redirected = monotonic(), False
         if gone:
             raise Departed(f"{self.node.host}:{self.node.port}")
-
-
-def slot_of(key: bytes) -> int:
-    """The slot that a cluster hashes the key to."""
-    return int(key_slot(key)) if b"{" in key else crc_hqx(key, 0) % REDIS_CLUSTER_HASH_SLOTS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError
@@ -17,7 +17,9 @@ from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.errors import LOST, RESTARTED, Transient, failure
+from dealpurge.servers.errors import LOST, REPLICA, REPLICA_NAMED, RESTARTED, Transient, failure
+from dealpurge.servers.hashing import by_slot
+from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
 _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
@@ -33,17 +35,10 @@ MAX_PROCESSES = 50
 Command = Sequence[Any]
 
 
-class Identity(NamedTuple):
-    """Which server process this is; ``run_id`` is None where INFO is refused or unknown."""
-
-    run_id: str | None
-    address: str | None
-
-
 class ServerConnection:
     """A connection with a memory of which process it talks to. Not for several threads."""
 
-    #: Whether its server is one node of a cluster, where a command may name keys of one slot only.
+    #: Whether its server has the rules of a cluster, where a command may name keys of one slot only.
     clustered = False
     #: Which node of it that is.
     node: Any = None
@@ -57,6 +52,7 @@ class ServerConnection:
         self.owed = 0
         self._pool, self._address = pool, address
         self._connection: Any = None
+        self.info: Info
 
     @property
     def keep_going(self) -> KeepGoing:
@@ -73,11 +69,17 @@ class ServerConnection:
         return self.processes[-1]
 
     def open(self) -> None:
-        """Connect, trying again for a while. Raises ``RedisUnavailable`` when that is over, ``Stopped``."""
+        """Connect, trying again for a while. Raises ``RedisUnavailable`` when that is over, ``Stopped``.
+
+        A replica is refused at first sight; later it may be a primary that was replaced, or is about to become one.
+        """
         self.backoff.begin()
+        met = self.backoff.met
         while True:
             try:
                 self.connect()
+                if self.info.replica:
+                    raise self._replica(met)
             except (*LOST, Transient) as exc:
                 self.back_off(exc)
             else:
@@ -89,7 +91,8 @@ class ServerConnection:
         try:
             connection.connect()
             self._connection = connection
-            identity = Identity(self._run_id(), _peer(connection))
+            self.info = ask_info(self)
+            identity = self.info.identity(peer_of(connection))
         except BaseException as exc:
             connection.disconnect()
             self._connection, self.owed, self.broken = None, 0, broken
@@ -170,7 +173,7 @@ class ServerConnection:
 
     def parts(self, keys: list[bytes]) -> list[list[bytes]]:
         """The keys in groups that one command may name: all of them, or on a cluster those of a slot."""
-        return [keys]
+        return by_slot(keys) if self.clustered else [keys]
 
     def owner(self, key: bytes) -> object:
         """The node that has ``key``, as far as is known."""
@@ -219,14 +222,10 @@ class ServerConnection:
         self.broken = self.broken or self.owed > 0
         self.close()
 
-    def _run_id(self) -> str | None:
-        reply = self.ask("INFO", "server")
-        if str(reply).startswith("DENIED"):
-            raise failure(reply)
-        if not isinstance(reply, bytes):
-            return None
-        lines = dict(line.partition(":")[::2] for line in reply.decode("utf-8", "replace").splitlines())
-        return lines.get("run_id")
+    def _replica(self, met: bool) -> Exception:
+        named = "connection_pool" in self._address
+        refusal = RedisUnavailable("replica", REPLICA_NAMED if named else REPLICA)
+        return Transient(refusal) if met or named or self.node is not None else refusal
 
 
 def new_connection(pool: Any, **address: Any) -> Any:
@@ -237,13 +236,3 @@ def new_connection(pool: Any, **address: Any) -> Any:
     for name in ("socket_timeout", "socket_connect_timeout"):
         options[name] = min(options.get(name) or SOCKET_TIMEOUT, LONGEST_SOCKET_TIMEOUT)
     return pool.connection_class(**options)
-
-
-def _peer(connection: Any) -> str | None:
-    """The address that answered, which a DNS name behind ``host`` does not tell."""
-    sock = getattr(connection, "_sock", None)
-    try:
-        name = sock.getpeername() if sock else None
-    except (AttributeError, OSError):
-        return None
-    return str(name) if name else None

@@ -38,6 +38,8 @@ class Servers(Protocol):
 
     #: Whether the connections that were asked for last lead to those nodes only that should have keys of the scope.
     narrowed: bool
+    #: Connections that are made to look whether the servers are still the same: an address may lead to several in turn.
+    looks: int
 
     def connections(self, keep_going: KeepGoing) -> Sequence[ServerConnection]:
         """An unopened connection to every primary as known now. Raises ``RedisUnavailable``, ``Stopped``."""
@@ -50,6 +52,7 @@ class Standalone:
     """One primary behind one pool; with Sentinel it is looked up anew for each connection."""
 
     narrowed = False
+    looks = 3
 
     def __init__(self, client: Any) -> None:
         self._pool = pool = client.connection_pool

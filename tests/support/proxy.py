@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import cycle
 from typing import Literal
 
 #: Whether to cut, given the bytes that went from the server to clients so far; asked before each further piece.
@@ -52,6 +53,10 @@ class CuttingProxy:
         for thread in self._threads:
             thread.join(5)
 
+    def next_target(self) -> tuple[str, int]:
+        """Where the next connection leads."""
+        return self.target
+
     def _accept(self) -> None:
         while True:
             try:
@@ -59,7 +64,7 @@ class CuttingProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self.target)
+                server = socket.create_connection(self.next_target())
             except OSError:
                 client.close()
                 continue
@@ -92,6 +97,17 @@ class CuttingProxy:
                 break
         _end(client)
         _end(server)
+
+
+class Balancer(CuttingProxy):
+    """Hands connections to several servers in turn."""
+
+    def __init__(self, *targets: tuple[str, int], cut_request: CutRequest = lambda request: None) -> None:
+        super().__init__(targets[0], cut_request=cut_request)
+        self._turn = cycle(targets)
+
+    def next_target(self) -> tuple[str, int]:
+        return next(self._turn)
 
 
 def _pieces(sock: socket.socket) -> Iterator[bytes]:

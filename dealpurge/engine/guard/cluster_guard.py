@@ -20,8 +20,8 @@ from dealpurge.engine.guard.units import batch_of, events_of, groups, pieces
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import remove
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.cluster_node import slot_of
 from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.hashing import slot_of
 
 
 def share_out(connections: Sequence[ServerConnection], plan: Plan) -> dict[ServerConnection, list[bytes]]:

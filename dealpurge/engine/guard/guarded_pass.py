@@ -17,8 +17,9 @@ from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from dealpurge.servers.backoff import KeepGoing
-from dealpurge.servers.connection import Identity, ServerConnection
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged
+from dealpurge.servers.identity import Identity
 from dealpurge.servers.parallel import on_each
 
 SHARED_WARNING = gettext_noop(
@@ -52,15 +53,17 @@ class GuardedPass:
         active_deals.begin_pass()
 
     def run(self, connections: Sequence[ServerConnection]) -> set[Identity]:
-        """Plan and purge part after part; the processes that were scanned. Raises ``Departed``."""
+        """Plan and purge part after part; the processes that were scanned or purged. Raises ``Departed``."""
         part: Part | None = WHOLE
         processes = set[Identity]()
         while part and not self.tally.cancelled:
             plan = self._plan(connections, part)
             part = plan.left
-            processes |= {connection.identity for connection in connections}
+            scanned = {connection: len(connection.processes) - 1 for connection in connections}
             if not self.tally.cancelled:
                 self._purge(connections, plan)
+            for connection, number in scanned.items():
+                processes.update(connection.processes[number:])
         return processes
 
     def _plan(self, connections: Sequence[ServerConnection], part: Part) -> Plan:
