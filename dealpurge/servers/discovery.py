@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from redis.cluster import NodesManager, RedisCluster
-from redis.exceptions import AskError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import AskError, ClusterCrossSlotError, RedisClusterException, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from dealpurge.conf import conf
@@ -21,6 +21,7 @@ from dealpurge.scope import PurgeScope
 from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster import Cluster
 from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.detection import detect
 from dealpurge.servers.errors import LOST, Transient, causes, failure
 from dealpurge.servers.sentinel import Sentinels
 from dealpurge.servers.slots import NO_CLUSTER
@@ -29,7 +30,7 @@ UNREADABLE = gettext_noop(
     "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded."
 )
 NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.")
-#: Keys that are tried at the start on a node of a cluster, so that one of them is likely to be its own.
+#: Keys that are tried at the start where there may be a cluster, so that one of them is likely to be its own.
 PROBES = 16
 
 
@@ -83,26 +84,32 @@ def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing) -> Server
     return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client)
 
 
-def probe(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> None:
-    """Make sure that the server takes deletes, by an UNLINK of keys that cannot exist. Raises ``RedisUnavailable``.
+def probe(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> str | None:
+    """Make sure that the server takes deletes and shows all its keys; a warning where it may not show them.
 
-    INFO and ROLE would tell a replica too, but common production ACLs refuse them. Only at ``first`` a replica is
-    refused at once: later it may be a primary that was replaced, or is about to become one.
+    By an UNLINK of keys that cannot exist: INFO tells a replica too, but common production ACLs refuse it. Only at
+    ``first`` a replica is refused at once, as in ``ServerConnection.open``. Raises ``RedisUnavailable``.
     """
     head = next((item.head for family in keyspace.families.values() for item in family.templates), b"")
     stem = head + b"\x00dealpurge-probe-" + uuid4().hex.encode()
-    probes = PROBES if connection.clustered else 1
     while True:
         try:
-            for reply in connection.ask_all([("UNLINK", stem + b"-%d" % number) for number in range(probes)]):
-                if isinstance(reply, ResponseError) and not (connection.clustered and isinstance(reply, AskError)):
+            warning = detect(connection)
+            probes = 1 if connection.info.mode == "standalone" else PROBES
+            keys = [stem + b"-%d" % number for number in range(probes)]
+            replies = connection.ask_all([("UNLINK", *part) for part in connection.parts(keys)])
+            if any(isinstance(reply, ClusterCrossSlotError) for reply in replies):
+                connection.clustered = True  # which nothing else has told
+                continue
+            for reply in replies:
+                if isinstance(reply, ResponseError) and not (connection.node and isinstance(reply, AskError)):
                     raise failure(reply)
         except (*LOST, Transient) as exc:
             if first and isinstance(exc, Transient) and exc.unless.reason == "replica":
                 raise exc.unless from exc
             connection.recover(exc)
         else:
-            return
+            return warning
 
 
 def _client() -> Any:

@@ -1,0 +1,47 @@
+"""What stands behind a plain address: one server, one with the rules of a cluster, or what shows a part of the keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.i18n import gettext_noop
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.errors import ONE_NODE
+
+SHARDING = gettext_noop(
+    "A proxy that spreads the keys over several servers, such as Envoy, stands at the address of Redis, and SCAN shows "
+    "the keys of one of them only. Purge each server by its own address."
+)
+PARTIAL_WARNING = gettext_noop(
+    "WARNING: most likely a proxy that spreads the keys over several servers stands at the address of Redis, and ONLY "
+    "SOME OF THE KEYS WERE SEEN. Purge each server by its own address."
+)
+
+
+def detect(connection: ServerConnection) -> str | None:
+    """Let a plain connection keep to the rules of its server; a warning where SCAN may well not show all keys.
+
+    Raises ``RedisUnavailable`` where it is certain not to, and what ``LOST`` names. What is refused proves nothing.
+    """
+    info = connection.info
+    if connection.node is not None or info.mode == "standalone":
+        return None
+    slots, size = connection.ask_all([("CLUSTER", "SLOTS"), ("DBSIZE",)])
+    if isinstance(slots, list):
+        if len({tuple(primary[:2]) for _, _, primary, *_ in slots}) > 1:
+            raise RedisUnavailable("refused", ONE_NODE)
+        connection.clustered = True
+    elif info.mode == "cluster":
+        disabled = "cluster support disabled" in str(slots)
+        if disabled or (info.made_up and not isinstance(slots, NoPermissionError)):
+            raise RedisUnavailable("refused", SHARDING)
+        connection.clustered = True
+        return PARTIAL_WARNING if _unknown(slots) else None
+    return PARTIAL_WARNING if info.unknown and _unknown(slots) and _unknown(size) else None
+
+
+def _unknown(reply: Any) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith("unknown command")
