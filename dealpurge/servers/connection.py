@@ -17,9 +17,10 @@ from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.errors import LOST, REPLICA, REPLICA_NAMED, RESTARTED, Transient, failure
+from dealpurge.servers.errors import LOST, REPLICA, REPLICA_NAMED, RESTARTED, WANTS_TLS, Transient, dropped, failure
 from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
+from dealpurge.servers.tls import speaks_tls
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
 _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
@@ -98,6 +99,8 @@ class ServerConnection:
             self._connection, self.owed, self.broken = None, 0, broken
             if isinstance(exc, ResponseError):
                 raise failure(exc) from exc
+            if not self.backoff.met and dropped(exc) and speaks_tls(connection):
+                raise RedisUnavailable("unreachable", WANTS_TLS) from exc
             raise
         self.backoff.meet()
         if not self.processes or self.processes[-1] != identity or identity.run_id is None:

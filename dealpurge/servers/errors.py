@@ -56,7 +56,10 @@ NO_PRIMARY = gettext_noop("Sentinel knows no primary that is up (asked for {})."
 NO_SERVICE = gettext_noop("Sentinel watches no service of the name that the cache's LOCATION gives (asked for {}).")
 NO_SENTINEL = gettext_noop("No Sentinel can be reached (tried for {}).")
 FULL = gettext_noop("Redis takes no more connections: maxclients is reached (tried for {}).")
-DROPPED = gettext_noop("Redis takes connections and drops them (tried for {}). It may want TLS (rediss://).")
+DROPPED = gettext_noop(
+    "Redis takes connections and drops them (tried for {}), as a proxy does that does not know a command."
+)
+WANTS_TLS = gettext_noop("Redis wants TLS at this port: let its address begin with rediss://.")
 NO_HANDSHAKE = gettext_noop("Redis does not answer to TLS (tried for {}). It may speak none (redis://).")
 UNREACHABLE = gettext_noop("Redis cannot be reached (tried for {}).")
 #: By the word that an error reply begins with.
@@ -162,11 +165,16 @@ def _trouble(exc: Exception) -> str:
         return NO_SENTINEL
     if "max number of clients" in str(exc):
         return FULL
-    if str(exc).startswith(("Connection closed", "Error while reading")):
+    if dropped(exc):
         return DROPPED
     if any("handshake" in str(cause) for cause in causes(exc)):
         return NO_HANDSHAKE
     return UNREACHABLE
+
+
+def dropped(exc: BaseException) -> bool:
+    """Whether a connection was made, and closed by the other side."""
+    return isinstance(exc, ConnectionError) and str(exc).startswith(("Connection closed", "Error while reading"))
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:

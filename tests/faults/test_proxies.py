@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from dealpurge.servers import backoff
 from tests.conftest import PointCacheAt, start_server
 from tests.support.proxy import CuttingProxy
 from tests.support.purging import run
@@ -104,6 +105,21 @@ def test_a_proxy_of_bytes_before_one_server(
 
     assert (outcome.error, outcome.report.warnings) == (None, ())
     scene.assert_purged(client)
+
+
+@pytest.mark.parametrize("closing", ["HELLO", "CLIENT", "INFO"])
+def test_a_proxy_that_hangs_up_is_not_taken_for_tls(
+    server: RedisServer, cache_at: PointCacheAt, closing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nutcracker does upon a command that it does not know."""
+    monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.1)
+    with ShardingProxy([server], closing=(closing,)) as proxy:
+        cache_at(proxy.url.replace("?protocol=2", "") if closing == "HELLO" else proxy.url)
+        outcome = run()
+
+    assert outcome.error is not None
+    assert "drops them" in str(outcome.error)
+    assert "TLS" not in str(outcome.error)
 
 
 # Cluster rules behind a plain address

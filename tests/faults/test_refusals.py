@@ -320,7 +320,7 @@ def test_a_purge_over_tls(tls_server: RedisServer, certificate: Path, cache_at: 
     ("url", "words"),
     [
         ("rediss://127.0.0.1:{tls}/0", "certificate of Redis is not trusted"),
-        ("redis://127.0.0.1:{tls}/0", "may want TLS"),
+        ("redis://127.0.0.1:{tls}/0", "wants TLS"),
         ("rediss://127.0.0.1:{plain}/0", "may speak none"),
     ],
 )
