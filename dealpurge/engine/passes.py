@@ -11,6 +11,7 @@ from dealpurge.engine.guard.guarded_pass import GuardedPass
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
@@ -136,6 +137,7 @@ class Passes:
 
     def _pass(self) -> set[Identity] | None:
         """One pass over all servers; the processes it saw, or None where one was replaced under it."""
+        unsettled = False
         with ExitStack() as stack:
             connections = self.servers.connections(self.keep_going)
             if self.servers.narrowed:
@@ -150,9 +152,17 @@ class Passes:
                 return self._guarded(connections) if self.scope.guarded else self._swept(connections)
             except Departed:
                 return None
+            except (DealPurgeError, Stopped):
+                raise
+            except BaseException:  # a signal's handler may have raised it between an answer and its count
+                unsettled = True
+                raise
             finally:
+                unsettled = unsettled or any(connection.owed for connection in connections)
                 self._note_processes(connections)
-                if any(connection.broken for connection in connections) and not self.scope.dry_run:
+                for connection in connections:
+                    connection.close()  # which tells of the neighbours of a cluster's node as well
+                if (unsettled or any(connection.broken for connection in connections)) and not self.scope.dry_run:
                     self.tally.warn(BROKEN_WARNING)
 
     def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:

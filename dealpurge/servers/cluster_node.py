@@ -64,8 +64,8 @@ class NodeConnection(ServerConnection):
         """Disconnect, from the nodes that redirects led to as well."""
         super().close()
         for connection in (*self._others.values(), *self._neighbours.values()):
+            self.broken = self.broken or connection.broken or connection.owed > 0
             connection.close()
-            self.broken = self.broken or connection.broken
         self._others.clear()
         self._neighbours.clear()
 
@@ -108,7 +108,7 @@ class NodeConnection(ServerConnection):
         """Those that a broken migration left here: SCAN lists them, no command reaches them (redis/redis#13269)."""
         slots = sorted(set(map(slot_of, keys)))
         replies = self.ask_all([("CLUSTER", "GETKEYSINSLOT", slot, MOST_UNREACHABLE) for slot in slots])
-        here = {key for reply in replies if isinstance(reply, list) for key in reply}
+        here = {key for reply in replies if isinstance(reply, list) for key in reply if isinstance(key, bytes)}
         return tuple(key for key in keys if key in here)
 
     def unreachable_anywhere(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:

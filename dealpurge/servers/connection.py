@@ -16,8 +16,10 @@ from redis.exceptions import ConnectionError, ResponseError
 from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers import errors
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.errors import LOST, REPLICA, REPLICA_NAMED, RESTARTED, WANTS_TLS, Transient, dropped, failure
+from dealpurge.servers.construction import bounded, connect, construct
+from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_unread
 from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
 from dealpurge.servers.tls import speaks_tls
@@ -90,7 +92,7 @@ class ServerConnection:
         """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
         connection, broken = new_connection(self._pool, **self._address), self.broken
         try:
-            connection.connect()
+            connect(connection)
             self._connection = connection
             self.info = ask_info(self)
             identity = self.info.identity(peer_of(connection))
@@ -100,7 +102,7 @@ class ServerConnection:
             if isinstance(exc, ResponseError):
                 raise failure(exc) from exc
             if not self.backoff.met and dropped(exc) and speaks_tls(connection):
-                raise RedisUnavailable("unreachable", WANTS_TLS) from exc
+                raise RedisUnavailable("unreachable", errors.WANTS_TLS) from exc
             raise
         self.backoff.meet()
         if not self.processes or self.processes[-1] != identity or identity.run_id is None:
@@ -150,9 +152,9 @@ class ServerConnection:
             reply = self._connection.read_response(disable_decoding=True)
         except ResponseError as exc:
             reply = exc
-        except BaseException:
+        except BaseException as exc:
             self._break()
-            raise
+            raise_unread(exc)
         self.owed -= 1
         return reply
 
@@ -213,7 +215,7 @@ class ServerConnection:
         self.open()
         same = before.run_id is not None and before == self.identity
         if not same and len(self.processes) > MAX_PROCESSES:
-            raise RedisUnavailable("unreachable", RESTARTED) from exc
+            raise RedisUnavailable("unreachable", errors.RESTARTED) from exc
         return same
 
     def back_off(self, exc: Exception) -> None:
@@ -227,7 +229,7 @@ class ServerConnection:
 
     def _replica(self, met: bool) -> Exception:
         named = "connection_pool" in self._address
-        refusal = RedisUnavailable("replica", REPLICA_NAMED if named else REPLICA)
+        refusal = RedisUnavailable("replica", errors.REPLICA_NAMED if named else errors.REPLICA)
         return Transient(refusal) if met or named or self.node is not None else refusal
 
 
@@ -237,5 +239,5 @@ def new_connection(pool: Any, **address: Any) -> Any:
     options["retry"] = Retry(NoBackoff(), 0)
     options["health_check_interval"] = 0
     for name in ("socket_timeout", "socket_connect_timeout"):
-        options[name] = min(options.get(name) or SOCKET_TIMEOUT, LONGEST_SOCKET_TIMEOUT)
-    return pool.connection_class(**options)
+        options[name] = bounded(options.get(name) or SOCKET_TIMEOUT, LONGEST_SOCKET_TIMEOUT)
+    return construct(pool.connection_class, options)

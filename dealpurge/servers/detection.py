@@ -10,6 +10,7 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import ONE_NODE
+from dealpurge.servers.replies import understood
 
 SHARDING = gettext_noop(
     "A proxy that spreads the keys over several servers, such as Envoy, stands at the address of Redis, and SCAN shows "
@@ -31,7 +32,9 @@ def detect(connection: ServerConnection) -> str | None:
         return None
     slots, size = connection.ask_all([("CLUSTER", "SLOTS"), ("DBSIZE",)])
     if isinstance(slots, list):
-        if len({tuple(primary[:2]) for _, _, primary, *_ in slots}) > 1:
+        with understood("CLUSTER SLOTS"):
+            primaries = {tuple(primary[:2]) for _, _, primary, *_ in slots}
+        if len(primaries) > 1:
             raise RedisUnavailable("refused", ONE_NODE)
         connection.clustered = True
     elif info.mode == "cluster":

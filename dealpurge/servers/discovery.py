@@ -10,7 +10,14 @@ from uuid import uuid4
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from redis.cluster import NodesManager, RedisCluster
-from redis.exceptions import AskError, ClusterCrossSlotError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.sentinel import SentinelConnectionPool
 
 from dealpurge.conf import conf
@@ -20,15 +27,18 @@ from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster import Cluster
-from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.connection import ServerConnection, new_connection
+from dealpurge.servers.construction import MISTAKES, check_tls
 from dealpurge.servers.detection import detect
-from dealpurge.servers.errors import LOST, Transient, causes, failure
+from dealpurge.servers.errors import LOST, Transient, causes, failure, forbids_command
+from dealpurge.servers.replies import count
 from dealpurge.servers.sentinel import Sentinels
 from dealpurge.servers.slots import NO_CLUSTER
 
 UNREADABLE = gettext_noop(
     "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded."
 )
+UNFIT = gettext_noop("redis-py takes an option of the cache not at all, or not of that type.")
 NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.")
 #: Keys that are tried at the start where there may be a cluster, so that one of them is likely to be its own.
 PROBES = 16
@@ -64,6 +74,10 @@ class Standalone:
         """The one connection."""
         return [ServerConnection(self._pool, keep_going, **self._address)]
 
+    def check(self) -> None:
+        """Make a connection that connects to nothing. Raises ``PurgeConfigurationError``."""
+        check_tls(new_connection(self._pool, **self._address))
+
     def layout(self, keep_going: KeepGoing) -> object:
         """Nothing but the process itself."""
         return None
@@ -84,32 +98,51 @@ def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing) -> Server
     return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client)
 
 
+def check_connection() -> None:
+    """Make a connection of the cache's options that connects to nothing. Raises ``PurgeConfigurationError``."""
+    Standalone(_client()).check()
+
+
 def probe(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> str | None:
     """Make sure that the server takes deletes and shows all its keys; a warning where it may not show them.
 
     By an UNLINK of keys that cannot exist: INFO tells a replica too, but common production ACLs refuse it. Only at
     ``first`` a replica is refused at once, as in ``ServerConnection.open``. Raises ``RedisUnavailable``.
     """
-    head = next((item.head for family in keyspace.families.values() for item in family.templates), b"")
-    stem = head + b"\x00dealpurge-probe-" + uuid4().hex.encode()
+    heads = dict.fromkeys(item.head for family in keyspace.families.values() for item in family.templates)
     while True:
         try:
             warning = detect(connection)
-            probes = 1 if connection.info.mode == "standalone" else PROBES
-            keys = [stem + b"-%d" % number for number in range(probes)]
-            replies = connection.ask_all([("UNLINK", *part) for part in connection.parts(keys)])
-            if any(isinstance(reply, ClusterCrossSlotError) for reply in replies):
-                connection.clustered = True  # which nothing else has told
-                continue
-            for reply in replies:
-                if isinstance(reply, ResponseError) and not (connection.node and isinstance(reply, AskError)):
-                    raise failure(reply)
+            _try_deletes(connection, list(heads) or [b""])
         except (*LOST, Transient) as exc:
             if first and isinstance(exc, Transient) and exc.unless.reason == "replica":
                 raise exc.unless from exc
             connection.recover(exc)
         else:
             return warning
+
+
+def _try_deletes(connection: ServerConnection, heads: Sequence[bytes]) -> None:
+    """UNLINK below one head after the other, until the user may delete there: an ACL may know some families alone.
+
+    Below none of them: it may have organisations in its patterns, and what stays is counted as not removed. Raises
+    ``Transient``, ``RedisUnavailable``.
+    """
+    name = b"\x00dealpurge-probe-" + uuid4().hex.encode()
+    probes = 1 if connection.info.mode == "standalone" else PROBES
+    for head in heads:
+        parts = connection.parts([head + name + b"-%d" % number for number in range(probes)])
+        replies = connection.ask_all([("UNLINK", *part) for part in parts])
+        if not connection.clustered and any(isinstance(reply, ClusterCrossSlotError) for reply in replies):
+            connection.clustered = True  # which nothing else has told
+            return _try_deletes(connection, heads)
+        if any(isinstance(reply, NoPermissionError) and not forbids_command(reply) for reply in replies):
+            continue
+        for part, reply in zip(parts, replies, strict=True):
+            if not (connection.node and isinstance(reply, AskError)):
+                count(reply, len(part), "UNLINK")
+        return None
+    return None
 
 
 def _client() -> Any:
@@ -121,6 +154,8 @@ def _client() -> Any:
         problem = NO_CLIENT.format("DEALPURGE_REDIS_CLIENT" if make else "DEALPURGE_CACHE_ALIAS")
     except ValueError:
         problem = UNREADABLE
+    except MISTAKES:
+        problem = UNFIT if not make else NO_CLIENT.format("DEALPURGE_REDIS_CLIENT")
     raise PurgeConfigurationError(problem)
 
 

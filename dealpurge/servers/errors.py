@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ssl import SSLCertVerificationError, SSLError
+from typing import NoReturn
 
 from redis.exceptions import (
     AskError,
@@ -116,6 +117,13 @@ def failure(error: ResponseError) -> Exception:
     word = str(error).partition(" ")[0]
     refused = RedisUnavailable("refused", REFUSALS.get(word) or REFUSED.format(_told(str(error))))
     return Transient(refused) if word in ("BUSY", "NOREPLICAS") else refused
+
+
+def raise_unread(exc: BaseException) -> NoReturn:
+    """What reading a reply ended in; of what redis-py's parsers fail at, ``InvalidResponse``."""
+    if isinstance(exc, (TypeError, ValueError, LookupError, AttributeError, AssertionError)):
+        raise InvalidResponse("no reply of Redis") from exc
+    raise exc
 
 
 def raise_transient(reply: object) -> None:

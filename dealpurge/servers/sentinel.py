@@ -11,14 +11,16 @@ from typing import Any
 
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import InvalidResponse, ResponseError
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 from redis.utils import str_if_bytes
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.errors import SentinelsSilent, ServiceUnknown, failure, hopeless
+from dealpurge.servers.construction import construct
+from dealpurge.servers.errors import LOST, SentinelsSilent, ServiceUnknown, failure, hopeless
+from dealpurge.servers.replies import nonsense
 
 #: Seconds to wait for a Sentinel where the host's settings name no limit.
 SENTINEL_TIMEOUT = 1.0
@@ -45,13 +47,15 @@ class Sentinels:
         for pool in list(self._pools):
             try:
                 host, port = self._address(Redis(connection_pool=pool))
-            except (ConnectionError, TimeoutError) as exc:
+            except LOST as exc:
                 trouble = max(trouble, exc, key=_weight)
             else:
                 self._pools.sort(key=lambda other: other is not pool)  # the next question goes to it first
                 return getattr(self._manager, "_force_master_ip", None) or host, port
             finally:
                 pool.disconnect()
+        if isinstance(trouble, InvalidResponse):
+            raise nonsense("SENTINEL") from trouble
         if hopeless(trouble):
             raise RedisUnavailable("authentication", CREDENTIALS) from trouble
         if _weight(trouble) > 1:
@@ -60,10 +64,15 @@ class Sentinels:
 
     def _address(self, client: Any) -> tuple[str, int]:
         try:
-            state = client.sentinel_masters().get(self.service_name)
-            named = client.sentinel_get_master_addr_by_name(self.service_name)
+            return self._named(client)
         except ResponseError as exc:
             raise failure(exc) from exc
+        except (TypeError, ValueError, LookupError, AttributeError) as exc:  # another one may answer better
+            raise InvalidResponse from exc
+
+    def _named(self, client: Any) -> tuple[str, int]:
+        state = client.sentinel_masters().get(self.service_name)
+        named = client.sentinel_get_master_addr_by_name(self.service_name)
         if state is None or named is None:
             raise ServiceUnknown(self.service_name)
         host, port = str_if_bytes(named[0]), int(named[1])
@@ -80,6 +89,7 @@ def _bounded(client: Any, named: Mapping[str, Any]) -> ConnectionPool:
     options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
     for name in ("socket_timeout", "socket_connect_timeout"):
         options[name] = named.get(name) or SENTINEL_TIMEOUT
+    construct(pool.connection_class, options)
     return ConnectionPool(connection_class=pool.connection_class, max_connections=1, **options)
 
 

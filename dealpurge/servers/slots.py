@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import ResponseError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import failure
+from dealpurge.servers.replies import understood
 
 NO_CLUSTER = gettext_noop("DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster.")
+
+#: What a node shows of a slot that it gives away or takes in.
+IN_MOTION = re.compile(r"\[\d{1,5}-[<>]-.*\]")
+SLOTS = range(REDIS_CLUSTER_HASH_SLOTS)
 
 Address = tuple[str, int]
 
@@ -58,10 +65,11 @@ def read_slot_map(connection: ServerConnection, asked: Address, remap: Callable[
         disabled = "cluster support disabled" in str(slots)
         raise RedisUnavailable("refused", NO_CLUSTER) if disabled else failure(slots)
     owners: dict[int, Node] = {}
-    for first, last, primary, *_ in slots:
-        host, port = remap(_text(primary[0]) or asked[0], int(primary[1]))
-        node = Node(_text(primary[2]) if len(primary) > 2 else f"{host}:{port}", host, port)
-        owners.update(dict.fromkeys(range(first, last + 1), node))
+    with understood("CLUSTER SLOTS"):
+        for first, last, primary, *_ in slots:
+            host, port = remap(_text(primary[0]) or asked[0], int(primary[1]))
+            node = Node(_text(primary[2]) if len(primary) > 2 else f"{host}:{port}", host, port)
+            owners.update(dict.fromkeys(SLOTS[first : last + 1], node))
     moving = sorted(_in_motion(nodes)) if isinstance(nodes, bytes) else []
     counts = connection.ask_all([("CLUSTER", "COUNTKEYSINSLOT", mark[1:].partition("-")[0]) for mark in moving])
     marks = zip(moving, (count if isinstance(count, int) else -1 for count in counts), strict=True)
@@ -69,8 +77,8 @@ def read_slot_map(connection: ServerConnection, asked: Address, remap: Callable[
 
 
 def _epoch(info: Any) -> int:
-    lines = dict(line.partition(":")[::2] for line in info.decode().splitlines()) if isinstance(info, bytes) else {}
-    return int(lines.get("cluster_current_epoch", 0))
+    told = re.search(rb"^cluster_current_epoch:(\d{1,20})\s*$", info, re.MULTILINE) if isinstance(info, bytes) else None
+    return int(told[1]) if told else 0
 
 
 def _in_motion(nodes: bytes) -> Iterator[str]:
@@ -78,7 +86,7 @@ def _in_motion(nodes: bytes) -> Iterator[str]:
     for line in nodes.decode("utf-8", "replace").splitlines():
         fields: Sequence[str] = line.split(" ")
         if len(fields) > 8 and "myself" in fields[2].split(","):
-            yield from (field for field in fields[8:] if field.startswith("["))
+            yield from filter(IN_MOTION.fullmatch, fields[8:])
 
 
 def _text(value: Any) -> str:

@@ -134,6 +134,40 @@ def test_keys_that_the_user_may_not_delete_stay_and_are_counted(user: redis.Redi
     assert outcome.report.families["doc_readiness"] == 0
 
 
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_user_who_may_not_delete_the_keys_of_the_first_family(user: redis.Redis, guarded: bool) -> None:
+    seed_scene(user, deals=10)
+    let(user, "resetkeys", "~canvas:events:*", "~canvas:image_crop:*", "~doc:*")
+
+    outcome = run(guarded=guarded)
+
+    assert outcome.error is None
+    assert (outcome.report.keys.deleted, outcome.report.keys.not_removed) == (30, 30)
+    assert user.dbsize() == 20 + 30
+
+
+def test_a_user_who_may_delete_keys_of_no_family(user: redis.Redis) -> None:
+    seed_scene(user, deals=10)
+    let(user, "resetkeys", "~session:*")
+
+    outcome = run()
+
+    assert (outcome.error, outcome.report.status) == (None, "partial")
+    assert (outcome.report.keys.deleted, outcome.report.keys.not_removed) == (0, 60)
+
+
+def test_deals_whose_events_the_user_may_not_read_count_as_active(user: redis.Redis) -> None:
+    seed_scene(user, deals=14)
+    let(user, "resetkeys", "~*:org0:*", "~*:org1:*")
+
+    outcome = run(guarded=True)
+
+    assert outcome.error is None
+    assert (outcome.report.deals.purged, outcome.report.deals.skipped_active) == (4, 10)
+    assert outcome.report.keys.deleted == 4 * 6
+    assert outcome.warned("The activity of some deals could not be told")
+
+
 # What a server is set to refuse
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import shutil
 import subprocess
+import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from packaging.version import Version
 from redis.connection import SSLConnection
 from redis.sentinel import SentinelManagedSSLConnection
 
-from dealpurge import RedisUnavailable
+from dealpurge import PurgeConfigurationError, RedisUnavailable
 from dealpurge.servers.connection import new_connection
 from tests.conftest import PointCacheAt, start_server
 from tests.docs.test_readme_blocks import containing
@@ -145,7 +147,6 @@ def test_a_primary_behind_sentinel_is_met_with_tls(cache_at: PointCacheAt) -> No
     ("host", "query", "words"),
     [
         pytest.param("127.0.0.1", "", UNTRUSTED, id="a CA that is not named"),
-        pytest.param("127.0.0.1", "?ssl_ca_certs=/nowhere.pem", UNREACHABLE, id="a file that is not there"),
         pytest.param("localhost", "?ssl_ca_certs={ca}&ssl_check_hostname=true", UNTRUSTED, id="another name"),
     ],
 )
@@ -155,6 +156,50 @@ def test_what_is_read_otherwise(
     cache_at(f"rediss://{host}:{tls.port}/0{query.format(ca=tls.ca)}")
 
     with pytest.raises(RedisUnavailable, match=words):
+        purge()
+
+
+OTHERS = "?ssl_ca_certs={ca}&"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("?ssl_ca_certs=/nowhere.pem", "FileNotFoundError"),
+        (f"{OTHERS}ssl_certfile=/nowhere.pem", "FileNotFoundError"),
+        (f"{OTHERS}ssl_certfile={{ca}}&ssl_keyfile=/nowhere.key", "FileNotFoundError"),
+        (f"{OTHERS}ssl_certfile={{ca}}&ssl_keyfile={{ca}}", "SSLError"),
+        (f"{OTHERS}ssl_ciphers=none-of-them", "SSLError"),
+        (f"{OTHERS}ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs"),
+        (f"{OTHERS}ssl_nonsense=1", "ssl_nonsense"),
+        (f"{OTHERS}protocol=7", "protocol"),
+    ],
+)
+def test_options_that_are_wrong_are_told_at_once(tls: Tls, cache_at: PointCacheAt, query: str, words: str) -> None:
+    cache_at(f"rediss://:geheim@127.0.0.1:{tls.port}/0{query.format(ca=tls.ca)}")
+    started = time.monotonic()
+
+    with pytest.raises(PurgeConfigurationError, match=words) as refusal:
+        purge()
+
+    assert time.monotonic() - started < 2
+    told = "".join(traceback.format_exception(refusal.value))
+    assert "geheim" not in told
+
+
+def test_tls_with_sentinel_is_asked_for_otherwise(cache_at: PointCacheAt) -> None:
+    location, options = readme_options(("127.0.0.1", 1))
+    cache_at(location.replace("redis://", "rediss://"), **options)
+
+    with pytest.raises(PurgeConfigurationError, match="With Sentinel, TLS is no rediss://"):
+        purge()
+
+
+def test_options_for_sentinels_that_are_wrong(cache_at: PointCacheAt) -> None:
+    location, options = readme_options(("127.0.0.1", 1))
+    cache_at(location, **{**options, "SENTINEL_KWARGS": {"ssl": True, "ssl_cert_reqs": "CERT_NONE"}})
+
+    with pytest.raises(PurgeConfigurationError, match="ssl_cert_reqs"):
         purge()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from dealpurge.servers.replies import nonsense, understood
 
 #: 2001-01-01 in milliseconds: an id or a score below it is no time.
 EARLIEST = 978_307_200_000
 #: A score of seconds, milliseconds, microseconds or nanoseconds is told by its size.
 SECONDS_BELOW = 10**11
 _FAR_FUTURE = 10**18
+STREAM_ID = re.compile(rb"\d{1,20}-\d{1,20}")
 
 
 class Readings(Protocol):
@@ -58,8 +63,8 @@ class Verdict(NamedTuple):
 
 
 def moment_of(kind: bytes, reply: Any) -> int | None:
-    """The time in a reply, in milliseconds, or None if it holds none."""
-    if isinstance(reply, Exception) or not reply:
+    """The time in a reply, in milliseconds, or None if it holds none. Raises ``RedisUnavailable`` for no such reply."""
+    if isinstance(reply, Exception):
         return None
     return _stream_time(reply) if kind == b"stream" else _score_time(reply)
 
@@ -73,8 +78,11 @@ def newest_id(reply: Any) -> bytes:
     """The last id that a stream has given, trimmed away or not, in what XINFO answered."""
     # RESP3 answers a map, RESP2 a flat list.
     name = b"last-generated-id"
-    newest: bytes = reply[name] if isinstance(reply, dict) else reply[reply.index(name) + 1]
-    return newest
+    with suppress(TypeError, ValueError, LookupError, AttributeError):
+        newest = reply[name] if isinstance(reply, dict) else reply[reply.index(name) + 1]
+        if STREAM_ID.fullmatch(newest):
+            return bytes(newest)
+    raise nonsense("XINFO STREAM")
 
 
 def _stream_time(reply: Any) -> int | None:
@@ -83,8 +91,11 @@ def _stream_time(reply: Any) -> int | None:
 
 
 def _score_time(reply: Any) -> int | None:
-    row = reply[-1]
-    score = float(row[-1] if isinstance(row, list) else row)
+    if reply == []:
+        return None
+    with understood("ZRANGE"):
+        row = reply[-1]
+        score = float(row[-1] if isinstance(row, list) else row)
     if not score >= EARLIEST / 1000:  # not a number neither
         return None
     for unit in (1, 10**3, 10**6, 10**9):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from dealpurge.engine.guard.activity import Reading, mark_of, moment_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import failure, forbids_command, raise_transient
+from dealpurge.servers.replies import milliseconds, word
 
 LFU_WARNING = gettext_noop(
     "The activity of some deals could not be told (OBJECT IDLETIME is refused, as under an LFU policy): "
@@ -57,7 +58,7 @@ class ActivityReader:
         if self._no_touch:  # nearly all are streams, and asking whether they are resets no idle time then
             clock, *found = _lasting((yield [("TIME",), *map(_stream, names)]))
             replies = {key: reply for key, reply in zip(names, found, strict=True) if not _is_other(reply)}
-            types = {key: b"none" if _is_gone(reply) else b"stream" for key, reply in replies.items()}
+            types = {key: b"none" if _is_gone(b"stream", reply) else b"stream" for key, reply in replies.items()}
         unknown = [key for key in names if key not in types]
         types |= zip(unknown, _told((yield [("TYPE", key) for key in unknown])), strict=True)
         idle_first = [key for key in unknown if types[key] != b"none" and self._needs_idle_first(types[key])]
@@ -67,11 +68,11 @@ class ActivityReader:
             readable = [key for key in unknown if types[key] in _READERS]
             clock, *found = _lasting((yield [("TIME",), *(_READERS[types[key]](key) for key in readable)]))
             replies |= zip(readable, found, strict=True)
-        reading = Reading(_milliseconds(clock), types=types)
+        reading = Reading(milliseconds(clock), types=types)
         for key, reply in replies.items():
             if forbids_command(reply):
                 raise failure(reply)
-            if _is_gone(reply):  # since its type was asked: an idle time told before says nothing now
+            if _is_gone(types[key], reply):  # since its type was asked: an idle time told before says nothing now
                 types[key] = b"none"
             moment = moment_of(types[key], reply)
             if moment is not None:
@@ -93,19 +94,19 @@ class ActivityReader:
 
     def answers(self, keys: Iterable[bytes], before: Reading, replies: Sequence[Any]) -> Reading:
         """What the replies to ``questions`` tell."""
-        reading = Reading(_milliseconds(replies[0]), types=before.types)
+        reading = Reading(milliseconds(replies[0]), types=before.types)
         for key, reply in zip(keys, replies[1:], strict=True):
             kind = before.types.get(key, b"none")
             if kind == b"none":
                 if reply != b"none":  # it came into being since
                     reading.last[key] = reading.now
             elif key in before.marks:
-                if not _is_gone(reply):
+                if not _is_gone(kind, reply):
                     reading.last[key] = _since_marked(reading.now, reply, key, before)
             elif kind not in _READERS or key in before.idle:
                 if reply is not None:
                     reading.last[key] = self._since(reading.now, reply)
-            elif not _is_gone(reply):
+            elif not _is_gone(kind, reply):
                 moment = moment_of(kind, reply)
                 reading.last[key] = None if moment is None else min(moment, reading.now)
         return reading
@@ -122,7 +123,7 @@ class ActivityReader:
             reading.last[key] = self._since(reading.now, idle[key])
 
     def _since(self, now: int, idle: Any) -> int | None:
-        if isinstance(idle, int):
+        if type(idle) is int:
             return now - idle * 1000
         self.tally.warn(LFU_WARNING)
         return None
@@ -155,11 +156,8 @@ def _lasting(replies: list[Any]) -> list[Any]:
 
 
 def _told(replies: list[Any]) -> list[Any]:
-    """The replies, if none of them is an error."""
-    for reply in _lasting(replies):
-        if isinstance(reply, ResponseError):
-            raise failure(reply)
-    return replies
+    """The types, b"" of a key that the user may not read. Raises for any other error, and for what is no type."""
+    return [b"" if _is_hidden(reply) else word(reply, "TYPE") for reply in _lasting(replies)]
 
 
 def _stream(key: bytes) -> tuple[Any, ...]:
@@ -180,19 +178,16 @@ def _question(key: bytes, before: Reading) -> Command:
 
 def _is_other(reply: Any) -> bool:
     """Whether XINFO answers for a key that is no stream, or may not be read."""
-    return isinstance(reply, ResponseError) and not _is_gone(reply) and not forbids_command(reply)
+    return isinstance(reply, ResponseError) and not _is_gone(b"stream", reply) and not forbids_command(reply)
 
 
-def _is_gone(reply: Any) -> bool:
+def _is_gone(kind: bytes, reply: Any) -> bool:
     """Whether the key is no more: XINFO answers an error then, ZRANGE nothing."""
-    return reply == [] or (isinstance(reply, ResponseError) and "no such key" in str(reply))
+    return (reply == [] and kind == b"zset") or (isinstance(reply, ResponseError) and "no such key" in str(reply))
 
 
 _READERS = {b"stream": _stream, b"zset": _sorted_set}
 
 
-def _milliseconds(reply: Any) -> int:
-    if isinstance(reply, ResponseError):
-        raise failure(reply)
-    seconds, micros = reply
-    return int(seconds) * 1000 + int(micros) // 1000
+def _is_hidden(reply: Any) -> bool:
+    return isinstance(reply, NoPermissionError) and not forbids_command(reply)

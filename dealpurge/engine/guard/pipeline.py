@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from redis.exceptions import ResponseError
+
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Unit
@@ -130,7 +132,7 @@ class Pipeline:
         except (Aborted, Refused) as trouble:
             remainders = [Remainder(units, look, trouble)]
         except BaseException:  # what Redis has done is in no count
-            self.connection.broken = self.connection.broken or isinstance(replies[1], list)
+            self.connection.broken = self.connection.broken or not isinstance(replies[1], (ResponseError, type(None)))
             raise
         self._in_flight = None
         self._read_answers()

@@ -12,7 +12,8 @@ from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import Command, ServerConnection
-from dealpurge.servers.errors import MOVED_AWAY, Transient, failure, forbids_command, raise_transient
+from dealpurge.servers.errors import MOVED_AWAY, PER_KEY, Transient, failure, forbids_command, raise_transient
+from dealpurge.servers.replies import expect_ok, nonsense
 
 ABORTED = gettext_noop("Redis refused a transaction (EXECABORT).")
 
@@ -50,11 +51,14 @@ class Opening:
         connection = self.connection
         replies = connection.read_all(self.watches + self.questions + 1)
         for reply in replies[: self.watches]:
-            if isinstance(reply, ResponseError):
+            if reply != b"OK":
                 discard(connection)
-                raise Refused(str(reply)) if isinstance(reply, MOVED_AWAY) else failure(reply)
+                if isinstance(reply, MOVED_AWAY):
+                    raise Refused(str(reply))
+                expect_ok(reply, "WATCH")
         if isinstance(replies[-1], ResponseError):
             raise _refusal(connection, replies[-1])
+        expect_ok(replies[-1], "MULTI")  # what carries out commands at once would say something else
         if connection.clustered:
             _check_answers(connection, replies[self.watches : -1])
         return replies[self.watches : -1]
@@ -88,6 +92,11 @@ def committed(connection: ServerConnection, keys: list[bytes], replies: Sequence
         raise Aborted
     if isinstance(done, ResponseError):
         raise _refusal(connection, queued if isinstance(queued, ResponseError) else done)
+    if queued != b"QUEUED" or not isinstance(done, list) or len(done) != 1:
+        connection.broken = True  # whatever was done
+        raise nonsense("EXEC")
+    if isinstance(done[0], PER_KEY):  # not begun anew key by key, which nothing would watch over
+        raise Refused(str(done[0]))
     return removal_by_reply(connection, keys, done[0])
 
 
@@ -107,7 +116,8 @@ def clear(connection: ServerConnection) -> None:
     """Leave a transaction that was asked for behind the one under way. Raises as ``discard``."""
     connection.drain()
     discard(connection)
-    connection.ask("UNWATCH")  # where MULTI was refused there was nothing to discard
+    if connection.ask("UNWATCH") == b"QUEUED":  # where MULTI was refused there was nothing to discard
+        raise nonsense("DISCARD")
 
 
 def discard(connection: ServerConnection) -> None:
@@ -115,6 +125,8 @@ def discard(connection: ServerConnection) -> None:
     reply = connection.ask("DISCARD")
     if forbids_command(reply):  # whatever came next would be queued
         raise failure(reply)
+    if not isinstance(reply, ResponseError):
+        expect_ok(reply, "DISCARD")
 
 
 def _refusal(connection: ServerConnection, reply: ResponseError) -> Exception:
@@ -122,6 +134,8 @@ def _refusal(connection: ServerConnection, reply: ResponseError) -> Exception:
     for answer in (reply, unwatched):
         if forbids_command(answer):
             return failure(answer)
+    if unwatched == b"QUEUED":  # the transaction is still open, and all that came next would be queued
+        return failure(reply)
     if isinstance(reply, (OutOfMemoryError, NoPermissionError, *MOVED_AWAY)):
         return Refused(str(reply))
     if isinstance(reply, ExecAbortError):

@@ -10,12 +10,14 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from dealpurge.conf import conf
+from dealpurge.engine.sweep.course import Course
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, ProcessChanged, Transient, failure
+from dealpurge.servers.replies import page, size
 
 
 class Scan:
@@ -47,6 +49,7 @@ class Scan:
         self._removals: list[Removal] = []
         self._total = 0
         self._walked = 0
+        self._course = Course(self._count)
 
     def run(self) -> None:
         """Scan to the end, or until told to stop. Raises ``ProcessChanged`` where it must begin anew."""
@@ -66,6 +69,7 @@ class Scan:
             self._pump()
         except (*LOST, Transient) as exc:
             self._sent = False
+            self._course.resume()
             if not self.connection.recover(exc):
                 raise ProcessChanged from exc
             return False
@@ -76,15 +80,16 @@ class Scan:
         if not self._total:
             self._count_total()
         if self._cursor is not None:
+            self._course.begin(self._total)
             self._scan(self._cursor)
         while self._cursor is not None and not self.stopped:
-            cursor, page = self._page(connection.read())
+            cursor, keys = self._page(connection.read())
             self.stopped = not connection.keep_going()
             more = cursor != 0 and not self.stopped
             if more:
                 self._scan(cursor)
             if not self.stopped:
-                self._take(page, cursor)
+                self._take(keys, cursor)
             self._read_unlinked()
             if more and not connection.owed:  # settling had to ask more, and dropped the page that was on its way
                 self._scan(cursor)
@@ -100,13 +105,16 @@ class Scan:
         if isinstance(reply, ResponseError):
             self._read_unlinked()
             raise failure(reply)
-        self.connection.progressed()
         self._page_first = False
-        cursor, page = reply
-        return int(cursor), page
+        cursor, keys = page(reply)
+        self.connection.progressed()
+        if self._course.is_long(cursor, len(keys)):
+            self._read_unlinked()
+            self._course.check(self._ask_size())
+        return cursor, keys
 
-    def _take(self, page: Sequence[bytes], cursor: int) -> None:
-        fresh = self.selection.fresh(page)
+    def _take(self, keys: Sequence[bytes], cursor: int) -> None:
+        fresh = self.selection.fresh(keys)
         # With MATCH the server does not tell how many keys it passed by.
         self._note_walked(min(self._walked + self._count, self._total) if self._pattern else self._walked + len(fresh))
         batch = self.take(fresh)
@@ -140,18 +148,19 @@ class Scan:
         self._sent = False
         replies = self.connection.read_all(len(self._parts))
         if replies == list(map(len, self._parts)):
-            self._removals.append(Removal(sum(replies)))
+            self._removals.append(Removal(len(batch.keys)))
         else:
             self._ask_about_parts(replies)
-        self.selection.count_removal(batch, Removal.total(self._removals))
-        self._batch, self._removals = None, []
+        removal = Removal.total(self._removals)
+        self._batch, self._removals = None, []  # before it is counted: an interruption must not count it twice
+        self.selection.count_removal(batch, removal)
         self.connection.check_place()
 
     def _ask_about_parts(self, replies: Sequence[Any]) -> None:
         """What became of parts that did not all go. If the asking fails, those that are settled are not asked again."""
         self.connection.drain()
         answers = list(zip(self._parts, replies, strict=True))
-        self._removals.append(Removal(sum(reply for part, reply in answers if reply == len(part))))
+        self._removals.append(Removal(sum(len(part) for part, reply in answers if reply == len(part))))
         self._parts = [part for part, reply in answers if reply != len(part)]
         for part, reply in answers:
             if reply != len(part):
@@ -166,13 +175,15 @@ class Scan:
         if self._batch is not None and self._removals:
             open_ended = set(chain.from_iterable(self._parts))
             settled = [row for row in self._batch.rows() if row[0] not in open_ended]
-            self.selection.count_removal(Batch.of(settled), Removal.total(self._removals))
             self._batch = None
+            self.selection.count_removal(Batch.of(settled), Removal.total(self._removals))
 
     def _count_total(self) -> None:
-        reply = self.connection.ask("DBSIZE")
-        self._total = reply if isinstance(reply, int) else 0
+        self._total = self._ask_size()
         self.tally.total += self._total
+
+    def _ask_size(self) -> int:
+        return size(self.connection.ask("DBSIZE"))
 
     def _note_walked(self, walked: int) -> None:
         self.tally.scanned += walked - self._walked

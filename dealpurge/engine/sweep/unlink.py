@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import NoPermissionError, ResponseError
 
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import PER_KEY, failure
+from dealpurge.servers.replies import count, nonsense
 
 
 class Removal(NamedTuple):
@@ -35,13 +37,18 @@ def remove(connection: ServerConnection, keys: list[bytes]) -> Removal:
 def removal_by_reply(connection: ServerConnection, keys: Sequence[bytes], reply: Any) -> Removal:
     """What became of ``keys`` after UNLINK answered ``reply``; asks for what the reply does not tell."""
     if reply == len(keys):
-        return Removal(reply)
+        return Removal(len(keys))
     if isinstance(reply, PER_KEY):
         return _one_by_one(connection, keys)
     if isinstance(reply, ResponseError):
         raise failure(reply)
+    try:
+        deleted = count(reply, len(keys), "UNLINK")
+    except RedisUnavailable:
+        connection.broken = True  # whatever became of them
+        raise
     # More of them there than it left means that some were removed and written again since.
-    return Removal(reply, still_there(connection, keys)[: len(keys) - reply])
+    return Removal(deleted, still_there(connection, keys)[: len(keys) - deleted])
 
 
 def with_unreachable(connection: ServerConnection, keys: Sequence[bytes], removal: Removal) -> Removal:
@@ -65,13 +72,13 @@ def _one_by_one(connection: ServerConnection, keys: Sequence[bytes]) -> Removal:
     for key, reply in zip(keys, connection.ask_keys([("UNLINK", key) for key in keys]), strict=True):
         if isinstance(reply, NoPermissionError):
             left.append(key)
-        elif isinstance(reply, ResponseError):
-            connection.broken = True  # what the other replies tell is lost
-            raise failure(reply)
+        elif reply == 1:
+            deleted += 1
         elif reply == 0:
             doubtful.append(key)
         else:
-            deleted += reply
+            connection.broken = True  # what the other replies tell is lost
+            raise failure(reply) if isinstance(reply, ResponseError) else nonsense("UNLINK")
     return Removal(
         deleted, (*left, *dict.fromkeys((*still_there(connection, doubtful), *connection.unreachable_here(doubtful))))
     )

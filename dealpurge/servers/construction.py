@@ -1,0 +1,92 @@
+"""Connections made of the host's options, which redis-py may refuse: at once, or when it comes to connect.
+
+Its texts may quote an address with its password, so they are never told, nor chained to what is.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis.connection import SSLConnection
+from redis.exceptions import InvalidResponse, RedisError
+
+from dealpurge.exceptions import PurgeConfigurationError
+from dealpurge.i18n import gettext_noop
+
+UNUSABLE = gettext_noop(
+    "redis-py makes no connection with this option of the cache or of the client: {}. "
+    "What begins with ssl_ belongs to rediss:// alone."
+)
+SENTINEL_TLS = gettext_noop(
+    "With Sentinel, TLS is no rediss:// but {'ssl': True} among the CONNECTION_POOL_KWARGS, with the ssl_ options."
+)
+UNREADABLE_FILE = gettext_noop(
+    "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({})."
+)
+#: What wrong options end in, besides what the network does.
+MISTAKES = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ImportError)
+
+
+class TlsUnusable(PurgeConfigurationError):
+    """Certificates, a key or ciphers that cannot be used in this process."""
+
+
+def construct(make: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """A connection, not connected. Raises ``PurgeConfigurationError``."""
+    try:
+        return make(**options)
+    except (*MISTAKES, OSError, RedisError) as exc:
+        culprit = _culprit(make, options, str(exc))
+    if culprit == "connection_pool":
+        raise PurgeConfigurationError(SENTINEL_TLS)
+    raise PurgeConfigurationError(UNUSABLE.format(culprit or "?"))
+
+
+def check_tls(connection: Any) -> None:
+    """Set up TLS as ``connection`` would, without a network. Raises ``PurgeConfigurationError``."""
+    if (
+        not isinstance(connection, SSLConnection)
+        or connection.ssl_validate_ocsp
+        or connection.ssl_validate_ocsp_stapled
+    ):
+        return
+    wrap: Any = connection._wrap_socket_with_ssl
+    try:
+        with socket.socket() as unconnected:  # of which redis-py makes a TLS socket without a handshake
+            wrap(unconnected).close()
+    except (*MISTAKES, OSError, RedisError) as exc:
+        problem = type(exc).__name__
+    else:
+        return
+    raise TlsUnusable(UNREADABLE_FILE.format(problem))
+
+
+def connect(connection: Any) -> None:
+    """Connect. Raises ``PurgeConfigurationError`` where its options are why it fails, else what redis-py does."""
+    try:
+        connection.connect()
+    except MISTAKES as exc:
+        check_tls(connection)
+        raise InvalidResponse("no reply of Redis") from exc
+    except (OSError, RedisError):
+        check_tls(connection)
+        raise
+
+
+def bounded(seconds: Any, most: float) -> Any:
+    """At most so many; what is no number is left for redis-py to refuse."""
+    return min(seconds, most) if isinstance(seconds, int | float) else seconds
+
+
+def _culprit(make: Callable[..., Any], options: Mapping[str, Any], text: str) -> str | None:
+    """The option without which there is a connection, or that a text names."""
+    for name in options:
+        try:
+            make(**{other: value for other, value in options.items() if other != name})
+        except Exception:  # noqa: S112 - it was not this one, or not this one alone
+            continue
+        return name
+    return next((word for word in re.findall(r"'(\w+)'", text) if word in options), None)
