@@ -22,6 +22,7 @@ E019  An admin site uses the mixin without having PurgeRun registered.
 E020  A field that the mixin names is none of the model's (the admin's own checks run it).
 E021  DEALPURGE_MAX_LIVE_RUNS or DEALPURGE_MAX_BODY_BYTES is no number.
 E022  A ModelAdmin has the mixin behind ModelAdmin among its bases, where its buttons never show.
+E023  redis-py makes no connection of the cache's options.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -29,6 +30,7 @@ W004  DEALPURGE_SCAN_COUNT is so large that pages hold up other clients.
 W005  DEALPURGE_AUTHENTICATION_CLASSES names a class that the endpoint never asks.
 W006  The URLconf has the endpoint nowhere.
 W007  DEALPURGE_MAX_PLANNED_KEYS has another name, and another unit, now.
+W008  TLS cannot be set up here as the cache's options say: a file is missing or unreadable, or they do not fit.
 """
 
 from __future__ import annotations
@@ -46,8 +48,11 @@ from django.utils.module_loading import import_string
 from dealpurge.api.checks import check_authentication, check_endpoint
 from dealpurge.conf import BYTES_A_KEY, OLD_PLAN_SETTING, Settings, conf
 from dealpurge.console.deals.checks import check_admin_sites
+from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
+from dealpurge.servers import discovery
+from dealpurge.servers.construction import TlsUnusable
 from dealpurge.text import redacted
 
 #: A page of SCAN this large takes milliseconds of the server's time, which all other clients wait for.
@@ -113,6 +118,25 @@ def _check_server() -> Iterator[CheckMessage]:
             "name another alias, or supply a client through DEALPURGE_REDIS_CLIENT."
         )
         yield Error(f"The cache {alias!r} is not one of django-redis.", hint=hint, id="dealpurge.E002")
+    elif _is_made_by_django_redis(settings.CACHES[alias].get("OPTIONS", {})):
+        yield from _check_connection(alias)
+
+
+def _is_made_by_django_redis(options: Any) -> bool:
+    """Whether no network is asked for a client; a factory of the host's may ask the nodes of a cluster."""
+    factory = options.get("CONNECTION_FACTORY") or getattr(settings, "DJANGO_REDIS_CONNECTION_FACTORY", "django_redis.")
+    return str(factory).startswith("django_redis.") and "REDIS_CLIENT_CLASS" not in options
+
+
+def _check_connection(alias: str) -> Iterator[CheckMessage]:
+    try:
+        discovery.check_connection()
+    except TlsUnusable as exc:  # the files may be where the app runs, and not where its image is built
+        hint = "See the ssl_ options in its LOCATION or in CONNECTION_POOL_KWARGS, and who may read the files."
+        yield Warning(f"The cache {alias!r}: {exc}", hint=hint, id="dealpurge.W008")
+    except PurgeConfigurationError as exc:
+        hint = "See its LOCATION and OPTIONS, CONNECTION_POOL_KWARGS and SENTINEL_KWARGS among them."
+        yield Error(f"The cache {alias!r} gives no connection. {exc}", hint=hint, id="dealpurge.E023")
 
 
 def _is_django_redis(cache: dict[str, Any]) -> bool:

@@ -39,6 +39,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "E017": {"ENQUEUE": "project.nowhere.enqueue"},
     "E018": {"RATE_LIMIT": "often"},
     "E021": {"MAX_LIVE_RUNS": 0},
+    "E023": {"CACHE_ALIAS": "a word unknown"},
     "W001": {"SCANCOUNT": 500},
     "W002": {"KEY_FAMILIES": {"events": []}},
     "W003": {"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}:{deal_id}:"}},
@@ -50,7 +51,12 @@ BROKEN: dict[str, dict[str, Any]] = {
         ]
     },
     "W007": {"MAX_PLANNED_KEYS": 1_000_000},
+    "W008": {"CACHE_ALIAS": "no such file"},
 }
+
+
+def redis_cache(location: str, **options: Any) -> dict[str, Any]:
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
 
 
 @pytest.fixture
@@ -64,6 +70,16 @@ def found(settings: Settings) -> Callable[..., list[CheckMessage]]:
             "LOCATION": ["redis://127.0.0.1:1/0", "redis://127.0.0.1:1/1"],
             "OPTIONS": {"CLIENT_CLASS": "django_redis.client.ShardClient"},
         },
+        "a word unknown": redis_cache("rediss://:geheim@127.0.0.1:1/0?ssl_cert_reqs=CERT_NONE"),
+        "an option unknown": redis_cache("redis://:geheim@127.0.0.1:1/0?ssl_ca_certs=/etc/ca.pem"),
+        "no such file": redis_cache("rediss://:geheim@127.0.0.1:1/0?ssl_ca_certs=/nowhere.pem"),
+        "a protocol unknown": redis_cache("redis://:geheim@127.0.0.1:1/0?protocol=7"),
+        "sentinel by rediss": redis_cache(
+            "rediss://deals/0",
+            CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory",
+            SENTINELS=[("127.0.0.1", 1)],
+            CONNECTION_POOL_CLASS="redis.sentinel.SentinelConnectionPool",
+        ),
     }
 
     def check(**values: Any) -> list[CheckMessage]:
@@ -84,6 +100,7 @@ def test_what_is_wrong_is_found_alone_and_with_a_hint(found: Callable[..., list[
 
     assert ids(messages) == [code]
     assert messages[0].hint
+    assert "geheim" not in messages[0].msg
 
 
 def test_default_settings_are_clean(found: Callable[..., list[CheckMessage]]) -> None:
@@ -122,6 +139,9 @@ def test_every_setting_is_checked(found: Callable[..., list[CheckMessage]], name
     ("values", "expected"),
     [
         ({"CACHE_ALIAS": "sharded"}, ["E002"]),
+        ({"CACHE_ALIAS": "an option unknown"}, ["E023"]),
+        ({"CACHE_ALIAS": "sentinel by rediss"}, ["E023"]),
+        ({"CACHE_ALIAS": "a protocol unknown"}, ["E023"]),
         ({"CACHE_ALIAS": "deals", "REDIS_CLIENT": "tests.test_checks.ids"}, []),
         ({"REDIS_CLIENT": "tests.test_checks.BROKEN"}, ["E003"]),
         ({"KEY_FAMILIES": {"notes": None}}, ["E004"]),
