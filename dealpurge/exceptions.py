@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -87,6 +88,18 @@ class RunTaken(RunLost):
 
 
 RedisFailure = Literal["unreachable", "authentication", "replica", "permission", "refused"]
+
+
+def of_run(exc: BaseException, run_id: UUID, report: Any) -> None:
+    """Note which run an exception ended, whoever raised it, and what was done by then: a ``PurgeReport``."""
+    with suppress(Exception):  # it may take no attributes
+        exc.dealpurge_run = run_id, report  # type: ignore[attr-defined]
+
+
+def ended_run(exc: BaseException) -> tuple[UUID | None, Any]:
+    """The id and the report of the run that an exception ended, if it did."""
+    noted: tuple[UUID | None, Any] = getattr(exc, "dealpurge_run", (None, None))
+    return noted
 
 
 class RedisUnavailable(DealPurgeError):

@@ -20,6 +20,7 @@ from dealpurge.exceptions import (
     RedisUnavailable,
     RunLost,
     ScopeError,
+    of_run,
 )
 from dealpurge.keys.families import EVENTS, Keyspace, split_token
 from dealpurge.models import PurgeRun, PurgeRunDeal
@@ -101,10 +102,13 @@ class Execution:
             report = self.finish(self.report(failed=True), error=str(exc))
             if isinstance(exc, RedisUnavailable):
                 exc.run_id, exc.report = self.row.pk, report
+            of_run(exc, self.row.pk, report)
             raise
         except BaseException as exc:
+            report = self.report(failed=True)
+            of_run(exc, self.row.pk, report)
             with suppress(Exception):
-                self.finish(self.report(failed=True), error=_words(exc))
+                self.finish(report, error=_words(exc))
             raise
         return self.finish(self.report())
 
@@ -154,6 +158,9 @@ class Execution:
         except RunLost as exc:
             self.note_loss(exc, report)
             raise
+        except Exception as exc:
+            of_run(exc, self.row.pk, report)
+            raise
         log_run("purge finished", self.row, self.request_id, report)
         purge_finished.send_robust(sender=PurgeRun, run=self.row, report=report)
         return report
@@ -161,6 +168,7 @@ class Execution:
     def note_loss(self, exc: RunLost, report: PurgeReport) -> None:
         """The log knows what was done by a run whose row is out of reach, and so does who started it."""
         exc.run_id, exc.report = self.row.pk, report
+        of_run(exc, self.row.pk, report)
         log_run("purge lost", self.row, self.request_id, report)
 
 

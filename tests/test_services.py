@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services, tasks
 from dealpurge.engine import passes
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable, RunLost, ScopeError
+from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable, RunLost, ScopeError, ended_run
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import PurgeReport
@@ -324,3 +324,15 @@ def test_a_worker_whose_settings_cannot_serve_the_run_fails_it(settings: Setting
     run.refresh_from_db()
     assert (run.status, run.exclusive) == ("failed", None)
     assert "no events family" in run.error
+
+
+@pytest.mark.parametrize("error", [KeyError("secret"), KeyboardInterrupt(), PurgeConfigurationError("no.")])
+def test_whatever_ends_a_run_knows_it_and_what_it_did(play: Callable[[Engine], None], error: BaseException) -> None:
+    play(raising(error))
+
+    with pytest.raises(type(error)) as caught:
+        services.purge_deals(**LIVE)
+
+    run_id, report = ended_run(caught.value)
+    run = PurgeRun.objects.get()
+    assert (run_id, report.as_dict(), report.keys.deleted) == (run.pk, run.report, 7)

@@ -15,12 +15,14 @@ from dealpurge.api.errors import InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
     AuditUnavailable,
     PreviewRefused,
+    PurgeConfigurationError,
     PurgeInProgress,
     PurgeNotAllowed,
     QueueUnavailable,
     RedisUnavailable,
     RunLost,
     TooManyRequests,
+    ended_run,
 )
 
 
@@ -97,6 +99,12 @@ def _(exc: QueueUnavailable) -> JsonResponse:
 
 
 @to_answer.register
+def _(exc: PurgeConfigurationError) -> JsonResponse:
+    run_id, report = ended_run(exc)
+    return answer(503, str(exc), run_id=run_id, report=report)
+
+
+@to_answer.register
 def _(exc: AuditUnavailable) -> JsonResponse:
     return answer(503, str(exc))
 
@@ -104,6 +112,7 @@ def _(exc: AuditUnavailable) -> JsonResponse:
 def _unexpected(exc: Exception, request: HttpRequest) -> JsonResponse:
     """Tell whoever listens, as Django would have, and the client nothing."""
     got_request_exception.send(sender=None, request=request)
-    response = answer(500, "Internal Server Error")
+    run_id, report = ended_run(exc)
+    response = answer(500, "Internal Server Error", run_id=run_id, report=report)
     log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request, exception=exc)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from django.test import Client
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.models import PurgeRun
 from tests.conftest import PointCacheAt, start_server
-from tests.support.seeding import seed_deal
+from tests.support.scripted import ScriptedServer
+from tests.support.seeding import key_of, seed_deal
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +29,9 @@ def post(superuser: User, bearer: Callable[[User], dict[str, str]]) -> Post:
     headers = bearer(superuser)
 
     def post(**body: Any) -> Any:
-        return Client().post(URL, {"mode": "all", **body}, content_type="application/json", headers=headers)
+        return Client(raise_request_exception=False).post(
+            URL, {"mode": "all", **body}, content_type="application/json", headers=headers
+        )
 
     return post
 
@@ -91,3 +95,52 @@ def test_dying_in_the_middle(
     run = assert_unavailable(post(dry_run=False), "cannot be reached")
 
     assert 0 < run.keys_deleted < 5001
+
+
+def test_an_option_that_redis_py_refuses(post: Post, cache_at: PointCacheAt) -> None:
+    cache_at("rediss://:hunter2@127.0.0.1:1/0?ssl_cert_reqs=CERT_NONE")
+
+    assert "ssl_cert_reqs" in assert_unavailable(post(dry_run=False), "redis-py makes no connection").error
+
+
+@pytest.mark.parametrize(("command", "pages"), [("SCAN", 4), ("UNLINK", 3)])
+def test_an_answer_that_is_none(post: Post, cache_at: PointCacheAt, command: str, pages: int) -> None:
+    asked = count(1)
+
+    def script(words: list[bytes]) -> bytes | None:
+        return b"$-1\r\n" if words[0].decode() == command and next(asked) >= pages else None
+
+    with ScriptedServer([key_of("image_crops", "acme", "deal-1", number) for number in range(500)], script) as server:
+        cache_at(server.url)
+        run = assert_unavailable(post(dry_run=False), f"answered {command} with something")
+
+    assert 0 < run.keys_deleted == 500 - len(server.keys)
+
+
+def test_what_nobody_expected_has_the_run_and_what_was_deleted(
+    post: Post,
+    valkey_server: RedisServer,
+    valkey_client: Any,
+    cache_at: PointCacheAt,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    cache_at(valkey_server.url)
+    settings.DEALPURGE_SCAN_COUNT = 10
+    seed_deal(valkey_client, "acme", "deal-1", image_crops=200)
+    take = Selection.take
+
+    def failing(self: Selection, keys: Any) -> Any:
+        if self.tally.deleted > 50:
+            raise ValueError("hunter2 at 127.0.0.1")
+        return take(self, keys)
+
+    monkeypatch.setattr(Selection, "take", failing)
+    response = post(dry_run=False)
+
+    body = response.json()
+    run = PurgeRun.objects.get(pk=body["run_id"])
+    assert (response.status_code, body["detail"]) == (500, "Internal Server Error")
+    assert response.headers["X-Purge-Run-ID"] == str(run.pk)
+    assert 50 < body["deleted"] == run.keys_deleted == body["report"]["keys"]["deleted"]
+    assert "hunter2" not in response.content.decode()

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pwd
+import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -393,6 +394,32 @@ def test_a_redis_that_is_down(cache_at: PointCacheAt, purge: Purge, settings: Se
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == f"CommandError: {run.error} The purge failed, having deleted 0 keys. (Run {run.pk}.)\n"
     assert run.error == "Redis cannot be reached (tried for 0.1 s)."
+
+
+def test_a_certificate_that_is_not_there(cache_at: PointCacheAt, purge: Purge) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        cache_at(f"rediss://:canary@127.0.0.1:{server.getsockname()[1]}/0?ssl_ca_certs=/nowhere.pem")
+        outcome = purge(*LIVE_ALL)
+
+    run = latest()
+    assert outcome.code == 1
+    told = f"CommandError: {run.error} The purge failed, having deleted 0 keys. (Run {run.pk}.)\n"
+    assert outcome.err.endswith(told)
+    assert run.error.startswith("TLS cannot be set up")
+
+
+def test_what_nobody_expected_names_the_run(deals: redis.Redis, purge: Purge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Tally) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Tally, "add_up_children", failing)
+    told = list[str]()
+    monkeypatch.setattr(purge_deals.Command, "tell", lambda self, text, ending="": told.append(text))
+    with pytest.raises(ValueError, match="a bug"):
+        purge(*LIVE_ALL)
+
+    assert str(latest().pk) in "".join(told)
+    assert "The purge failed" in "".join(told)
 
 
 def test_json_of_a_failed_run(cache_at: PointCacheAt, purge: Purge, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from dealpurge import services
-from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, RedisUnavailable, RunLost
+from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, ended_run
 from dealpurge.keys.explain import explain
 from dealpurge.management import output
 from dealpurge.management.interrupts import Interruption
@@ -67,12 +67,17 @@ class Command(BaseCommand):
                     self.purge_as_previewed(scope)
                 else:
                     self.conclude(self.run(scope))
-            except KeyboardInterrupt:
-                raise CommandError("Interrupted.", returncode=self.interruption.exit_code) from None
-            except (RedisUnavailable, RunLost) as exc:
-                self.fail(exc)
+            except KeyboardInterrupt as exc:
+                raise CommandError(_interrupted(exc), returncode=self.interruption.exit_code) from None
             except DealPurgeError as exc:
-                raise CommandError(str(exc)) from exc
+                self.fail(exc)
+            except CommandError:
+                raise
+            except Exception as exc:
+                run_id, report = ended_run(exc)
+                if report:
+                    self.tell(f"{output.sentence(report)} (Run {run_id}.)")
+                raise
 
     def explain(self) -> None:
         """Whose keys they are, by the settings alone. Raises ``CommandError`` if nothing claims one of them."""
@@ -135,15 +140,15 @@ class Command(BaseCommand):
         if report.status == "partial":
             raise CommandError(f"Run {report.run_id} could not purge everything.")
 
-    def fail(self, exc: RedisUnavailable | RunLost) -> NoReturn:
+    def fail(self, exc: DealPurgeError) -> NoReturn:
         """The words of ``exc``, and what was done until then."""
-        report = exc.report
+        run_id, report = ended_run(exc)
         if report is None:
             raise CommandError(str(exc)) from exc
         if self.options["format"] == "json":
             self.print(report)
         words = f"{exc} {output.sentence(report)}"
-        raise CommandError(words if str(exc.run_id) in words else f"{words} (Run {exc.run_id}.)") from exc
+        raise CommandError(words if str(run_id) in words else f"{words} (Run {run_id}.)") from exc
 
     def print(self, report: PurgeReport) -> None:
         """The report on the standard output."""
@@ -166,6 +171,12 @@ class Command(BaseCommand):
     def tell_raw(self, text: str) -> None:
         """``tell`` without a line's end."""
         self.tell(text, ending="")
+
+
+def _interrupted(exc: KeyboardInterrupt) -> str:
+    """With what was deleted, where a run was broken off and not stopped at its next page."""
+    run_id, report = ended_run(exc)
+    return f"Interrupted. {output.sentence(report)} (Run {run_id}.)" if report else "Interrupted."
 
 
 def _answer() -> str:
