@@ -148,7 +148,7 @@ class Scan:
         self._sent = False
         replies = self.connection.read_all(len(self._parts))
         if replies == list(map(len, self._parts)):
-            self._removals.append(Removal(len(batch.keys)))
+            self._removals.append(Removal(sum(map(len, self._parts))))
         else:
             self._ask_about_parts(replies)
         removal = Removal.total(self._removals)
