@@ -12,6 +12,7 @@ from threading import Lock
 
 from dealpurge.engine.guard.cluster_activity import ClusterActivity
 from dealpurge.engine.guard.deal_index import DealIndex, sole_deal
+from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.passes import Passes, run_to_end
 from dealpurge.engine.sweep.scan import Scan
@@ -83,7 +84,10 @@ class InventoryPasses(Passes):
             looks = again(partial(cluster_activity.look, keys))
             for token, counts, events in batch:
                 org_id, deal_id = split_token(token)
-                newest = looks.verdict(events, 0).last_active
+                verdict = looks.verdict(events, 0)
+                if verdict.unread:
+                    self.tally.warn(UNREAD_WARNING, token)
+                newest = verdict.last_active
                 moment = None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
                 yield InventoryRow(org_id=org_id, deal_id=deal_id, families=tuple(counts), last_active_at=moment)
 

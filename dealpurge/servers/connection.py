@@ -18,11 +18,11 @@ from redis.retry import Retry
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers import errors
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.construction import bounded, connect, construct
+from dealpurge.servers.construction import bounded, connect, construct, speaks_tls
 from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_unread
 from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
-from dealpurge.servers.tls import speaks_tls
+from dealpurge.servers.sockets import Alone, ReplyLimit
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
 _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
@@ -56,6 +56,8 @@ class ServerConnection:
         self._pool, self._address = pool, address
         self._connection: Any = None
         self.info: Info
+        #: Bounds what is read of each reply.
+        self.limit: ReplyLimit
 
     @property
     def keep_going(self) -> KeepGoing:
@@ -91,6 +93,7 @@ class ServerConnection:
     def connect(self) -> None:
         """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
         connection, broken = new_connection(self._pool, **self._address), self.broken
+        self.limit = ReplyLimit(connection)
         try:
             connect(connection)
             self._connection = connection
@@ -147,7 +150,8 @@ class ServerConnection:
             raise
 
     def read(self) -> Any:
-        """The next reply, an error reply as the exception itself. Raises what ``LOST`` names."""
+        """The next reply, an error reply as the exception itself. Raises what ``LOST`` names, ``RedisUnavailable``."""
+        self.limit.left = self.limit.most
         try:
             reply = self._connection.read_response(disable_decoding=True)
         except ResponseError as exc:
@@ -169,8 +173,11 @@ class ServerConnection:
         return self.read()
 
     def ask_all(self, commands: Iterable[Command]) -> list[Any]:
-        """Several commands in one go and their replies, in order."""
-        return self.read_all(self.send_all(list(commands)))
+        """Several commands in one go and their replies, in order; what is to go alone goes one by one."""
+        asked = list(commands)
+        if any(type(command) is Alone for command in asked):
+            return [self.limit.ask(self.ask, command) for command in asked]
+        return self.read_all(self.send_all(asked))
 
     def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
         """Like ``ask_all``, for commands of a single key each: on a cluster they are followed to where the key is."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,11 +22,13 @@ UNUSABLE = gettext_noop(
     "What begins with ssl_ belongs to rediss:// alone."
 )
 SENTINEL_TLS = gettext_noop(
-    "With Sentinel, TLS is no rediss:// but {'ssl': True} among the CONNECTION_POOL_KWARGS, with the ssl_ options."
+    "With Sentinel, TLS is no rediss:// but 'ssl': True among the CONNECTION_POOL_KWARGS, with the ssl_ options."
 )
 UNREADABLE_FILE = gettext_noop(
     "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({})."
 )
+#: Seconds for a try at TLS. A Redis without it waits for the end of what it takes for a command.
+TLS_TIMEOUT = 1.0
 #: What wrong options end in, besides what the network does.
 MISTAKES = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ImportError)
 
@@ -74,6 +77,22 @@ def connect(connection: Any) -> None:
     except (OSError, RedisError):
         check_tls(connection)
         raise
+
+
+def speaks_tls(connection: Any) -> bool:
+    """Whether TLS is answered where a plain connection was dropped: by a handshake, or an alert that ends it."""
+    address = getattr(connection, "host", None), getattr(connection, "port", None)
+    if isinstance(connection, SSLConnection) or None in address:
+        return False
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection(address, TLS_TIMEOUT) as sock, context.wrap_socket(sock):
+            return True
+    except ssl.SSLError as exc:
+        return "ALERT" in (exc.reason or "")
+    except OSError:
+        return False
 
 
 def bounded(seconds: Any, most: float) -> Any:

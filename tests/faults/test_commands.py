@@ -28,7 +28,7 @@ pytestmark = pytest.mark.faults
 #: redis-py says hello on every connection, as it does for the host.
 GREETING = {"hello", "client|setinfo", "client|maint_notifications", "select"}
 COUNTING = {"info", "unlink", "dbsize", "scan"}  # UNLINK of keys that cannot exist tells a primary from a replica
-JUDGING = {"type", "time", "xinfo|stream", "object|idletime", "zrange", "client|no-touch"}
+JUDGING = {"type", "time", "memory|usage", "xinfo|stream", "object|idletime", "zrange", "client|no-touch"}
 TRANSACTIONS = {"watch", "unwatch", "multi", "exec", "discard"}
 
 KINDS: dict[str, tuple[dict[str, Any], set[str]]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from dealpurge.servers.replies import nonsense, understood
+from dealpurge.servers.sockets import DIGEST_SIZE, digest
 
 #: 2001-01-01 in milliseconds: an id or a score below it is no time.
 EARLIEST = 978_307_200_000
@@ -16,6 +17,8 @@ EARLIEST = 978_307_200_000
 SECONDS_BELOW = 10**11
 _FAR_FUTURE = 10**18
 STREAM_ID = re.compile(rb"\d{1,20}-\d{1,20}")
+#: Types of keys that are read; of any other the idle time is asked.
+READ = (b"stream", b"zset")
 
 
 class Readings(Protocol):
@@ -39,20 +42,40 @@ class Reading:
     idle: set[bytes] = field(default_factory=set)
     #: What tells of those among them whose idle time this look has reset that they moved (``mark_of``).
     marks: dict[bytes, Any] = field(default_factory=dict)
+    #: Bytes of each key, as far as they are known; above ``largest`` it is not read.
+    sizes: dict[bytes, int] = field(default_factory=dict)
+    largest: int = 0
+    #: Bytes of answers that may be in flight together.
+    in_flight: int = 0
+    #: Streams of which only the first entry is asked for.
+    first_only: set[bytes] = field(default_factory=set)
+    #: Keys that are too large to be read.
+    unread: set[bytes] = field(default_factory=set)
+
+    def size(self, key: bytes) -> int:
+        """Bytes of the answer about ``key`` at most: a stream's only entry is in it twice."""
+        if self.types.get(key, b"stream") not in READ or key in self.unread:
+            return 0
+        size = self.sizes.get(key)
+        return self.in_flight + 1 if size is None else 2 * size
+
+    def is_large(self, keys: Iterable[bytes]) -> bool:
+        """Whether the answers about ``keys`` may not be in flight together."""
+        return sum(map(self.size, keys)) > self.in_flight
 
     def verdict(self, keys: Iterable[bytes], window: int) -> Verdict:
         """Whether one of ``keys`` was active within ``window`` milliseconds."""
-        newest, unknown = None, False
+        newest, unknown, unread = None, False, False
         for key in keys:
             if key not in self.last:
                 continue
             moment = self.last[key]
             if moment is None:
-                unknown = True
+                unknown, unread = True, unread or key in self.unread
             elif newest is None or moment > newest:
                 newest = moment
         active = unknown or (newest is not None and self.now - newest <= window)
-        return Verdict(active, newest)
+        return Verdict(active, newest, unread)
 
 
 class Verdict(NamedTuple):
@@ -60,6 +83,8 @@ class Verdict(NamedTuple):
 
     active: bool
     last_active: int | None
+    #: Whether it counts as active because an events key is too large to be read.
+    unread: bool = False
 
 
 def moment_of(kind: bytes, reply: Any) -> int | None:
@@ -70,8 +95,11 @@ def moment_of(kind: bytes, reply: Any) -> int | None:
 
 
 def mark_of(kind: bytes, reply: Any) -> Any:
-    """What of a stream or a sorted set tells that it moved: the newest id, or the member on top."""
-    return newest_id(reply) if kind == b"stream" else reply
+    """What of a stream or a sorted set tells that it moved: the newest id, or the member on top and its score."""
+    if kind == b"stream":
+        return newest_id(reply)
+    row = reply[-1] if isinstance(reply[-1], list) else reply
+    return digest(row[0]) if len(row[0]) > DIGEST_SIZE else row[0], row[1]
 
 
 def newest_id(reply: Any) -> bytes:

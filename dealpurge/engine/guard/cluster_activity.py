@@ -22,7 +22,8 @@ class ReadingsByNode:
         names = list(keys)
         verdicts = [reading.verdict(names, window) for reading in self.readings.values()]
         moments = [verdict.last_active for verdict in verdicts if verdict.last_active is not None]
-        return Verdict(any(verdict.active for verdict in verdicts), max(moments, default=None))
+        unread = any(verdict.unread for verdict in verdicts)
+        return Verdict(any(verdict.active for verdict in verdicts), max(moments, default=None), unread)
 
 
 class ClusterActivity:

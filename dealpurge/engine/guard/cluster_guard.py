@@ -70,7 +70,7 @@ class ClusterGuard(Guard):
                 self._scattered.add(unit.token)
                 yield [unit]
         for neighbours in slots.values():
-            yield from groups(neighbours)
+            yield from groups(neighbours, self._first_look)
 
     def _fits(self, group: Sequence[Unit]) -> bool:
         return group[0].token not in self._scattered and super()._fits(group)

@@ -57,6 +57,9 @@ class Guard(DealJudge):
     def _take(self, group: list[Unit]) -> None:
         if self._dry_run:
             self._count(group)
+        elif self._fits(group) and self._first_look.is_large(events_of(group)):
+            self._pipelined(self.pipeline.finish_in_flight)
+            self._purge(Remainder(group, self._first_look))
         elif self._fits(group):
             self._pipelined(partial(self.pipeline.push, group, self._first_look), Remainder(group, self._first_look))
         else:
@@ -80,7 +83,7 @@ class Guard(DealJudge):
         self._first_look = current
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
-        return groups(units)
+        return groups(units, self._first_look)
 
     def _fits(self, group: Sequence[Unit]) -> bool:
         """Whether one transaction may hold all their keys."""

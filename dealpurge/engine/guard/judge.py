@@ -8,6 +8,7 @@ from functools import partial
 from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
 from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.activity_reader import ActivityReader
+from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
@@ -83,6 +84,8 @@ class DealJudge:
         self.tally.untouched.discard(unit.token)
         if self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
             self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
+        if verdict.unread:
+            self.tally.warn(UNREAD_WARNING, unit.token)
         if interrupted:
             self.tally.interrupted.add(unit.token)
             self.active_deals.note_interrupted(unit.token)

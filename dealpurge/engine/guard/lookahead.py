@@ -13,13 +13,14 @@ from dealpurge.engine.guard.units import events_of
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.connection import Command
 from dealpurge.servers.errors import Transient
+from dealpurge.servers.sockets import Alone
 
 #: Deals that are judged in one go before their transactions.
 JUDGED_AT_ONCE = 200
 
 
 class LookAhead:
-    """Hands out deals batch by batch. A look takes one question where all events keys are streams, and up to five."""
+    """Hands out deals batch by batch. A look takes a few questions, more where events keys are large."""
 
     def __init__(self, activity: ActivityReader, units: Iterator[Unit]) -> None:
         self._activity = activity
@@ -43,6 +44,11 @@ class LookAhead:
             self._begun, self.dropped, self._look = True, None, self._activity.read_steps(events_of(self._units))
             self._questions = next(self._look)
         return self._questions
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next question may not go behind anything else."""
+        return any(isinstance(question, Alone) for question in self.questions())
 
     def take(self, replies: Sequence[Any]) -> None:
         """The replies to ``questions``. After trouble the look is forgotten: who asks anew meets it again."""

@@ -105,7 +105,8 @@ class Pipeline:
 
     def _ask_ahead(self) -> None:
         try:
-            self._asked = self.connection.send_all(self.ahead.questions()) if self.ahead else 0
+            ahead = self.ahead
+            self._asked = self.connection.send_all(ahead.questions()) if ahead and not ahead.waits else 0
         except LOST:  # who pushed the transaction begins it anew
             self._in_flight, self._owed = None, False
             raise

@@ -14,6 +14,7 @@ from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import MOVED_AWAY, PER_KEY, Transient, failure, forbids_command, raise_transient
 from dealpurge.servers.replies import expect_ok, nonsense
+from dealpurge.servers.sockets import Alone
 
 ABORTED = gettext_noop("Redis refused a transaction (EXECABORT).")
 
@@ -34,6 +35,8 @@ class Opening:
     connection: ServerConnection
     watches: int
     questions: int
+    #: What goes one by one when its answers are read, because these may be large.
+    late: Sequence[Command]
 
     @classmethod
     def send(cls, connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command]) -> Opening:
@@ -43,19 +46,22 @@ class Opening:
         watched keys or not.
         """
         watches: list[Command] = [("WATCH", *part) for part in connection.parts(list(keys)) if part]
-        connection.send_all([*watches, *questions, ("MULTI",)])
-        return cls(connection, len(watches), len(questions))
+        opening = [*questions, ("MULTI",)]
+        late = opening if any(isinstance(question, Alone) for question in questions) else []
+        connection.send_all([*watches, *([] if late else opening)])
+        return cls(connection, len(watches), len(questions), late)
 
     def answers(self) -> list[Any]:
         """The answers to the questions. Raises ``Refused``, ``Transient``, ``RedisUnavailable``."""
         connection = self.connection
-        replies = connection.read_all(self.watches + self.questions + 1)
+        replies = connection.read_all(self.watches + (0 if self.late else self.questions + 1))
         for reply in replies[: self.watches]:
             if reply != b"OK":
                 discard(connection)
                 if isinstance(reply, MOVED_AWAY):
                     raise Refused(str(reply))
                 expect_ok(reply, "WATCH")
+        replies += connection.ask_all(self.late)
         if isinstance(replies[-1], ResponseError):
             raise _refusal(connection, replies[-1])
         expect_ok(replies[-1], "MULTI")  # what carries out commands at once would say something else

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.keys.matching import Batch
 
@@ -17,16 +18,19 @@ def events_of(units: Sequence[Unit]) -> list[bytes]:
     return list(dict.fromkeys(key for unit in units for key in unit.events))
 
 
-def groups(units: Sequence[Unit]) -> Iterator[list[Unit]]:
-    """Neighbours that fit one transaction together; what does not fit stands alone."""
+def groups(units: Sequence[Unit], look: Reading) -> Iterator[list[Unit]]:
+    """Neighbours that fit one transaction together, and a second look at their events keys; what does not fit stands
+    alone."""
     group: list[Unit] = []
-    size = 0
+    size = answers = 0
     for unit in units:
-        if group and size + unit.size > TRANSACTION_KEYS:
+        more = sum(map(look.size, unit.events))
+        if group and (size + unit.size > TRANSACTION_KEYS or answers + more > look.in_flight):
             yield group
-            group, size = [], 0
+            group, size, answers = [], 0, 0
         group.append(unit)
         size += unit.size
+        answers += more
     if group:
         yield group
 

@@ -155,10 +155,12 @@ def test_a_stream_that_goes_while_we_look_at_it_tells_nothing_wrong(activity: Ac
     activity._no_touch = False
     look = activity.read_steps([KEY.encode()])
 
-    assert next(look) == [("TYPE", KEY.encode())]
-    look.send([b"stream"])
-    look.send([100])
-    assert look.send([[1_700_000_000, 0], ResponseError("ERR no such key")]) == []
+    assert next(look) == [("TIME",), ("INFO", "memory"), ("MEMORY", "USAGE", KEY.encode())]
+    assert look.send([[1_700_000_000, 0], b"", 5000]) == [("TYPE", KEY.encode())]
+    assert look.send([b"stream"]) == look.send([]) == []  # nothing more of its size
+    assert look.send([]) == [("OBJECT", "IDLETIME", KEY.encode())]
+    assert look.send([100]) == [("XINFO", "STREAM", KEY.encode())]
+    assert look.send([ResponseError("ERR no such key")]) == []
     with pytest.raises(StopIteration) as end:
         look.send([])
 

@@ -164,10 +164,11 @@ TIME, GONE = [b"1700000000", b"0"], b"none"
 def test_a_look_that_is_complete_is_handed_out_once() -> None:
     ahead = looking_at(b"acme:d1", b"acme:d2")
 
+    sizes = [("MEMORY", "USAGE", key) for key in (b"canvas:events:acme:d1", b"canvas:events:acme:d2")]
+    assert ahead.questions() == [("TIME",), ("INFO", "memory"), *sizes]
+    ahead.take([TIME, b"", 4760, 4760])
     assert ahead.questions() == [("TYPE", b"canvas:events:acme:d1"), ("TYPE", b"canvas:events:acme:d2")]
     ahead.take([GONE, GONE])
-    assert ahead.questions() == [("TIME",)]
-    ahead.take([TIME])
     assert ahead.questions() == []
 
     units, reading = ahead.hand_out()
@@ -182,7 +183,7 @@ def test_a_look_that_is_complete_is_handed_out_once() -> None:
     "replies",
     [
         [ResponseError("BUSY Redis is busy running a script")],
-        [NoPermissionError("User x has no permissions to run the 'type' command")],
+        [NoPermissionError("User x has no permissions to run the 'time' command"), b"", 4760],
     ],
 )
 def test_a_look_that_is_in_trouble_is_not_begun_anew_ahead(replies: Sequence[Any]) -> None:
@@ -201,8 +202,7 @@ def test_what_was_seen_over_a_lost_connection_is_forgotten(complete: bool) -> No
     ahead = looking_at(b"acme:d1")
     assert ahead.questions()
     if complete:
-        ahead.take([GONE])
-        ahead.take([TIME])
+        ahead.take([TIME, b"", None])
 
     ahead.forget()
 
