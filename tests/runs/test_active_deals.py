@@ -66,6 +66,7 @@ def test_a_deal_that_was_begun_is_written_as_interrupted(
         report = services.purge_deals(**GUARDED)
 
     assert report.deals.interrupted == 1
+    assert (report.deals.skipped_active, report.skipped) == (0, ())
     assert seen[-1] == {"a-large": "interrupted"}
     assert outcomes() == {"a-large": "interrupted", "idle": "purged"}
 

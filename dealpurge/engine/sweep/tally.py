@@ -139,7 +139,7 @@ class Tally:
     ) -> PurgeReport:
         """The report of what was counted so far."""
         counted = self._counted(self.matched_deals)
-        skipped = self.skipped.keys() & counted
+        skipped = self.skipped.keys() & counted - self.interrupted
         return PurgeReport(
             run_id=run_id,
             status="failed" if failed else self._status(),
