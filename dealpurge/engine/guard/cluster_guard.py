@@ -97,6 +97,7 @@ class ClusterGuard(Guard):
 
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         """Without a transaction on a node that has none of the deal's events: judged, then removed at once."""
+        self._before_delete()  # it may take its time, and nothing watches the events on other nodes
         connection = self.connection.home(chunk.keys[0])
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
         if not near:
@@ -107,7 +108,7 @@ class ClusterGuard(Guard):
             )
         removal = None
         if not verdict.active:
-            self._before_delete()
+            self.connection.backoff.confirm()
             removal = (commit if near else remove)(connection, chunk.keys)
         if removal is not None:
             self.tally.scattered.update({unit.token} & self._scattered)

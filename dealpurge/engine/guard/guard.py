@@ -217,10 +217,11 @@ class Guard(DealJudge):
         return self._with_retry(partial(self._chunk_plainly, unit, chunk))
 
     def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        self._before_delete()  # it may take its time, and nothing watches between this look and the delete
         verdict = self._look_once(unit)  # a look that may be begun anew would renew the time for tries of what follows
         if verdict.active:
             return verdict
         self.tally.plain.add(unit.token)
-        self._before_delete()
+        self.connection.backoff.confirm()
         self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
         return None
