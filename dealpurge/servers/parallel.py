@@ -80,7 +80,10 @@ def on_each(
         connection.keep_going = crew.may_go_on
     try:
         with ThreadPoolExecutor(len(connections)) as threads:
-            return _attend([threads.submit(member, connection) for connection in connections], crew)
+            try:
+                return _attend([threads.submit(member, connection) for connection in connections], crew)
+            finally:  # or else who waits for this thread would wait for ever
+                crew.stop.set()
     finally:
         for connection in connections:
             connection.keep_going = keep_going
@@ -89,20 +92,17 @@ def on_each(
 def _attend(futures: Sequence[Future[bool]], crew: Crew) -> bool:
     for future in futures:
         future.add_done_callback(lambda future: crew.inbox.put((future, None)))
-    try:
-        waiting = len(futures)
-        while waiting:
-            with suppress(Empty):
-                future, wanted = crew.inbox.get(timeout=TICK)
-                if wanted is None:
-                    waiting -= 1
-                    future.result()
-                else:
-                    _answer(future, wanted)
-            crew.ask()
-        return all(future.result() for future in futures)
-    finally:
-        crew.stop.set()
+    waiting = len(futures)
+    while waiting:
+        with suppress(Empty):
+            future, wanted = crew.inbox.get(timeout=TICK)
+            if wanted is None:
+                waiting -= 1
+                future.result()
+            else:
+                _answer(future, wanted)
+        crew.ask()
+    return all(future.result() for future in futures)
 
 
 def _answer(future: Future[Any], wanted: Callable[[], Any]) -> None:

@@ -20,6 +20,10 @@ LOST_WRITES_WARNING = gettext_noop(
 KeepActive = Callable[[Mapping[bytes, bool]], object]
 
 
+#: Milliseconds by which what two looks tell of one activity may differ: idle times are whole seconds.
+INEXACT = 2000
+
+
 class Sighting(NamedTuple):
     """Last activity in milliseconds, if it could be told, and the number of the pass that saw it."""
 
@@ -75,7 +79,7 @@ class ActiveDeals:
 
     def is_lost(self, sighting: Sighting, verdict: Verdict) -> bool:
         """Whether the server has forgotten an activity that a pass before this one saw."""
-        return sighting.number < self._number and (verdict.last_active or 0) < _moment(sighting)
+        return sighting.number < self._number and (verdict.last_active or 0) < _moment(sighting) - INEXACT
 
     def missing(self, there: Callable[[bytes], bool]) -> list[bytes]:
         """Deals that a pass before this one saw, and that are not there any more."""
