@@ -86,7 +86,7 @@ class InventoryPasses(Passes):
                 org_id, deal_id = split_token(token)
                 verdict = looks.verdict(events, 0)
                 if verdict.unread:
-                    self.tally.warn(UNREAD_WARNING, token)
+                    self.tally.warn(UNREAD_WARNING, token.replace(b":", b" "))
                 newest = verdict.last_active
                 moment = None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
                 yield InventoryRow(org_id=org_id, deal_id=deal_id, families=tuple(counts), last_active_at=moment)

@@ -46,7 +46,7 @@ NARROWED_WARNING = gettext_noop(
     "that a broken migration left elsewhere, were not looked for."
 )
 BROKEN_WARNING = gettext_noop(
-    "A connection was lost while replies were owed: of the keys named in them some may have been deleted that "
+    "Replies were lost, or made no sense: of the keys named in them some may have been deleted that "
     "are counted as vanished, or not at all."
 )
 PLAIN_WARNING = gettext_noop(

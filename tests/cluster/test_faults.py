@@ -20,7 +20,7 @@ from tests.support.servers import wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
 REPLACED = "A Redis server was replaced"
-BROKEN = "A connection was lost"
+BROKEN = "Replies were lost"
 #: Keys of a page: SCAN's default COUNT here, and what may come with it.
 PAGE = 600
 

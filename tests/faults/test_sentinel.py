@@ -23,7 +23,7 @@ from tests.support.servers import ServerMissingError, free_port, missing, wait_u
 pytestmark = pytest.mark.faults
 
 REPLACED = "A Redis server was replaced"
-BROKEN = "A connection was lost"
+BROKEN = "Replies were lost"
 DEAL = ("org5", "deal-00012")
 
 

@@ -25,7 +25,7 @@ from tests.support.servers import RedisServer
 pytestmark = pytest.mark.faults
 
 REPLACED = "A Redis server was replaced"
-BROKEN = "A connection was lost"
+BROKEN = "Replies were lost"
 
 
 def test_without_a_fault_the_counts_are_exact(client: redis.Redis) -> None:

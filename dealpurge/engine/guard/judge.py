@@ -85,7 +85,7 @@ class DealJudge:
         if self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
             self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
         if verdict.unread:
-            self.tally.warn(UNREAD_WARNING, unit.token)
+            self.tally.warn(UNREAD_WARNING, unit.token.replace(b":", b" "))
         if interrupted:
             self.tally.interrupted.add(unit.token)
             self.active_deals.note_interrupted(unit.token)

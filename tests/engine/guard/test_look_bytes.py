@@ -196,10 +196,10 @@ def test_what_is_too_large_to_be_read_counts_as_active(
 
     assert names(redis_client) == {key_of("events", "acme", "large000")}
     assert (report.deals.purged, report.deals.skipped_active) == (1, 1)
-    assert report.warnings == (UNREAD_WARNING.format("acme:large000"),)
+    assert report.warnings == (UNREAD_WARNING.format("acme large000"),)
     tally = Tally()
     (row,) = take_inventory(Keyspace.from_settings(), tally, lambda: True)
-    assert (row.last_active_at, tally.warnings) == (None, {UNREAD_WARNING: {b"acme:large000"}})
+    assert (row.last_active_at, tally.warnings) == (None, {UNREAD_WARNING: {b"acme large000"}})
 
 
 @pytest.mark.usefixtures("deal_settings")
@@ -224,7 +224,7 @@ def test_what_does_not_fit_the_room_of_a_full_server_counts_as_active(client: re
     report = purge(exclude_active_within_secs=HOUR)
 
     assert (report.deals.purged, report.deals.skipped_active) == (0, 1)
-    assert report.warnings == (UNREAD_WARNING.format("acme:large000"),)
+    assert report.warnings == (UNREAD_WARNING.format("acme large000"),)
 
 
 @pytest.mark.parametrize("command", ["memory", "info"])
