@@ -92,10 +92,13 @@ def test_transactions_come_back_with_the_memory(
     scene.assert_purged(client)
     assert outcome.report.keys.deleted == len(scene.mine)
     if server.kind == REFUSING:
-        assert tried == [600, 594, 588, 582]
+        assert tried[0] > 100
+        assert tried[:4] == [tried[0] - 6 * refused for refused in range(4)]
+        assert sum(tried[3:]) == 600 - 18
         assert outcome.warned("3 deals " + PLAIN)
     else:
-        assert tried == [600]
+        assert sum(tried) == 600
+        assert tried[0] > 100
         assert outcome.report.warnings == ()
 
 

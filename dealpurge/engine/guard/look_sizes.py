@@ -18,7 +18,7 @@ from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import PER_KEY, forbids_command
 
 KIB, MIB = 1 << 10, 1 << 20
-#: Bytes of a look that may be in flight, by the room that the server has, and where it does not tell.
+#: Bytes of a look that may be in flight, by the room that the server has; where it does not tell, or evicts nothing.
 LEAST_IN_FLIGHT, MOST_IN_FLIGHT, USUAL_IN_FLIGHT = 16 * KIB, 2 * MIB, 256 * KIB
 #: Bytes that a question takes on the server while it waits for its turn.
 QUESTION = 512
@@ -114,5 +114,6 @@ def _limits(info: Any) -> tuple[int, int]:
         return USUAL_IN_FLIGHT, LARGEST
     if not most:
         return MOST_IN_FLIGHT, LARGEST
-    in_flight = min(max(room // SHARE_IN_FLIGHT, LEAST_IN_FLIGHT), MOST_IN_FLIGHT)
+    least = USUAL_IN_FLIGHT if told.get(b"maxmemory_policy") == b"noeviction" else LEAST_IN_FLIGHT
+    in_flight = min(max(room // SHARE_IN_FLIGHT, least), MOST_IN_FLIGHT)
     return in_flight, min(max(room // SHARE_OF_ONE, LARGE), LARGEST)
