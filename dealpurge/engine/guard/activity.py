@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -98,18 +97,21 @@ def mark_of(kind: bytes, reply: Any) -> Any:
     """What of a stream or a sorted set tells that it moved: the newest id, or the member on top and its score."""
     if kind == b"stream":
         return newest_id(reply)
-    row = reply[-1] if isinstance(reply[-1], list) else reply
-    return digest(row[0]) if len(row[0]) > DIGEST_SIZE else row[0], row[1]
+    with understood("ZRANGE"):
+        row = reply[-1] if isinstance(reply[-1], list) else reply
+        return digest(row[0]) if len(row[0]) > DIGEST_SIZE else row[0], row[1]
 
 
 def newest_id(reply: Any) -> bytes:
     """The last id that a stream has given, trimmed away or not, in what XINFO answered."""
     # RESP3 answers a map, RESP2 a flat list.
     name = b"last-generated-id"
-    with suppress(TypeError, ValueError, LookupError, AttributeError):
-        newest = reply[name] if isinstance(reply, dict) else reply[reply.index(name) + 1]
+    try:  # a context manager would cost a third of the time
+        newest: bytes = reply[name] if isinstance(reply, dict) else reply[reply.index(name) + 1]
         if STREAM_ID.fullmatch(newest):
-            return bytes(newest)
+            return newest
+    except (TypeError, ValueError, LookupError, AttributeError):
+        pass
     raise nonsense("XINFO STREAM")
 
 

@@ -89,7 +89,7 @@ class ActivityReader:
     def _take_all(self, reading: Reading, keys: Sequence[bytes]) -> Steps:
         """Read keys, as many at once as the server has room for; what is large of an answer is kept by nobody."""
         for group in together(reading, keys):
-            alone = reading.is_large(group)
+            alone = len(group) == 1 and reading.is_large(group)
             if alone and group[0] in reading.sizes and reading.types.get(group[0]) != b"zset":
                 reading.first_only.update(group)
             questions = [_question(key, reading) for key in group]
