@@ -85,8 +85,6 @@ class Execution:
         self.request_id = request_id
         self.families: Sequence[str] = ()
         self.tally = Tally()
-        #: Outcomes of deals that are in the record already.
-        self.written: dict[tuple[str | None, str], str] = {}
         self.heartbeat = Heartbeat(row)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
@@ -131,12 +129,11 @@ class Execution:
     def keep_active(self, deals: Mapping[bytes, bool]) -> None:
         """Write down who was found active, and whether keys of theirs had gone by then."""
         outcome = PurgeRunDeal.Outcome
-        outcomes = [
+        outcomes = (
             (*split_token(token), outcome.INTERRUPTED if begun else outcome.SKIPPED_ACTIVE)
             for token, begun in deals.items()
-        ]
-        store.write_deals(self.row, outcomes, self.written)
-        self.written |= {(org_id, deal_id): outcome for org_id, deal_id, outcome in outcomes}
+        )
+        store.write_deals(self.row, outcomes)
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""
@@ -154,7 +151,7 @@ class Execution:
         outcomes = () if self.scope.dry_run else self.tally.outcomes()
         _, total, _ = self.tally.progress()
         try:
-            store.finish(self.row, report, total=total, error=error, outcomes=outcomes, written=self.written)
+            store.finish(self.row, report, total=total, error=error, outcomes=outcomes)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic, sleep
@@ -25,9 +25,8 @@ from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
 Result = TypeVar("Result")
-#: Organisation, deal and what became of it; and the last of these by the first two.
+#: Organisation, deal and what became of it.
 Outcome = tuple[str | None, str, str]
-Written = Mapping[tuple[str | None, str], str]
 
 Status = PurgeRun.Status
 #: Rows of ``PurgeRunDeal`` written at once.
@@ -111,11 +110,10 @@ def finish(
     total: int = 0,
     error: str = "",
     outcomes: Iterable[Outcome] = (),
-    written: Written | None = None,
 ) -> None:
     """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
     running, and writes nothing then."""
-    write_deals(run, outcomes, {} if written is None else written)
+    write_deals(run, outcomes)
     end = ended(report.status) | {
         "report": report.as_dict(),
         "error": error,
@@ -130,12 +128,12 @@ def finish(
     run.refresh_from_db(using=alias())
 
 
-def write_deals(run: PurgeRun, outcomes: Iterable[Outcome], written: Written) -> None:
-    """Rows of deals, in batches, each of them also a heartbeat; those that are ``written`` change where they differ.
+def write_deals(run: PurgeRun, outcomes: Iterable[Outcome]) -> None:
+    """A row for each deal, in batches, each of them also a heartbeat; a row that is there changes where it differs.
     Raises ``RunLost`` once the run is no longer running."""
     waiting = iter(outcomes)
     while batch := list(islice(waiting, BATCH)):
-        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch, written))  # type: ignore[misc]
+        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
 
 
 def _running() -> dict[str, Any]:
@@ -170,18 +168,25 @@ def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | Preview
     return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
 
 
-def _write_batch(run: PurgeRun, batch: Sequence[Outcome], written: Written) -> None:
-    rows = PurgeRunDeal.objects.using(alias())
+def _write_batch(run: PurgeRun, batch: Sequence[Outcome]) -> None:
+    rows = PurgeRunDeal.objects.using(alias()).filter(run=run)
     with durable():
         if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
             raise RunLost(f"Run {run.pk} was ended by somebody else.")
+        # The database is asked what is there: a COMMIT that reported a lost connection may have been carried out.
+        there = {
+            (org_id, deal_id): outcome
+            for org_id, deal_id, outcome in rows.filter(deal_id__in={deal_id for _, deal_id, _ in batch}).values_list(
+                "org_id", "deal_id", "outcome"
+            )
+        }
         for org_id, deal_id, outcome in batch:
-            if written.get((org_id, deal_id), outcome) != outcome:
-                rows.filter(run=run, org_id=org_id, deal_id=deal_id).update(outcome=outcome)
+            if there.get((org_id, deal_id), outcome) != outcome:
+                rows.filter(org_id=org_id, deal_id=deal_id).update(outcome=outcome)
         rows.bulk_create(
             PurgeRunDeal(run_id=run.pk, org_id=org_id, deal_id=deal_id, outcome=outcome)
             for org_id, deal_id, outcome in batch
-            if (org_id, deal_id) not in written
+            if (org_id, deal_id) not in there
         )
 
 

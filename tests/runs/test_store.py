@@ -255,6 +255,24 @@ def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch)
     assert run.status == "completed"
 
 
+def test_deals_whose_commit_was_not_heard_of_have_one_row_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create(ONE, ORIGIN)
+    write = store._write_batch
+    deals = (("acme", "deal-1"), (None, "deal-1"), ("acme", "deal-2"))
+
+    def unheard(*args: Any) -> None:
+        monkeypatch.setattr(store, "_write_batch", write)
+        write(*args)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    for outcome in ("skipped_active", "interrupted"):
+        monkeypatch.setattr(store, "_write_batch", unheard)
+        store.write_deals(run, [(*deal, outcome) for deal in deals])
+
+        rows = list(run.run_deals.values_list("org_id", "deal_id", "outcome"))
+        assert sorted(rows, key=str) == sorted(((*deal, outcome) for deal in deals), key=str)
+
+
 def test_a_row_is_not_saved_again() -> None:
     run = store.create(DRY, ORIGIN)
     run.status = "completed"
