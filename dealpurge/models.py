@@ -133,7 +133,7 @@ class PurgeRunDeal(models.Model):
     """One deal that a live run purged, skipped or gave up half-way: answers who purged it."""
 
     class Outcome(models.TextChoices):
-        """``interrupted``: begun, and left because somebody became active."""
+        """``interrupted``: begun, and left because somebody became active or the run ended."""
 
         PURGED = "purged", _("purged")
         SKIPPED_ACTIVE = "skipped_active", _("skipped, active")

@@ -76,6 +76,8 @@ def purge(
     finally:
         if tally.deleted and not finished:
             tally.warn(BROKEN_OFF_WARNING)
+            # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
+            tally.interrupted |= tally.begun if scope.guarded else tally.matched_deals
 
 
 def run_to_end(run: Passes) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 
+from dealpurge.engine.guard.guarded_pass import GuardedPass
 from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Passes
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.discovery import Standalone
-from tests.support.purging import purge
+from dealpurge.servers.errors import Departed
+from tests.support.purging import before_removal, carry_out, purge
 from tests.support.seeding import HOUR, names, seed_deal
 
 pytestmark = pytest.mark.usefixtures("deal_settings")
@@ -75,3 +80,29 @@ def test_servers_that_never_stand_still_are_gone_over_three_times(
     assert len(passes) == 3
     assert report.keys.matched == 5
     assert set(report.warnings) == {REPLACED_DRY_WARNING if dry_run else REPLACED_WARNING, RESTLESS_WARNING}
+
+
+def test_a_deal_that_a_pass_left_half_way_is_interrupted_where_the_next_one_fails(
+    redis_client: redis.Redis, layouts: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_deal(redis_client, "acme", "large", age=2 * HOUR, image_crops=2500)
+    layouts += ["as it was"]
+    tally, removals = Tally(), list[int]()
+    planning = GuardedPass._plan
+
+    def plan(self: GuardedPass, *args: Any) -> Any:
+        if removals:
+            raise RedisUnavailable("refused", "for some reason")
+        return planning(self, *args)
+
+    def depart(keys: list[bytes]) -> None:
+        if len(keys) == 1000:
+            removals.append(1)
+            if len(removals) == 2:
+                raise Departed
+
+    monkeypatch.setattr(GuardedPass, "_plan", plan)
+    with before_removal(monkeypatch, depart), pytest.raises(RedisUnavailable):
+        carry_out(tally, exclude_active_within_secs=HOUR)
+
+    assert ("acme", "large", "interrupted") in list(tally.outcomes())

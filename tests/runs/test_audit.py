@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.exceptions import AuditUnavailable
-from dealpurge.models import PurgeRun
+from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import heartbeat
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.services import Progress
@@ -220,3 +222,24 @@ def test_a_cancellation_is_heard_at_the_next_page(
     assert (report.status, run.status, run.cancel_requested) == ("cancelled", "cancelled", True)
     assert report.keys.deleted == run.keys_deleted == KEYS - deals.dbsize()
     assert KEYS // 2 <= report.keys.deleted < KEYS * 3 // 4
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_no_deal_is_purged_by_the_record_that_has_keys_left(
+    deals: redis.Redis, settings: Settings, error: type[BaseException] | None
+) -> None:
+    settings.DEALPURGE_SCAN_COUNT = 10
+
+    def observer(progress: Progress) -> bool:
+        if error and progress.deleted >= KEYS // 2:
+            raise error
+        return progress.deleted < KEYS // 2
+
+    with pytest.raises(error) if error else nullcontext():
+        services.purge_deals(**ALL, observer=observer)
+
+    report = PurgeRun.objects.get().report
+    rows = Counter(PurgeRunDeal.objects.values_list("outcome", flat=True))
+    assert report is not None
+    assert rows == {"interrupted": report["deals"]["matched"]}
+    assert (report["deals"]["purged"], report["deals"]["interrupted"]) == (0, rows["interrupted"])
