@@ -156,6 +156,10 @@ def _client() -> Any:
         problem = UNREADABLE
     except MISTAKES:
         problem = UNFIT if not make else NO_CLIENT.format("DEALPURGE_REDIS_CLIENT")
+    except RedisClusterException as exc:
+        if "in cluster mode" not in str(exc):  # said of options that a cluster's client never takes, such as db=1
+            raise
+        problem = UNFIT if not make else NO_CLIENT.format("DEALPURGE_REDIS_CLIENT")
     raise PurgeConfigurationError(problem)
 
 

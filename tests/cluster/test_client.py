@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
+from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.servers.slots import NO_CLUSTER
 from tests.docs.test_readme_blocks import containing
 from tests.support.cluster import Ring
@@ -153,3 +154,10 @@ def no_collection() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+def test_a_database_that_no_cluster_client_takes_is_a_mistake_in_the_settings(settings: Settings) -> None:
+    settings.DEALPURGE_REDIS_CLIENT = lambda: RedisCluster.from_url("redis://127.0.0.1:1/1")
+
+    with pytest.raises(PurgeConfigurationError, match="DEALPURGE_REDIS_CLIENT leads to no client"):
+        purge()
