@@ -58,7 +58,9 @@ SCATTERED_WARNING = gettext_noop(
     "judged again before every slot. Hash tags in the key templates, such as {{{{{{org_id}}:{{deal_id}}}}}}, "
     "keep a deal's keys together."
 )
-BROKEN_OFF_WARNING = gettext_noop("The run was stopped before its end: deals counted as interrupted may have keys left.")
+BROKEN_OFF_WARNING = gettext_noop(
+    "The run was stopped before its end: deals counted as interrupted may have keys left."
+)
 
 
 def purge(

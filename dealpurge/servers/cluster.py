@@ -96,7 +96,7 @@ class Cluster:
             try:
                 connection.connect()
                 view = read_slot_map(connection, address, self.address)
-            except LOST as exc:
+            except (*LOST, Transient) as exc:
                 trouble = exc
                 continue
             finally:

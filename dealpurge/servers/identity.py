@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from dealpurge.servers.errors import failure
+from dealpurge.servers.errors import failure, raise_transient
 
 #: One section a command, which is all that Redis 6.2 takes.
 QUESTIONS = tuple(("INFO", section) for section in ("server", "replication", "commandstats"))
@@ -65,11 +65,12 @@ class Info(NamedTuple):
 
 
 def ask_info(connection: Connection) -> Info:
-    """Ask in one round trip. Raises what ``LOST`` names, and ``RedisUnavailable`` where nothing at all is answered."""
+    """Ask in one round trip. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable`` where all is denied."""
     connection.send_all(QUESTIONS)
     replies = [connection.read()]
     if str(replies[0]).startswith("DENIED"):  # and nothing else is said
         raise failure(replies[0])
+    raise_transient(replies[0])  # a script keeps it busy, and nobody knows which process that is
     replies += (connection.read() for _ in QUESTIONS[1:])
     fields: dict[str, str] = {}
     for reply in replies:

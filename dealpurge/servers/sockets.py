@@ -11,6 +11,7 @@ from typing import Any
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
+from dealpurge.servers.replies import nonsense
 
 MIB = 1 << 20
 #: Bytes of one reply: a page of SCAN with many long keys fits, and nothing that a purge asks for has more.
@@ -144,14 +145,16 @@ class Trimmer:
     def _header(self, line: bytes) -> bytes:
         muted = self._muted is not None
         kind, number = line[:1], line[1:-2]
-        if kind in b"*%~>|" and number.isdigit() and int(number):
+        if kind == b"|":  # about what follows it, and no element: nobody asked for such
+            raise nonsense("a look at a key")
+        if kind in b"*%~>" and number.isdigit() and int(number):
             if not muted and len(self._open) >= DEEPEST_KEPT:
                 self._muted, line = len(self._open), b"*0\r\n"
-            self._open.append(int(number) * (2 if kind in b"%|" else 1))
+            self._open.append(int(number) * (2 if kind == b"%" else 1))
             return b"" if muted else line
         if kind in b"$=!" and number.isdigit():
             self._missing = int(number) + 2
-            if not muted and self._missing > LONGEST_KEPT:
+            if not muted and self._missing > LONGEST_KEPT and kind != b"!":
                 self._digest = blake2b(digest_size=DIGEST_SIZE)
                 return b""
             return b"" if muted else line

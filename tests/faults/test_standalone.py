@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from tests.support.leaks import strangers
 from tests.support.proxy import CutRequest, CuttingProxy
 from tests.support.purging import When, run, while_deleting, while_scanning
 from tests.support.seeding import Scene, names, seed_scene
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -330,6 +330,37 @@ def test_a_primary_that_becomes_a_replica_for_good(
     left = names(client)
     assert scene.foreign <= left
     assert outcome.report.keys.deleted == len(scene.mine - left)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_script_that_runs_for_a_second_is_waited_for(server: RedisServer, client: redis.Redis, guarded: bool) -> None:
+    """A server that is busy does not say which process it is, and is no other one for that."""
+    scene = seed_scene(client)
+    client.config_set("lua-time-limit", 10)
+    other = server.client(client_name="test")
+
+    def spin() -> None:
+        with suppress(redis.RedisError):
+            other.eval("while true do end", 0)
+
+    def is_busy() -> bool:
+        try:
+            client.ping()
+        except redis.ResponseError:
+            return True
+        return False
+
+    def strike() -> None:
+        threading.Thread(target=spin).start()
+        wait_until(is_busy)
+        threading.Timer(1, client.script_kill).start()
+
+    outcome = run(strike, guarded=guarded)
+
+    other.close()
+    scene.assert_purged(client)
+    assert outcome.report.keys.deleted == len(scene.mine)
+    assert outcome.report.warnings == ()
 
 
 def test_a_primary_that_is_a_replica_for_a_second(server: RedisServer, client: redis.Redis) -> None:

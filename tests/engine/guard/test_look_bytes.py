@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 from pytest_django.fixtures import Settings
+from redis._parsers import _RESP2Parser, _RESP3Parser
 
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.look_sizes import LARGE, SINGLY_WARNING, UNREAD_WARNING
@@ -40,10 +41,12 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def seed_large(client: redis.Redis, deals: int, size: int, *, age: float = 2 * HOUR, entries: int = 2) -> None:
+def seed_large(
+    client: redis.Redis, deals: int, size: int, *, age: float = 2 * HOUR, entries: int = 2, org_id: str = "acme"
+) -> None:
     for number in range(deals):
         for _ in range(entries):
-            client.xadd(key_of("events", "acme", f"large{number:03}"), {"kind": b"x" * size}, id=event_id(age))
+            client.xadd(key_of("events", org_id, f"large{number:03}"), {"kind": b"x" * size}, id=event_id(age))
 
 
 def seed_strangers(client: redis.Redis, number: int = 20_000) -> None:
@@ -250,6 +253,40 @@ def test_where_sizes_or_room_are_not_told(
     assert existing(redis_client, gone) == 0
     assert (report.deals.purged, report.deals.skipped_active) == (6, 1)
     assert (SINGLY_WARNING in report.warnings) == (command == "memory")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"protocol": 3},
+        {"protocol": 3, "parser_class": _RESP3Parser},
+        {"protocol": 2, "parser_class": _RESP2Parser},
+        {"decode_responses": True},
+        {"health_check_interval": 1},
+        {"socket_read_size": 16},
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("deal_settings")
+def test_however_the_connection_is_made(
+    redis_server: RedisServer, redis_client: redis.Redis, cache_at: PointCacheAt, options: dict[str, object]
+) -> None:
+    """Large and small streams, sets and odd keys, idle and active, by each protocol and parser."""
+    kept = set[str]()
+    for age, deal in ((2 * HOUR, "idle"), (1, "active")):
+        moment = time.time() - age
+        seed_large(redis_client, 2, MB, age=age, org_id=deal)
+        redis_client.zadd(key_of("events", deal, "set"), {b"\r\n$3\r\nx" * MB: moment})
+        redis_client.zadd(key_of("events", deal, "small-set"), {"member": moment})
+        seed_deal(redis_client, deal, "small", age=age)
+        kept |= {str(name) for name in names(redis_client) if ":active:" in str(name)}
+    redis_client.hset(key_of("events", "odd", "hash"), "field", b"x" * MB)
+    cache_at(redis_server.url, CONNECTION_POOL_KWARGS=options)
+
+    report = purge(exclude_active_within_secs=HOUR)
+
+    assert names(redis_client) == kept | {key_of("events", "odd", "hash")}
+    assert (report.deals.purged, report.deals.skipped_active, report.warnings) == (5, 6, ())
 
 
 def test_questions_go_in_portions_that_the_server_has_room_for(client: redis.Redis) -> None:
