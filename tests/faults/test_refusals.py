@@ -20,7 +20,7 @@ from dealpurge.engine.guard.transaction import Opening
 from dealpurge.servers.connection import Command, ServerConnection
 from tests.conftest import PointCacheAt
 from tests.support.purging import Outcome, run
-from tests.support.seeding import seed_scene
+from tests.support.seeding import HOUR, event_id, key_of, seed_scene
 from tests.support.servers import RedisServer, ServerMissingError, free_port, missing, wait_until
 
 pytestmark = pytest.mark.faults
@@ -343,6 +343,10 @@ def test_a_purge_over_tls(tls_server: RedisServer, certificate: Path, cache_at: 
     )
     with tls_server.client() as client:
         scene = seed_scene(client, deals=300, active_every=5)
+        for age, keys in ((2 * HOUR, scene.mine), (0, scene.active)):  # large looks go over the same connection
+            key = key_of("events", "large", f"seen-{age}")
+            client.xadd(key, {"kind": b"x" * 3_000_000}, id=event_id(age))
+            keys.add(key)
 
         outcome = run(guarded=True)
 
