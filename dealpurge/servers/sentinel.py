@@ -76,6 +76,8 @@ class Sentinels:
         if state is None or named is None:
             raise ServiceUnknown(self.service_name)
         host, port = str_if_bytes(named[0]), int(named[1])
+        if not isinstance(host, str):  # redis-py 5 takes a text apart as well
+            raise TypeError("no address")
         # During a failover the replica that is promoted has the name already, while the state is that of the old one.
         promoted = (host, port) != (state["ip"], state["port"])
         if not promoted and not self._manager.check_master_state(state, self.service_name):
