@@ -32,8 +32,9 @@ def test_a_sweep_is_not_far_from_the_floor(rounds_of_all: Rounds) -> None:
 
 
 def test_a_guarded_purge_is_not_far_from_the_floor(rounds_of_all: Rounds) -> None:
-    # Looks that ask for sizes first take a tenth of it; a plan feels it most when others use the memory.
-    assert ratio(rounds_of_all, "guarded", "floor") <= 2.6
+    # 2.1 to 2.4 is what quiet machines show, of which looks that ask for sizes first are a tenth. A plan feels it most
+    # when others use the memory.
+    assert ratio(rounds_of_all, "guarded", "floor") <= 2.8
 
 
 def test_the_memory_of_a_sweep_does_not_grow_with_the_keys(rounds_of_all: Rounds) -> None:

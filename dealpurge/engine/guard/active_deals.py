@@ -70,6 +70,8 @@ class ActiveDeals:
     def sighting(self, token: bytes) -> Sighting | None:
         """The newest that is known of a deal; an unknown organisation matches every one."""
         _, colon, deal_id = token.rpartition(b":")
+        if deal_id not in self._ids and token not in self.left:  # as of nearly all that are asked about
+            return None
         known = (
             self.left.get(token),
             self._owners.get(token) if colon else self._ids.get(deal_id),

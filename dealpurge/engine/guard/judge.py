@@ -46,7 +46,8 @@ class DealJudge:
         """By a look, and by those before it: a deal once seen active is so for the rest of the run."""
         verdict = reading.verdict(unit.events, self._window)
         if verdict.active:
-            looks = [(owner, reading.verdict(keys, self._window)) for owner, keys in self.plan.owners(unit.token)]
+            owners = [(owner, keys) for owner, keys in self.plan.owners(unit.token) if keys]
+            looks = [(owner, reading.verdict(keys, self._window) if owners[1:] else verdict) for owner, keys in owners]
             self._note_active(unit, verdict, {owner: look.last_active for owner, look in looks if look.active})
             return verdict
         sighting = self.active_deals.sighting(unit.token)
