@@ -19,7 +19,6 @@ LOST_WRITES_WARNING = gettext_noop(
 #: Writes down deals that were seen active, by their tokens: whether keys of them had gone by then.
 KeepActive = Callable[[Mapping[bytes, bool]], object]
 
-
 #: Milliseconds by which what two looks tell of one activity may differ: idle times are whole seconds.
 INEXACT = 2000
 
@@ -44,6 +43,7 @@ class ActiveDeals:
         self._number = 0
         self._keep = keep
         self._unwritten: dict[bytes, bool] = {}
+        self._interrupted: set[bytes] = set()
         self._lock, self._writing = Lock(), Lock()
 
     def begin_pass(self) -> None:
@@ -60,11 +60,12 @@ class ActiveDeals:
                 sighting = self._owners[owner] = Sighting(moment, self._number)
                 deal_id = owner.rpartition(b":")[2]
                 self._ids[deal_id] = max(sighting, self._ids.get(deal_id, sighting), key=_moment)
-            self._unwritten |= dict.fromkeys(counted, False)
+            self._unwritten |= {deal: deal in self._interrupted for deal in counted}
 
     def note_interrupted(self, token: bytes) -> None:
         """Keys of a deal that was found active have gone."""
         with self._lock:
+            self._interrupted.add(token)
             self._unwritten[token] = True
 
     def sighting(self, token: bytes) -> Sighting | None:
