@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,12 +170,13 @@ def of_the_purge(calls: Iterable[Call]) -> list[Call]:
 @pytest.mark.bench
 @pytest.mark.parametrize("guarded", [False, True])
 def test_large_values_hold_nobody_up(server: RedisServer, client: redis.Redis, guarded: bool) -> None:
-    """What is large is freed by another thread, and no call holds the server up for longer than 1,000 small keys do.
+    """What is large is freed by another thread, and no call about it takes longer than UNLINK of 1,000 small keys.
 
-    Something else may have had the processor while a call was timed, so each command gets several tries.
+    Something else may have had the processor while a call was timed, so each gets several tries. Calls that name no key
+    (INFO) are left out: all they ever wait for is that other thread, which is busy freeing hundreds of megabytes.
     """
     limit = thousand_small_ones(server, client)
-    best = dict[str, int]()
+    best = dict[tuple[str, int], int]()
     for _ in range(5):
         seed_by(LARGE, server)
         client.config_resetstat()
@@ -184,11 +185,13 @@ def test_large_values_hold_nobody_up(server: RedisServer, client: redis.Redis, g
         assert (outcome.report.keys.deleted, client.dbsize()) == (LARGE_KEYS, 0)
         wait_until(lambda: client.info("memory")["lazyfree_pending_objects"] == 0, what="the other thread")
         assert client.info("memory")["lazyfreed_objects"] >= 3
-        worst = dict[str, int]()
+        times_seen = Counter[str]()
         for call in of_the_purge(calls):
-            worst[call.name] = max(worst.get(call.name, 0), call.duration)
-        assert worst.keys() >= {"scan", "unlink"}
-        best |= {name: min(duration, best.get(name, duration)) for name, duration in worst.items()}
+            if call.name == "scan" or any(":large" in word for word in call.words):
+                place = (call.name, times_seen[call.name])
+                times_seen[call.name] += 1
+                best[place] = min(call.duration, best.get(place, call.duration))
+        assert times_seen.keys() >= {"scan", "unlink"}
         if max(best.values()) < limit:
             return
     pytest.fail(f"{best} microseconds, where {limit} were allowed")
