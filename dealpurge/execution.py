@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic
+from itertools import chain
+from time import monotonic, sleep
 from uuid import UUID
 
 from dealpurge.engine import passes
 from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, SKIPPED_ACTIVE, DealLog
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
     DealPurgeError,
@@ -22,13 +24,14 @@ from dealpurge.exceptions import (
     ScopeError,
     of_run,
 )
-from dealpurge.keys.families import EVENTS, Keyspace, split_token
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.keys.families import EVENTS, Keyspace
+from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
-from dealpurge.runs.heartbeat import Heartbeat
 from dealpurge.runs.log import log_run
+from dealpurge.runs.record import RunRecord
+from dealpurge.runs.retry import RETRY_SECONDS
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
 
@@ -84,8 +87,9 @@ class Execution:
         self.row, self.scope, self.prepare, self.observer = row, scope, prepare, observer
         self.request_id = request_id
         self.families: Sequence[str] = ()
-        self.tally = Tally()
-        self.heartbeat = Heartbeat(row)
+        self.log = DealLog()
+        self.tally = Tally(log=None if scope.dry_run else self.log)
+        self.record = RunRecord(row)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
     def __call__(self) -> PurgeReport:
@@ -121,19 +125,20 @@ class Execution:
             passes.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active)
 
     def watch(self) -> bool:
-        """Whether the engine may go on."""
-        counts = dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
-        may_go_on = self.heartbeat(**counts)
-        return (self.observer is None or self.observer(Progress(**counts))) and may_go_on
+        """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
+        while True:
+            counts = dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
+            may_go_on = self.record.keep_up(self.log.take(), **counts)
+            if self.observer is not None and not self.observer(Progress(**counts)):
+                return False
+            if not self.record.is_behind:
+                return may_go_on
+            sleep(RETRY_SECONDS)
 
     def keep_active(self, deals: Mapping[bytes, bool]) -> None:
         """Write down who was found active, and whether keys of theirs had gone by then."""
-        outcome = PurgeRunDeal.Outcome
-        outcomes = (
-            (*split_token(token), outcome.INTERRUPTED if begun else outcome.SKIPPED_ACTIVE)
-            for token, begun in deals.items()
-        )
-        store.write_deals(self.row, outcomes)
+        active = ((token, INTERRUPTED if begun else SKIPPED_ACTIVE) for token, begun in deals.items())
+        self.record.write_down(chain(self.log.take(), active))
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""
@@ -148,10 +153,10 @@ class Execution:
 
     def finish(self, report: PurgeReport, *, error: str = "") -> PurgeReport:
         """Store the end and tell the host. Raises ``RunLost`` where the row is somebody else's by now."""
-        outcomes = () if self.scope.dry_run else self.tally.outcomes()
+        outcomes = {} if self.scope.dry_run else self.tally.outcomes()
         _, total, _ = self.tally.progress()
         try:
-            store.finish(self.row, report, total=total, error=error, outcomes=outcomes)
+            self.record.finish(report, total=total, error=error, outcomes=outcomes)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

@@ -76,10 +76,12 @@ def purge(
         run_to_end(Passes(scope, keyspace, tally, keep_going, keep_active))
         finished = not tally.cancelled
     finally:
-        if tally.deleted and not finished:
+        # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
+        left = tally.begun if scope.guarded else tally.matched_deals
+        if left and not finished and not scope.dry_run:
             tally.warn(BROKEN_OFF_WARNING)
-            # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
-            tally.interrupted |= tally.begun if scope.guarded else tally.matched_deals
+            tally.interrupted |= left
+            tally.untouched -= left
 
 
 def run_to_end(run: Passes) -> None:

@@ -12,7 +12,7 @@ from django.db.models import F, OrderBy, QuerySet
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs.database import alias, stored
-from dealpurge.runs.store import BATCH
+from dealpurge.runs.deal_rows import BATCH
 
 #: Inventories whose deals are kept; of older ones only the run stays.
 KEPT = 5

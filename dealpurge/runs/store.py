@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -17,23 +14,15 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
-from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
+from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import throttling
-from dealpurge.runs.database import alias, durable, ended, revive_connection, storable, stored, unwritable, update
+from dealpurge.runs.database import alias, durable, ended, storable, stored, unwritable, update
+from dealpurge.runs.retry import with_retry
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
-Result = TypeVar("Result")
-#: Organisation, deal and what became of it.
-Outcome = tuple[str | None, str, str]
-
 Status = PurgeRun.Status
-#: Rows of ``PurgeRunDeal`` written at once.
-BATCH = 1000
-#: Trouble with the database is borne this long: well before others take the run for lost.
-RETRY_FOR_SECONDS = LOST_AFTER.total_seconds() / 2
-RETRY_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +85,16 @@ def create(
 def claim(run_id: UUID) -> PurgeRun:
     """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
     waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
-    if _with_retry(run_id, lambda: update(waiting, **_running())):
+    if with_retry(run_id, lambda: update(waiting, **_running())):
         return stored().get(pk=run_id)
     fail_lost_runs()
     taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
     raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
 
 
-def finish(
-    run: PurgeRun,
-    report: PurgeReport,
-    *,
-    total: int = 0,
-    error: str = "",
-    outcomes: Iterable[Outcome] = (),
-) -> None:
+def finish(run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "") -> None:
     """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
     running, and writes nothing then."""
-    write_deals(run, outcomes)
     end = ended(report.status) | {
         "report": report.as_dict(),
         "error": error,
@@ -123,17 +104,10 @@ def finish(
         "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
         "deals_purged": report.deals.purged,
     }
-    if not _with_retry(run.pk, lambda: update(Q(pk=run.pk, status=Status.RUNNING), **end)) and not _is_stored(run, end):
+    running = Q(pk=run.pk, status=Status.RUNNING)
+    if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end)):
         raise RunLost(f"Run {run.pk} was ended by somebody else.")
-    run.refresh_from_db(using=alias())
-
-
-def write_deals(run: PurgeRun, outcomes: Iterable[Outcome]) -> None:
-    """A row for each deal, in batches, each of them also a heartbeat; a row that is there changes where it differs.
-    Raises ``RunLost`` once the run is no longer running."""
-    waiting = iter(outcomes)
-    while batch := list(islice(waiting, BATCH)):
-        _with_retry(run.pk, lambda batch=batch: _write_batch(run, batch))  # type: ignore[misc]
+    with_retry(run.pk, lambda: run.refresh_from_db(using=alias()))
 
 
 def _running() -> dict[str, Any]:
@@ -166,41 +140,6 @@ def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | Preview
     if run.exclusive is None:
         return unwritable(cause, alias())
     return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
-
-
-def _write_batch(run: PurgeRun, batch: Sequence[Outcome]) -> None:
-    rows = PurgeRunDeal.objects.using(alias()).filter(run=run)
-    with durable():
-        if not stored().filter(pk=run.pk, status=Status.RUNNING).update(heartbeat_at=Now()):
-            raise RunLost(f"Run {run.pk} was ended by somebody else.")
-        # The database is asked what is there: a COMMIT that reported a lost connection may have been carried out.
-        there = {
-            (org_id, deal_id): outcome
-            for org_id, deal_id, outcome in rows.filter(deal_id__in={deal_id for _, deal_id, _ in batch}).values_list(
-                "org_id", "deal_id", "outcome"
-            )
-        }
-        for org_id, deal_id, outcome in batch:
-            if there.get((org_id, deal_id), outcome) != outcome:
-                rows.filter(org_id=org_id, deal_id=deal_id).update(outcome=outcome)
-        rows.bulk_create(
-            PurgeRunDeal(run_id=run.pk, org_id=org_id, deal_id=deal_id, outcome=outcome)
-            for org_id, deal_id, outcome in batch
-            if (org_id, deal_id) not in there
-        )
-
-
-def _with_retry(run_id: UUID, write: Callable[[], Result]) -> Result:
-    """Repeat a write while the database is in trouble. Raises ``RunLost`` after half a minute."""
-    deadline = monotonic() + RETRY_FOR_SECONDS
-    while True:
-        try:
-            return write()
-        except DatabaseTrouble as exc:
-            if monotonic() > deadline:
-                raise RunLost(f"Run {run_id} cannot be written down any more.") from exc
-            revive_connection()
-        sleep(RETRY_SECONDS)
 
 
 def _is_stored(run: PurgeRun, end: dict[str, Any]) -> bool:

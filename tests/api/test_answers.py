@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.models import PurgeRun
-from dealpurge.runs import heartbeat, store
+from dealpurge.runs import record, store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
@@ -90,7 +90,7 @@ def test_a_purge_that_somebody_stopped_is_a_200(
 ) -> None:
     seed_deal(valkey_client, "acme", "deal-1", image_crops=500)
     valkey_settings.DEALPURGE_SCAN_COUNT = 10
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
     count = Selection.count_removal
 
     def count_and_cancel(*args: Any) -> None:

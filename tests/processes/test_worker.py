@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.models import PurgeRun
-from dealpurge.runs.heartbeat import HEARTBEAT_SECONDS
+from dealpurge.runs.record import HEARTBEAT_SECONDS
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.support.servers import RedisServer

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import heartbeat
+from dealpurge.runs import record
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.services import Progress
 from tests.support.databases import locked_database, read_only_database, seen_by_others
@@ -163,7 +163,7 @@ def test_a_database_that_is_locked_meanwhile_does_not_stop_a_purge(
     deals: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_SCAN_COUNT = 10
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
     lock = locked_database()
     pages = 0
 
@@ -187,7 +187,7 @@ def test_progress_is_written_while_it_goes_on(
     deals: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_SCAN_COUNT = 10
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
     seen: list[int] = []
 
     def observer(progress: Progress) -> bool:
@@ -209,7 +209,7 @@ def test_a_cancellation_is_heard_at_the_next_page(
     deals: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEALPURGE_SCAN_COUNT = 10
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
 
     def observer(progress: Progress) -> bool:
         if progress.deleted >= KEYS // 2:

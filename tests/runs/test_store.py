@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, connections, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
 from pytest_django.fixtures import Settings
 
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
-from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import database, store, termination
+from dealpurge.models import PurgeRun
+from dealpurge.runs import database, retry, store, termination
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.support.databases import ReplicaRouter, locked_database, seen_by_others
@@ -207,33 +206,20 @@ def test_the_end_holds_report_and_counts() -> None:
     assert run.finished_at is not None
 
 
-def test_deals_are_written_in_batches() -> None:
-    run = store.create(ONE, ORIGIN)
-    outcomes = [("acme", f"deal-{number}", "purged") for number in range(2 * store.BATCH + 1)]
-
-    with CaptureQueriesContext(connection) as queries:
-        store.finish(run, report_of(run), outcomes=outcomes)
-
-    assert run.run_deals.count() == len(outcomes)
-    assert PurgeRunDeal.objects.get(deal_id="deal-7").outcome == "purged"
-    assert len(queries) < 30
-
-
 def test_the_end_waits_for_a_locked_database(monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.create(ONE, ORIGIN)
     lock = ExitStack()
     lock.enter_context(locked_database())
-    monkeypatch.setattr(store, "sleep", lambda seconds: lock.close())
+    monkeypatch.setattr(retry, "sleep", lambda seconds: lock.close())
 
-    store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+    store.finish(run, report_of(run))
 
     assert run.status == "completed"
-    assert run.run_deals.count() == 1
 
 
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.create(ONE, ORIGIN)
-    monkeypatch.setattr(store, "RETRY_FOR_SECONDS", 0)
+    monkeypatch.setattr(retry, "RETRY_FOR_SECONDS", 0)
 
     with locked_database(), pytest.raises(RunLost, match="cannot be written down"):
         store.finish(run, report_of(run))
@@ -253,24 +239,6 @@ def test_an_end_whose_answer_was_lost_is_an_end(monkeypatch: pytest.MonkeyPatch)
     store.finish(run, report_of(run))
 
     assert run.status == "completed"
-
-
-def test_deals_whose_commit_was_not_heard_of_have_one_row_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = store.create(ONE, ORIGIN)
-    write = store._write_batch
-    deals = (("acme", "deal-1"), (None, "deal-1"), ("acme", "deal-2"))
-
-    def unheard(*args: Any) -> None:
-        monkeypatch.setattr(store, "_write_batch", write)
-        write(*args)
-        raise OperationalError("server closed the connection unexpectedly")
-
-    for outcome in ("skipped_active", "interrupted"):
-        monkeypatch.setattr(store, "_write_batch", unheard)
-        store.write_deals(run, [(*deal, outcome) for deal in deals])
-
-        rows = list(run.run_deals.values_list("org_id", "deal_id", "outcome"))
-        assert sorted(rows, key=str) == sorted(((*deal, outcome) for deal in deals), key=str)
 
 
 def test_a_row_is_not_saved_again() -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store, termination
+from dealpurge.runs.record import RunRecord
 from tests.support.runs import DRY, LIVE, ONE, ORIGIN, report_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,7 +83,7 @@ def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
     termination.fail_lost_runs()
 
     with pytest.raises(RunLost):
-        store.finish(run, report_of(run), outcomes=[("acme", "deal-1", "purged")])
+        RunRecord(run).finish(report_of(run), total=0, error="", outcomes={b"acme:deal-1": "purged"})
 
     run.refresh_from_db()
     assert (run.status, run.report) == ("failed", None)

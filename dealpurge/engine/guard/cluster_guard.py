@@ -109,7 +109,8 @@ class ClusterGuard(Guard):
         removal = None
         if not verdict.active:
             self.connection.backoff.confirm()
-            removal = (commit if near else remove)(connection, chunk.keys)
+            with self._deleting([unit]):
+                removal = (commit if near else remove)(connection, chunk.keys)
         if removal is not None:
             self.tally.scattered.update({unit.token} & self._scattered)
             self._record(chunk, removal)

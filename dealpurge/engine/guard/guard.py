@@ -46,11 +46,13 @@ class Guard(DealJudge):
                     if not self.connection.keep_going():
                         self._pipelined(self.pipeline.finish_in_flight)
                         return False
+                    self.active_deals.write_down()  # while nothing is watched
                     self._take(group)
             self._pipelined(self.pipeline.finish_in_flight)
         except BaseException:
             with suppress(Exception):  # what Redis does already belongs into the counts
                 self.pipeline.finish_in_flight()
+            self._give_up()
             raise
         return True
 
@@ -72,7 +74,9 @@ class Guard(DealJudge):
         try:
             remainders = step()
         except (*LOST, Transient) as exc:
-            remainders = [*self.pipeline.give_up(), *behind]
+            remainders = self._give_up()
+            sent = {unit.token for remainder in remainders for unit in remainder.units}
+            remainders += [item for item in behind if sent.isdisjoint(unit.token for unit in item.units)]
             recover(self.connection, exc, self._reopen)
         else:
             self.connection.progressed()
@@ -81,6 +85,13 @@ class Guard(DealJudge):
             self._first_look = remainder.look
             self._purge(remainder)
         self._first_look = current
+
+    def _give_up(self) -> list[Remainder]:
+        """What was sent and may have been carried out, to be begun anew by itself."""
+        remainders = self.pipeline.give_up()
+        for remainder in remainders:
+            self._note_begun(remainder.units)
+        return remainders
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
         return groups(units, self._first_look)
@@ -153,7 +164,8 @@ class Guard(DealJudge):
         batch = batch_of(idle)
         if batch.keys:
             self._before_delete()
-            self._done(idle, batch, commit(self.connection, batch.keys))
+            with self._deleting(idle):
+                self._done(idle, batch, commit(self.connection, batch.keys))
         else:
             discard(self.connection)
 
@@ -179,9 +191,11 @@ class Guard(DealJudge):
             if verdict is not None:
                 self._skip(unit, verdict, interrupted=started)
                 return
-            started = True
-            self.tally.untouched.discard(unit.token)
-            self.tally.interrupted.add(unit.token)
+            if not started:
+                started = True
+                self.tally.untouched.discard(unit.token)
+                self.tally.interrupted.add(unit.token)
+                self._tell(unit)
         self.tally.interrupted.discard(unit.token)
         self._finish(unit)
 
@@ -209,7 +223,8 @@ class Guard(DealJudge):
             discard(self.connection)
             return verdict
         self._before_delete()
-        self._record(chunk, commit(self.connection, chunk.keys))
+        with self._deleting([unit]):
+            self._record(chunk, commit(self.connection, chunk.keys))
         return None
 
     def _remove_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
@@ -223,5 +238,6 @@ class Guard(DealJudge):
             return verdict
         self.tally.plain.add(unit.token)
         self.connection.backoff.confirm()
-        self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
+        with self._deleting([unit]):
+            self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
@@ -10,6 +11,7 @@ from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.plan import Plan, Unit
+from dealpurge.engine.guard.transaction import Aborted, Refused
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
@@ -75,8 +77,29 @@ class DealJudge:
         self.active_deals.write_down()
         self.connection.backoff.confirm()
 
+    @contextmanager
+    def _deleting(self, units: Sequence[Unit]) -> Iterator[None]:
+        """Around a delete. Whatever ends it but Redis itself, it may have been carried out."""
+        try:
+            yield
+        except (Aborted, Refused):
+            raise
+        except BaseException:
+            self._note_begun(units)
+            raise
+
+    def _note_begun(self, units: Sequence[Unit]) -> None:
+        self.tally.begun.update(unit.token for unit in units)
+
     def _finish(self, unit: Unit) -> None:
-        self.tally.untouched.discard(unit.token)
+        token, tally = unit.token, self.tally
+        tally.untouched.discard(token)
+        tally.begun.discard(token)
+        self._tell(unit)
+
+    def _tell(self, unit: Unit) -> None:
+        if self.tally.log and self.plan.counts(unit.token):
+            self.tally.log.add([unit.token], self.tally.outcome(unit.token))
 
     def _record(self, batch: Batch, removal: Removal) -> None:
         self.selection.count_removal(batch, with_unreachable(self.connection, batch.keys, removal))

@@ -91,8 +91,9 @@ class Pipeline:
             batch = batch_of(idle)
             packed = pack_commit(self.connection, batch.keys)
         self._before_delete()
+        self._in_flight = InFlight(idle, look, batch)  # from here on it may be carried out
         send_commit(self.connection, batch.keys, packed)
-        self._in_flight, self._owed = InFlight(idle, look, batch), True
+        self._owed = True
         self._take_answers()
         self._ask_ahead()
         return remainders
@@ -107,8 +108,8 @@ class Pipeline:
         try:
             ahead = self.ahead
             self._asked = self.connection.send_all(ahead.questions()) if ahead and not ahead.waits else 0
-        except LOST:  # who pushed the transaction begins it anew
-            self._in_flight, self._owed = None, False
+        except LOST:
+            self._owed = False
             raise
 
     def finish_in_flight(self) -> list[Remainder]:

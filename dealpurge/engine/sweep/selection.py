@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from dealpurge.engine.sweep.deal_log import INTERRUPTED
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.i18n import gettext_noop
@@ -67,7 +68,10 @@ class Selection:
     def take(self, keys: Sequence[bytes]) -> Batch:
         """The keys that the scope asks for, counted."""
         fast, slow = map(self.narrow, self.claim(keys))
-        self.tally.matched_deals.update(fast.tokens, slow.tokens)
+        met = {*fast.tokens, *slow.tokens} - self.tally.matched_deals
+        self.tally.matched_deals |= met
+        if self.tally.log and met:
+            self.tally.log.add(met, INTERRUPTED)
         return Batch(fast.keys + slow.keys, fast.families + slow.families, fast.tokens + slow.tokens)
 
     def narrow(self, batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from uuid import UUID
 
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_REMOVED, PURGED, SKIPPED_ACTIVE, DealLog
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import split_token
 from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
@@ -44,7 +45,7 @@ class Tally:
     plain: set[bytes] = field(default_factory=set)
     #: Deals whose keys lie so in a cluster that no one transaction takes them all.
     scattered: set[bytes] = field(default_factory=set)
-    #: Deals that a fault left half-way, to be gone over again.
+    #: Deals of which keys have gone, or may have: a reply is missing, or what is left is to be gone over again.
     begun: set[bytes] = field(default_factory=set)
     #: Planned deals whose turn has not come.
     untouched: set[bytes] = field(default_factory=set)
@@ -53,12 +54,14 @@ class Tally:
     #: Sentences, each with the names that stand in place of its ``{}``, if it has one.
     warnings: dict[str, set[bytes]] = field(default_factory=dict)
     cancelled: bool = False
+    #: Told of deals as it goes; the children tell it too. None where nobody writes it down.
+    log: DealLog | None = None
     #: Counts of a server or a pass that are not added yet.
     children: list[Tally] = field(default_factory=list)
 
     def child(self) -> Tally:
         """A tally of its own for one server and pass, which may come to nothing."""
-        self.children.append(Tally())
+        self.children.append(Tally(log=self.log))
         return self.children[-1]
 
     def forget(self, since: int) -> None:
@@ -74,8 +77,8 @@ class Tally:
         """Keep what was done and forget what was left: the servers are gone over again, and it will be found again."""
         self.not_removed = self.checkpoints_kept = self.unattributed = 0
         self.unclaimed = None if self.unclaimed is None else 0
-        self.matched_deals -= self.unremoved_deals | self.skipped.keys() | self.untouched
-        self.begun |= self.interrupted
+        self.matched_deals -= self.skipped.keys() | self.untouched - self.begun
+        self.begun |= self.matched_deals
         for left in (self.unclaimed_sample, self.unremoved_deals, self.skipped, self.untouched, self.interrupted):
             left.clear()
 
@@ -155,17 +158,17 @@ class Tally:
             duration_ms=duration_ms,
         )
 
-    def outcomes(self) -> Iterator[tuple[str | None, str, str]]:
-        """Organisation, deal and outcome of every deal that was found, for the record."""
-        for token in sorted(self._counted(self.matched_deals) - self.untouched):
-            yield (*split_token(token), self._outcome(token))
+    def outcomes(self) -> dict[bytes, str]:
+        """The outcome of every deal that was found and had its turn, for the record, by its token."""
+        return {token: self.outcome(token) for token in sorted(self._counted(self.matched_deals) - self.untouched)}
 
-    def _outcome(self, token: bytes) -> str:
+    def outcome(self, token: bytes) -> str:
+        """What became of a deal that had its turn."""
         if token in self.interrupted:
-            return "interrupted"
+            return INTERRUPTED
         if token in self.skipped:
-            return "skipped_active"
-        return "not_removed" if token in self.unremoved_deals else "purged"
+            return SKIPPED_ACTIVE
+        return NOT_REMOVED if token in self.unremoved_deals else PURGED
 
     def _status(self) -> Status:
         if self.cancelled:

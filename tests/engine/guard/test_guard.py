@@ -414,7 +414,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == 1000
-    assert list(tally.outcomes()) == [("acme", "large", "interrupted")]
+    assert tally.outcomes() == {b"acme:large": "interrupted"}
     assert BROKEN_OFF_WARNING in tally.warnings
 
 

@@ -1,0 +1,106 @@
+"""The record of a running run: kept alive, and in step with what the run does. It is also how the run learns that it
+was cancelled or taken for lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from django.db import Error as DatabaseTrouble
+from django.db.models.functions import Now
+
+from dealpurge import clock
+from dealpurge.exceptions import RunLost
+from dealpurge.models import PurgeRun
+from dealpurge.report import PurgeReport
+from dealpurge.runs import deal_rows, retry, store
+from dealpurge.runs.database import durable, revive_connection, stored
+from dealpurge.runs.deal_rows import DealRows
+
+#: Seconds between two signs of life.
+HEARTBEAT_SECONDS = 1.0
+#: Seconds by which the record may be behind before the run waits for it.
+BEHIND_SECONDS = 5.0
+
+
+class RunRecord:
+    """What the database knows of a run under way. Every write is a committed transaction, and a sign of life."""
+
+    def __init__(self, run: PurgeRun) -> None:
+        self.run = run
+        self.cancelled = False
+        self._deals = DealRows(run)
+        self._tried = self._written = clock.seconds()
+        self._in_trouble = False
+        #: Keys deleted so far, and as many of them as the row tells.
+        self._deleted = self._known_deleted = 0
+
+    def keep_up(self, outcomes: Iterable[tuple[bytes, str]] = (), *, scanned: int, total: int, deleted: int) -> bool:
+        """Take in what became of deals, and write it once a second, or once a batch is full. Whether the run may go
+        on. Raises ``RunLost`` when the row is no longer ours to write."""
+        self._deals.note(outcomes)
+        self._deleted = deleted
+        if not self.cancelled and self._is_due():
+            self._write(keys_scanned=scanned, keys_total=total, keys_deleted=deleted)
+        return not self.cancelled
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the database is in trouble for so long that nothing more may be deleted before it is written."""
+        unwritten = self._deals.waiting or self._deleted != self._known_deleted
+        return bool(unwritten) and not self.cancelled and clock.seconds() - self._written > BEHIND_SECONDS
+
+    def write_down(self, outcomes: Iterable[tuple[bytes, str]]) -> None:
+        """Have it written before this returns. Raises ``RunLost``."""
+        self._deals.note(outcomes)
+        while self._deals.waiting:
+            retry.with_retry(self.run.pk, self._write_batch_now)
+
+    def finish(self, report: PurgeReport, *, total: int, error: str, outcomes: Mapping[bytes, str]) -> None:
+        """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
+        self._deals.settle(outcomes)
+        self.write_down(())
+        store.finish(self.run, report, total=total, error=error)
+
+    def _is_due(self) -> bool:
+        full = self._deals.waiting >= deal_rows.BATCH and not self._in_trouble
+        return full or clock.seconds() - self._tried >= HEARTBEAT_SECONDS
+
+    def _write(self, **progress: int) -> None:
+        try:
+            while self._write_batch(progress, cancel_requested=False):
+                self._known_deleted = progress["keys_deleted"]
+                if self._deals.waiting < deal_rows.BATCH:
+                    return
+            self._learn_why()
+        except DatabaseTrouble as exc:
+            self._bear(exc)
+        finally:
+            self._tried = clock.seconds()
+
+    def _write_batch(self, progress: Mapping[str, int], **condition: bool) -> bool:
+        """A sign of life and as many rows as a batch has; False if the run is not under way, and nothing is written."""
+        with durable():
+            alive = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING, **condition)
+            if not alive.update(heartbeat_at=Now(), **progress):
+                return False
+            written = self._deals.write()
+        self._deals.confirm(written)
+        self._written, self._in_trouble = clock.seconds(), False
+        return True
+
+    def _write_batch_now(self) -> None:
+        if not self._write_batch({}):
+            raise RunLost(f"Run {self.run.pk} was ended by somebody else.")
+
+    def _learn_why(self) -> None:
+        row = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING).first()
+        if row is None or not row.cancel_requested:
+            raise RunLost(f"Run {self.run.pk} is no longer running.")
+        self.cancelled = True
+
+    def _bear(self, exc: DatabaseTrouble) -> None:
+        """A short trouble is no reason to stop; one that soon makes others take the run for lost is."""
+        self._in_trouble = True
+        if clock.seconds() - self._written > retry.RETRY_FOR_SECONDS:
+            raise retry.given_up(self.run.pk) from exc
+        revive_connection()
