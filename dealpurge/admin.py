@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.html import format_html
@@ -103,7 +103,8 @@ class PurgeRunAdmin(InventoryConsole):
     def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
         """Without what the list does not show: reports and named deals may be large."""
         rows = super().get_queryset(request).defer("report", "deals", "error", "reason")
-        return rows.annotate(first_deal=F("deals__0"))
+        lost = Q(status=PurgeRun.Status.FAILED, started_at__isnull=False, report__isnull=True)
+        return rows.annotate(first_deal=F("deals__0"), lost=lost)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PurgeRun], search_term: str
@@ -146,7 +147,8 @@ class PurgeRunAdmin(InventoryConsole):
             return "-"
         if run.dry_run:
             return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % formatting.number(run.keys_to_go))
-        return formatting.number(run.keys_deleted)
+        number = formatting.number(run.keys_deleted)
+        return _("at least %s") % number if getattr(run, "lost", False) else number
 
     @admin.display(description=_("took"))
     def took(self, run: PurgeRun) -> str:

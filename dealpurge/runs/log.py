@@ -36,6 +36,8 @@ def log_run(
     }
     if report:
         fields |= {"deleted": report.keys.deleted, "deals": report.deals.purged, "duration_ms": report.duration_ms}
+    elif message == "purge lost":
+        fields["deleted"] = run.keys_deleted  # at its last sign of life
     if cancelled_by:
         fields["cancelled_by"] = escape(cancelled_by)
     logger.log(logging.ERROR if message == "purge lost" else logging.INFO, message, extra=fields)

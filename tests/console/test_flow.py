@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge.models import PurgeRun
+from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
-from .conftest import FORM, ClientOf, MakePreview, latest, load, page_of
+from .conftest import FORM, LIST, ClientOf, MakePreview, latest, load, page_of
 
 
 @pytest.fixture
@@ -287,13 +287,26 @@ def test_cancel_of_a_finished_run_says_that_it_is_over(
 
 def test_a_lost_run_is_found_out_when_somebody_looks(browser: Client) -> None:
     run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
-    PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=2), keys_deleted=1200)
+    heard = datetime(2026, 11, 23, 10, 31, 7, tzinfo=UTC)
+    PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=heard, keys_deleted=1200)
+    outcomes = ["purged"] * 2 + ["skipped_active"] + ["interrupted"] * 120
+    rows = [
+        PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome=outcome) for n, outcome in enumerate(outcomes)
+    ]
+    PurgeRunDeal.objects.bulk_create(rows)
 
     page = text(browser.get(page_of(run)))
 
     assert "The process that ran it was lost" in page
-    assert "At its last sign of life it had deleted 1,200 keys." in page
+    assert "At least 1,200 keys were deleted. It was last heard of on 23 Nov 2026, 10:31:07 UTC" in page
+    looked_at = page.partition("Deals to look at")[2]
+    assert "<td>d3</td><td>acme</td><td>interrupted</td>" in looked_at
+    assert looked_at.count("<td>interrupted</td>") == 100
+    assert "and 20 more" in looked_at
+    assert "2 deals had been purged by then." in looked_at
+    assert "skipped" not in looked_at
     assert "Run again" in page
+    assert "at least 1,200" in text(browser.get(LIST))
 
 
 def test_redis_down_is_told_in_plain_words(browser: Client) -> None:

@@ -18,9 +18,9 @@ from dealpurge.models import PurgeRun
 from dealpurge.runs.record import HEARTBEAT_SECONDS
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, wait_until
 
-from .conftest import BYSTANDERS, KEYS, Manage, wait_for_the_middle
+from .conftest import BYSTANDERS, DEALS, KEYS, Manage, wait_for_the_middle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,10 +97,16 @@ def test_a_killed_workers_run_is_lost_and_can_be_run_again(manage: Manage, full:
     lost = services.queue(LIVE, ORIGIN)
     process = worker(manage)
     wait_for_the_middle(full)
+    wait_until(lambda: PurgeRun.objects.filter(pk=lost.pk, keys_deleted__gt=0).exists(), what="a sign of life")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     lost.refresh_from_db()
     assert lost.status == "running"
+    # What is told is true, and of every deal that lost keys.
+    assert 0 < lost.keys_deleted <= KEYS + BYSTANDERS - full.dbsize() < KEYS
+    assert set(lost.run_deals.values_list("deal_id", "outcome")) == {
+        (f"deal-{number}", "interrupted") for number in range(DEALS)
+    }
     PurgeRun.objects.update(heartbeat_at=lost.created_at.replace(year=2000))
 
     again = services.queue(lost.scope, ORIGIN)

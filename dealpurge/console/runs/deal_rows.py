@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.admin import AdminSite
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from dealpurge.console.deals.links import addresses
@@ -14,6 +15,8 @@ from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import LIST_LIMIT
 from dealpurge.runs.database import alias
 from dealpurge.text import escape
+
+Outcome = PurgeRunDeal.Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,36 @@ def link_deals(site: AdminSite, request: HttpRequest, skipped: Sequence[Skipped]
     return [replace(item, url=urls.get((item.org_id, item.deal_id))) for item in skipped]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostDeals:
+    """Of a run that was lost: the first of the deals that may have keys left, how many more, and those purged."""
+
+    deals: list[Touched]
+    more: int
+    purged: int
+
+
 def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> list[Touched]:
     """The first of the deals that lost keys in a live run, with their pages."""
-    stored = PurgeRunDeal.objects.using(alias()).filter(run=run)
-    rows = list(stored.exclude(outcome=PurgeRunDeal.Outcome.SKIPPED_ACTIVE).order_by("pk")[:LIST_LIMIT])
+    return _listed(site, request, _rows(run).exclude(outcome=Outcome.SKIPPED_ACTIVE))
+
+
+def lost_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> LostDeals:
+    """What the record knows of the deals of a run that was lost."""
+    unsure = _rows(run).filter(outcome__in=(Outcome.INTERRUPTED, Outcome.NOT_REMOVED))
+    return LostDeals(
+        deals=_listed(site, request, unsure),
+        more=max(unsure.count() - LIST_LIMIT, 0),
+        purged=_rows(run).filter(outcome=Outcome.PURGED).count(),
+    )
+
+
+def _rows(run: PurgeRun) -> QuerySet[PurgeRunDeal]:
+    return PurgeRunDeal.objects.using(alias()).filter(run=run)
+
+
+def _listed(site: AdminSite, request: HttpRequest, found: QuerySet[PurgeRunDeal]) -> list[Touched]:
+    rows = list(found.order_by("pk")[:LIST_LIMIT])
     urls = addresses(site, request, [(row.org_id, row.deal_id) for row in rows])
     return [
         Touched(

@@ -18,7 +18,7 @@ from dealpurge.api import address
 from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
-from dealpurge.console.runs.deal_rows import link_deals, touched_deals
+from dealpurge.console.runs.deal_rows import link_deals, lost_deals, touched_deals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
@@ -165,6 +165,7 @@ class Console(ConsolePages):
             now=preview.now,
             skipped=link_deals(self.admin_site, request, page.skipped),
             touched=[] if run.dry_run else touched_deals(self.admin_site, request, run),
+            lost=lost_deals(self.admin_site, request, run) if page.is_lost else None,
             confirm=confirm or self._confirm_form(preview),
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )
