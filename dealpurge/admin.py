@@ -98,11 +98,11 @@ class PurgeRunAdmin(InventoryConsole):
             changes = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self.go("changelist")
-        return csv_export.response(changes.get_queryset(request).defer(None).defer("report", "deals"))
+        return csv_export.response(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
         """Without what the list does not show: reports and named deals may be large."""
-        rows = super().get_queryset(request).defer("report", "deals", "error", "reason")
+        rows = super().get_queryset(request).defer("report", "sentences", "deals", "error", "reason")
         lost = Q(status=PurgeRun.Status.FAILED, started_at__isnull=False, report__isnull=True)
         return rows.annotate(first_deal=F("deals__0"), lost=lost)
 

@@ -17,9 +17,9 @@ OLD_PLAN_SETTING = "DEALPURGE_MAX_PLANNED_KEYS"
 MAX_PLAN_MEMORY = 2**29
 BYTES_A_KEY = 130
 
-AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.")
-NOT_IMPORTED = gettext_noop("{} cannot be imported: {}")
-NOT_CALLABLE = gettext_noop("{} is not callable.")
+AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.", code="callable_is_address")
+NOT_IMPORTED = gettext_noop("{} cannot be imported: {}", code="callable_not_imported")
+NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
 
 
 class Settings:

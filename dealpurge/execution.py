@@ -24,6 +24,7 @@ from dealpurge.exceptions import (
     ScopeError,
     of_run,
 )
+from dealpurge.i18n import said_by
 from dealpurge.keys.families import EVENTS, Keyspace
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
@@ -69,7 +70,9 @@ def check(scope: PurgeScope) -> Keyspace:
     keyspace = Keyspace.from_settings()
     if scope.guarded and EVENTS not in keyspace.families:
         field, _, message = messages.NO_EVENTS.partition(": ")
-        raise ScopeError(FieldError(field=field, code="value_error", message=message))
+        error = ScopeError(FieldError(field=field, code="value_error", message=message))
+        error.args = (messages.NO_EVENTS,)  # the same words, known by their code
+        raise error
     return keyspace
 
 
@@ -101,7 +104,7 @@ class Execution:
             self.note_loss(exc, self.report(failed=True))
             raise
         except DealPurgeError as exc:
-            report = self.finish(self.report(failed=True), error=str(exc))
+            report = self.finish(self.report(failed=True), error=said_by(exc))
             if isinstance(exc, RedisUnavailable):
                 exc.run_id, exc.report = self.row.pk, report
             of_run(exc, self.row.pk, report)

@@ -83,6 +83,8 @@ class PurgeRun(models.Model):
     cancelled_by = models.CharField(_("cancelled by"), max_length=255, blank=True, default="", db_default="")
     report = models.JSONField(_("report"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
+    # The codes and parameters of the error and of the report's warnings, to say them in another language.
+    sentences = models.JSONField(null=True, blank=True, editable=False)
 
     exclusive = models.CharField(max_length=10, null=True, unique=True, editable=False)  # noqa: DJ001 - null: not exclusive
     preview = models.OneToOneField(

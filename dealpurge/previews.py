@@ -21,7 +21,7 @@ from dealpurge.runs.store import Origin
 from dealpurge.text import plain
 
 #: What may be large and is asked of none of the runs that belong to another.
-UNUSED = ("preview__deals", "applied__deals", "applied__report")
+UNUSED = ("preview__deals", "preview__sentences", "applied__deals", "applied__report", "applied__sentences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Preview:
     @classmethod
     def load_brief(cls, run_id: UUID) -> Preview:
         """Read a run without what may be large, and alone: for who asks every second."""
-        run = stored().defer("deals", "report").annotate(now=Now()).get(pk=run_id)
+        run = stored().defer("deals", "report", "sentences").annotate(now=Now()).get(pk=run_id)
         return cls(run, run.now)
 
     @property

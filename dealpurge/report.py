@@ -83,7 +83,7 @@ class PurgeReport:
             "skipped": [_skipped(deal) for deal in self.skipped],
             "skipped_truncated": self.skipped_truncated,
             "unclaimed_sample": list(self.unclaimed_sample),
-            "warnings": list(self.warnings),
+            "warnings": [*map(str, self.warnings)],
             "started_at": timestamp(self.started_at),
             "duration_ms": self.duration_ms,
         }

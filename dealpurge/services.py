@@ -85,7 +85,7 @@ def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None,
         error = QueueUnavailable(messages.NOT_QUEUED, row.pk)
         reason = f"{type(exc).__name__}: {redacted(exc)}"  # without a traceback, whose texts cannot be redacted
         logger.error("the queue failed: %s", reason, extra={"run_id": str(row.pk), "request_id": origin.request_id})
-        if fail_queued(row.pk, str(error)):
+        if fail_queued(row.pk, messages.NOT_QUEUED):
             raise error from exc
         # A worker has it, or had it: whatever the queue's client says, the row knows better.
     return stored().get(pk=row.pk)

@@ -14,6 +14,7 @@ from dealpurge import services
 from dealpurge.console.formatting import number
 from dealpurge.console.translation import in_language
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
+from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
 from dealpurge.scope import MAX_SECONDS, Deal, PurgeScope
 
@@ -136,7 +137,7 @@ class PurgeForm(forms.Form):
                 for error in exc.errors:
                     self.add_error(FIELDS.get(error.field, error.field), _in_words(error))
             except PurgeConfigurationError as exc:
-                self.add_error(None, in_language(str(exc)))
+                self.add_error(None, in_language(said_by(exc)))
         return data
 
     def _scope(self, data: dict[str, Any]) -> PurgeScope:

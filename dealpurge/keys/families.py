@@ -16,8 +16,10 @@ from dealpurge.i18n import gettext_noop
 from dealpurge.keys.template import Template
 from dealpurge.scope import PurgeScope
 
-NO_DICTIONARY = gettext_noop("DEALPURGE_KEY_FAMILIES must be a dictionary.")
-NO_TEMPLATES = gettext_noop("Key family {} in DEALPURGE_KEY_FAMILIES needs a template or a list.")
+NO_DICTIONARY = gettext_noop("DEALPURGE_KEY_FAMILIES must be a dictionary.", code="families_no_dictionary")
+NO_TEMPLATES = gettext_noop(
+    "Key family {} in DEALPURGE_KEY_FAMILIES needs a template or a list.", code="family_without_template"
+)
 
 EVENTS = "events"
 CHECKPOINTS = "checkpoints"

@@ -16,13 +16,13 @@ PLACEHOLDERS = ("org_id", "deal_id")
 #: No id holds one of these, so they end an id for certain.
 DELIMITERS = ":{}"
 
-NO_STRING = gettext_noop("A template must be a string, not {}.")
-ONE_DEAL = gettext_noop("Template {} must have {{deal_id}} once.")
-ONE_ORGANISATION = gettext_noop("Template {} may have {{org_id}} once at most.")
-NO_HEAD = gettext_noop("Template {} must begin with literal text.")
-ADJACENT = gettext_noop("Template {} needs one of ':', '{{', '}}' between its placeholders.")
-NO_PLACEHOLDER = gettext_noop("Template {} has a placeholder that is none: {}.")
-NO_FORMAT = gettext_noop("Template {} cannot be read: {}.")
+NO_STRING = gettext_noop("A template must be a string, not {}.", code="template_no_string")
+ONE_DEAL = gettext_noop("Template {} must have {{deal_id}} once.", code="template_deal_id")
+ONE_ORGANISATION = gettext_noop("Template {} may have {{org_id}} once at most.", code="template_org_id")
+NO_HEAD = gettext_noop("Template {} must begin with literal text.", code="template_head")
+ADJACENT = gettext_noop("Template {} needs one of ':', '{{', '}}' between its placeholders.", code="template_delimiter")
+NO_PLACEHOLDER = gettext_noop("Template {} has a placeholder that is none: {}.", code="template_placeholder")
+NO_FORMAT = gettext_noop("Template {} cannot be read: {}.", code="template_unreadable")
 
 
 class TemplateError(PurgeConfigurationError):

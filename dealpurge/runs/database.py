@@ -19,9 +19,12 @@ from dealpurge.text import redacted
 logger = logging.getLogger("dealpurge")
 
 #: True also of who only looks at a run, or cancels one.
-WORDS = gettext_noop("The record of runs cannot be written, and nothing is purged without it.")
+WORDS = gettext_noop(
+    "The record of runs cannot be written, and nothing is purged without it.", code="record_unwritable"
+)
 MIGRATE = gettext_noop(
-    "The record of runs cannot be written, and nothing is purged without it. Run manage.py migrate dealpurge."
+    "The record of runs cannot be written, and nothing is purged without it. Run manage.py migrate dealpurge.",
+    code="record_migrate",
 )
 
 

@@ -1,18 +1,29 @@
-"""Why a run failed, in the words of the record, where it was not for what Redis said. Pure, no I/O."""
+"""Why a run failed, where it was not for what Redis said, and the columns that hold such words. Pure, no I/O."""
 
 from __future__ import annotations
 
-from dealpurge.i18n import gettext_noop
+from collections.abc import Iterable
+from typing import Any
 
-PROCESS_LOST = gettext_noop("The process that ran it was lost: no sign of life for a minute.")
-EXPIRED = gettext_noop("No worker took it in time.")
-NOT_QUEUED = gettext_noop("The run could not be queued, so nothing was purged.")
-NOT_ALLOWED = gettext_noop("The user may not purge deals any more, so nothing was purged.")
+from dealpurge.i18n import as_json, gettext_noop
+
+PROCESS_LOST = gettext_noop("The process that ran it was lost: no sign of life for a minute.", code="process_lost")
+EXPIRED = gettext_noop("No worker took it in time.", code="queue_expired")
+NOT_QUEUED = gettext_noop("The run could not be queued, so nothing was purged.", code="not_queued")
+NOT_ALLOWED = gettext_noop("The user may not purge deals any more, so nothing was purged.", code="not_allowed")
 OTHER_FAMILIES = gettext_noop(
     "The worker's settings have other key families than those that the run was queued with, so nothing was purged. "
-    "Restart the worker."
+    "Restart the worker.",
+    code="other_families",
 )
 #: Of a ``ScopeError``: the field and its message.
-NO_EVENTS = gettext_noop("exclude_active_within_secs: Value error, there is no events family to judge activity by")
-UNEXPECTED = gettext_noop("Unexpected error: {}.")
-INTERRUPTED = gettext_noop("Interrupted.")
+NO_EVENTS = gettext_noop(
+    "exclude_active_within_secs: Value error, there is no events family to judge activity by", code="no_events"
+)
+UNEXPECTED = gettext_noop("Unexpected error: {}.", code="unexpected")
+INTERRUPTED = gettext_noop("Interrupted.", code="interrupted")
+
+
+def columns(error: str, warnings: Iterable[str] = ()) -> dict[str, Any]:
+    """An error as text, and the codes of it and of the report's warnings."""
+    return {"error": str(error), "sentences": {"error": as_json(error), "warnings": [*map(as_json, warnings)]}}

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
 from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import throttling
+from dealpurge.runs import messages, throttling
 from dealpurge.runs.database import alias, durable, ended, storable, stored, unwritable, update
 from dealpurge.runs.retry import with_retry
 from dealpurge.runs.termination import fail_lost_runs
@@ -97,7 +97,7 @@ def finish(run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "
     running, and writes nothing then."""
     end = ended(report.status) | {
         "report": report.as_dict(),
-        "error": error,
+        **messages.columns(error, report.warnings),
         "keys_total": total,
         "keys_scanned": report.keys.scanned,
         "keys_deleted": report.keys.deleted,

@@ -67,7 +67,7 @@ def fail_lost_runs() -> int:
 
 def _fail(row: PurgeRun, condition: Q, error: str, message: str) -> bool:
     """End the run if it still meets the condition, and log that."""
-    if not update(Q(condition, pk=row.pk), **ended(Status.FAILED), error=error):
+    if not update(Q(condition, pk=row.pk), **ended(Status.FAILED), **messages.columns(error)):
         return False
     _log(message, row, Status.FAILED)
     return True
@@ -81,4 +81,4 @@ def _log(message: str, row: PurgeRun, status: str, request_id: str = "", cancell
 
 def _rows() -> QuerySet[PurgeRun]:
     """What the log wants of them."""
-    return stored().defer("deals", "report")
+    return stored().defer("deals", "report", "sentences")

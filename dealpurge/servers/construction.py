@@ -19,13 +19,16 @@ from dealpurge.i18n import gettext_noop
 
 UNUSABLE = gettext_noop(
     "redis-py makes no connection with this option of the cache or of the client: {}. "
-    "What begins with ssl_ belongs to rediss:// alone."
+    "What begins with ssl_ belongs to rediss:// alone.",
+    code="option_unusable",
 )
 SENTINEL_TLS = gettext_noop(
-    "With Sentinel, TLS is no rediss:// but 'ssl': True among the CONNECTION_POOL_KWARGS, with the ssl_ options."
+    "With Sentinel, TLS is no rediss:// but 'ssl': True among the CONNECTION_POOL_KWARGS, with the ssl_ options.",
+    code="sentinel_tls",
 )
 UNREADABLE_FILE = gettext_noop(
-    "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({})."
+    "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({}).",
+    code="tls_unusable",
 )
 #: Seconds for a try at TLS. A Redis without it waits for the end of what it takes for a command.
 TLS_TIMEOUT = 1.0

@@ -14,11 +14,13 @@ from dealpurge.servers.replies import understood
 
 SHARDING = gettext_noop(
     "A proxy that spreads the keys over several servers, such as Envoy, stands at the address of Redis, and SCAN shows "
-    "the keys of one of them only. Purge each server by its own address."
+    "the keys of one of them only. Purge each server by its own address.",
+    code="sharding_proxy",
 )
 PARTIAL_WARNING = gettext_noop(
     "WARNING: most likely a proxy that spreads the keys over several servers stands at the address of Redis, and ONLY "
-    "SOME OF THE KEYS WERE SEEN. Purge each server by its own address."
+    "SOME OF THE KEYS WERE SEEN. Purge each server by its own address.",
+    code="sharding_suspected",
 )
 
 

@@ -36,10 +36,11 @@ from dealpurge.servers.sentinel import Sentinels
 from dealpurge.servers.slots import NO_CLUSTER
 
 UNREADABLE = gettext_noop(
-    "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded."
+    "No client can be made of the address of Redis. In a URL, what is special in a password must be percent-encoded.",
+    code="address_unreadable",
 )
-UNFIT = gettext_noop("redis-py takes an option of the cache not at all, or not of that type.")
-NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.")
+UNFIT = gettext_noop("redis-py takes an option of the cache not at all, or not of that type.", code="option_unfit")
+NO_CLIENT = gettext_noop("{} leads to no client of redis-py; manage.py check may tell why.", code="no_client")
 #: Keys that are tried at the start where there may be a cluster, so that one of them is likely to be its own.
 PROBES = 16
 

@@ -26,7 +26,7 @@ from redis.exceptions import (
 from redis.sentinel import MasterNotFoundError
 
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.i18n import gettext_noop
+from dealpurge.i18n import Sentence, gettext_noop
 from dealpurge.text import escape
 
 #: What a lost connection raises. Some of it means that trying again is of no use.
@@ -36,40 +36,64 @@ MOVED_AWAY = (AskError, TryAgainError)
 #: Errors that concern single keys, so that the others of a batch can still go.
 PER_KEY = (*MOVED_AWAY, ClusterCrossSlotError, NoPermissionError)
 
-REPLICA = gettext_noop("This Redis is a replica, which takes no deletes. Let the cache alias point at the primary.")
-CLUSTER_DOWN = gettext_noop("The Redis cluster is down: some of its slots are served by no node.")
+REPLICA = gettext_noop(
+    "This Redis is a replica, which takes no deletes. Let the cache alias point at the primary.", code="replica"
+)
+CLUSTER_DOWN = gettext_noop("The Redis cluster is down: some of its slots are served by no node.", code="cluster_down")
 ONE_NODE = gettext_noop(
     "This Redis is one node of a cluster and has only a part of the keys. "
-    "Let DEALPURGE_REDIS_CLIENT name a callable that returns a RedisCluster."
+    "Let DEALPURGE_REDIS_CLIENT name a callable that returns a RedisCluster.",
+    code="cluster_node",
 )
-CREDENTIALS = gettext_noop("Redis refused the password or the user.")
-NOT_REDIS = gettext_noop("What answers at the address of Redis is no Redis, or wants TLS (rediss://).")
-NOT_TLS = gettext_noop("What answers at the address of Redis does not speak TLS (redis:// instead of rediss://).")
-UNTRUSTED = gettext_noop("The TLS certificate of Redis is not trusted, or is for another name.")
-REPLICA_NAMED = gettext_noop("Sentinel names a replica, which takes no deletes, as the primary.")
-RESTARTED = gettext_noop("Redis was restarted or replaced again and again.")
-FORBIDDEN = gettext_noop("The Redis user may not run {}, which a purge needs; the README lists the commands.")
-LACKING = gettext_noop("The Redis user lacks a permission, which a purge needs; the README lists the commands.")
-REFUSED = gettext_noop("Redis refused a command ({}).")
+CREDENTIALS = gettext_noop("Redis refused the password or the user.", code="credentials_refused")
+NOT_REDIS = gettext_noop(
+    "What answers at the address of Redis is no Redis, or wants TLS (rediss://).", code="not_redis"
+)
+NOT_TLS = gettext_noop(
+    "What answers at the address of Redis does not speak TLS (redis:// instead of rediss://).", code="not_tls"
+)
+UNTRUSTED = gettext_noop(
+    "The TLS certificate of Redis is not trusted, or is for another name.", code="certificate_untrusted"
+)
+REPLICA_NAMED = gettext_noop(
+    "Sentinel names a replica, which takes no deletes, as the primary.", code="sentinel_names_replica"
+)
+RESTARTED = gettext_noop("Redis was restarted or replaced again and again.", code="restarted")
+FORBIDDEN = gettext_noop(
+    "The Redis user may not run {}, which a purge needs; the README lists the commands.", code="command_forbidden"
+)
+LACKING = gettext_noop(
+    "The Redis user lacks a permission, which a purge needs; the README lists the commands.", code="permission_lacking"
+)
+REFUSED = gettext_noop("Redis refused a command ({}).", code="command_refused")
 #: With the time for which it was waited for.
-LOADING = gettext_noop("Redis is still loading its data (waited for {}).")
-NO_PRIMARY = gettext_noop("Sentinel knows no primary that is up (asked for {}).")
-NO_SERVICE = gettext_noop("Sentinel watches no service of the name that the cache's LOCATION gives (asked for {}).")
-NO_SENTINEL = gettext_noop("No Sentinel can be reached (tried for {}).")
-FULL = gettext_noop("Redis takes no more connections: maxclients is reached (tried for {}).")
-DROPPED = gettext_noop(
-    "Redis takes connections and drops them (tried for {}), as a proxy does that does not know a command."
+LOADING = gettext_noop("Redis is still loading its data (waited for {}).", code="loading")
+NO_PRIMARY = gettext_noop("Sentinel knows no primary that is up (asked for {}).", code="no_primary")
+NO_SERVICE = gettext_noop(
+    "Sentinel watches no service of the name that the cache's LOCATION gives (asked for {}).", code="no_service"
 )
-WANTS_TLS = gettext_noop("Redis wants TLS at this port: let its address begin with rediss://.")
-NO_HANDSHAKE = gettext_noop("Redis does not answer to TLS (tried for {}). It may speak none (redis://).")
-UNREACHABLE = gettext_noop("Redis cannot be reached (tried for {}).")
+NO_SENTINEL = gettext_noop("No Sentinel can be reached (tried for {}).", code="no_sentinel")
+FULL = gettext_noop("Redis takes no more connections: maxclients is reached (tried for {}).", code="max_clients")
+DROPPED = gettext_noop(
+    "Redis takes connections and drops them (tried for {}), as a proxy does that does not know a command.",
+    code="connections_dropped",
+)
+WANTS_TLS = gettext_noop("Redis wants TLS at this port: let its address begin with rediss://.", code="wants_tls")
+NO_HANDSHAKE = gettext_noop(
+    "Redis does not answer to TLS (tried for {}). It may speak none (redis://).", code="no_handshake"
+)
+UNREACHABLE = gettext_noop("Redis cannot be reached (tried for {}).", code="unreachable")
 #: By the word that an error reply begins with.
 REFUSALS = {
-    "MISCONF": gettext_noop("Redis refuses writes because it cannot save to disk (MISCONF)."),
-    "NOREPLICAS": gettext_noop("Redis refuses writes because too few replicas follow it (NOREPLICAS)."),
-    "BUSY": gettext_noop("Redis is busy with a script (BUSY)."),
-    "DENIED": gettext_noop("Redis is in protected mode and talks to its own host only (DENIED)."),
-    "DB": gettext_noop("Redis has no database of the number that the cache's LOCATION gives."),
+    "MISCONF": gettext_noop("Redis refuses writes because it cannot save to disk (MISCONF).", code="cannot_save"),
+    "NOREPLICAS": gettext_noop(
+        "Redis refuses writes because too few replicas follow it (NOREPLICAS).", code="too_few_replicas"
+    ),
+    "BUSY": gettext_noop("Redis is busy with a script (BUSY).", code="script_busy"),
+    "DENIED": gettext_noop(
+        "Redis is in protected mode and talks to its own host only (DENIED).", code="protected_mode"
+    ),
+    "DB": gettext_noop("Redis has no database of the number that the cache's LOCATION gives.", code="no_database"),
 }
 
 
@@ -162,7 +186,7 @@ def given_up(exc: Exception, seconds: float) -> RedisUnavailable:
     return RedisUnavailable("unreachable", _trouble(exc).format(f"{seconds:g} s"))
 
 
-def _trouble(exc: Exception) -> str:
+def _trouble(exc: Exception) -> Sentence:
     if isinstance(exc, BusyLoadingError):
         return LOADING
     if isinstance(exc, MasterNotFoundError):

@@ -15,7 +15,9 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.errors import failure
 
-NONSENSE = gettext_noop("Redis, or a proxy before it, answered {} with something that is no answer to it.")
+NONSENSE = gettext_noop(
+    "Redis, or a proxy before it, answered {} with something that is no answer to it.", code="reply_nonsense"
+)
 #: Redis holds 2^32 keys at most; what says that it has more knows nothing.
 MOST_KEYS = 2**32
 #: Digits of the largest cursor there is.

@@ -24,7 +24,9 @@ from dealpurge.servers.replies import nonsense
 
 #: Seconds to wait for a Sentinel where the host's settings name no limit.
 SENTINEL_TIMEOUT = 1.0
-CREDENTIALS = gettext_noop("Sentinel refused the password or the user (SENTINEL_KWARGS in the cache's OPTIONS).")
+CREDENTIALS = gettext_noop(
+    "Sentinel refused the password or the user (SENTINEL_KWARGS in the cache's OPTIONS).", code="sentinel_credentials"
+)
 
 
 class Sentinels:

@@ -16,7 +16,9 @@ from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import failure
 from dealpurge.servers.replies import understood
 
-NO_CLUSTER = gettext_noop("DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster.")
+NO_CLUSTER = gettext_noop(
+    "DEALPURGE_REDIS_CLIENT gave a RedisCluster, but the Redis behind it is no cluster.", code="no_cluster"
+)
 
 #: What a node shows of a slot that it gives away or takes in.
 IN_MOTION = re.compile(r"\[\d{1,5}-[<>]-.*\]")

@@ -25,7 +25,9 @@ DIGEST_SIZE = 16
 #: Bytes that are taken from the socket in one go while a reply is trimmed.
 _PIECE = 1 << 16
 
-OVERSIZED = gettext_noop("Redis sent a reply of more than {} MiB, which no command of a purge has.")
+OVERSIZED = gettext_noop(
+    "Redis sent a reply of more than {} MiB, which no command of a purge has.", code="reply_oversized"
+)
 
 
 class Alone(tuple[Any, ...]):

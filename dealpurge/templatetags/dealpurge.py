@@ -5,12 +5,10 @@ from __future__ import annotations
 from django import template
 
 from dealpurge.console import formatting
-from dealpurge.console.translation import in_language
 from dealpurge.text import plain
 
 register = template.Library()
 register.filter("plain", plain)
-register.filter("in_language", in_language)
 register.filter("number", formatting.number)
 register.filter("utc", formatting.utc)
 register.filter("clock", formatting.clock)

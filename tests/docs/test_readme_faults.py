@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import dealpurge.engine
 import dealpurge.servers
-from dealpurge.console.translation import FORMS
+from dealpurge.i18n import Sentence
 from tests.support.readme_blocks import section
 
 TABLE = section("Redis servers and Sentinel").partition("| what happens | what you see |\n")[2].partition("\n\n")[0]
@@ -25,7 +25,7 @@ def sentences() -> Iterator[str]:
             for name, value in vars(importlib.import_module(info.name)).items():
                 if name.isupper() and name not in ELSEWHERE:
                     values = value.values() if isinstance(value, dict) else [value]
-                    yield from (text for text in values if isinstance(text, str) and text in FORMS)
+                    yield from (text for text in values if isinstance(text, Sentence))
 
 
 def quoted() -> list[str]:

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from ssl import SSLCertVerificationError
 
@@ -23,15 +22,15 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from dealpurge.console.translation import FORMS, in_language
+from dealpurge.conf import NOT_IMPORTED
+from dealpurge.console.translation import in_language
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING
 from dealpurge.engine.passes import PLAIN_WARNING, SCATTERED_WARNING
-from dealpurge.engine.sweep.selection import NAMESAKE_WARNING, ORGANISATION_WARNING
-from dealpurge.engine.sweep.tally import NAMES_SHOWN
+from dealpurge.engine.sweep.selection import ORGANISATION_WARNING
+from dealpurge.i18n import SENTENCES, Deals, Names, Said, Sentence, as_json, from_json, said_by
+from dealpurge.keys.template import NO_PLACEHOLDER
 from dealpurge.runs import messages
-from dealpurge.scope import ID_MAX_BYTES
 from dealpurge.servers import errors
-from dealpurge.text import escape
 from tests.support.readme_blocks import ROOT
 
 PACKAGE = ROOT / "dealpurge"
@@ -40,15 +39,15 @@ TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in
 ERRORS = {"AuditUnavailable", "PurgeConfigurationError", "PurgeNotAllowed", "RedisUnavailable", "TemplateError"}
 #: Its only error is about a setting of the API, which answers in English.
 OF_THE_API = {"runs/throttling.py"}
-FILLED = [sentence for sentence in FORMS if "{}" in sentence]
+FILLED = [sentence for sentence in SENTENCES.values() if "{}" in sentence]
 
 
-def marked() -> Iterator[str]:
-    """Every literal in the sources that is marked, found without importing anything."""
+def marked() -> Iterator[tuple[str, str]]:
+    """Code and words of all that is marked in the sources, found without importing anything."""
     for tree in TREES.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "gettext_noop":
-                yield ast.literal_eval(node.args[0])
+                yield ast.literal_eval(node.keywords[0].value), ast.literal_eval(node.args[0])
 
 
 def spelt_out(node: ast.AST | None) -> bool:
@@ -63,9 +62,17 @@ def language(code: str) -> override:
     return override(code, deactivate=True)
 
 
-def filled(sentence: str, name: str) -> str:
-    """As it is stored: what has no place for a name is not formatted."""
-    return sentence.format(*[name] * sentence.count("{}")) if "{}" in sentence else sentence
+def filled(sentence: Sentence, *parameters: object) -> Said:
+    """With as many parameters as it has places for."""
+    places = sentence.count("{}")
+    return sentence.format(*[*parameters, *parameters][:places]) if places else sentence
+
+
+def stored(said: Said) -> Said:
+    """As a page has it, which reads the record."""
+    again = from_json(json.loads(json.dumps(as_json(said))))
+    assert again == said
+    return again
 
 
 # None is forgotten
@@ -74,7 +81,7 @@ def filled(sentence: str, name: str) -> str:
 def test_all_that_is_marked_is_known_to_who_asks_for_nothing_else() -> None:
     code = (
         "import django, json; django.setup(); "
-        "from dealpurge.console.translation import FORMS; print(json.dumps([*FORMS]))"
+        "import dealpurge.console.translation; from dealpurge.i18n import SENTENCES; print(json.dumps(SENTENCES))"
     )
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings"}
 
@@ -82,8 +89,12 @@ def test_all_that_is_marked_is_known_to_who_asks_for_nothing_else() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=environment, timeout=60
     )
 
-    assert len(FORMS) > 50
-    assert set(json.loads(done.stdout)) == set(marked()) == set(FORMS)
+    assert len(SENTENCES) > 50
+    assert json.loads(done.stdout) == dict(marked()) == SENTENCES
+
+
+def test_no_code_is_given_twice() -> None:
+    assert len([*marked()]) == len({code for code, _ in marked()}) == len({sentence for _, sentence in marked()})
 
 
 def test_every_warning_is_marked() -> None:
@@ -113,7 +124,7 @@ def test_every_sentence_about_trouble_with_redis_is_marked() -> None:
     sentences = {text for text in texts - docstrings if re.fullmatch(r"[A-Z].* .*\.", text)}
 
     assert len(sentences) > 20
-    assert sentences - set(FORMS) == set()
+    assert sentences - set(SENTENCES.values()) == set()
 
 
 def test_nothing_else_is_raised_warned_of_or_stored() -> None:
@@ -133,83 +144,74 @@ def test_nothing_else_is_raised_warned_of_or_stored() -> None:
 # Each in German
 
 
-@pytest.mark.parametrize("sentence", FORMS)
-def test_every_sentence_is_told_from_its_stored_form(sentence: str) -> None:
-    stored = filled(sentence, "acme deal-1")
+@pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
+def test_every_sentence_is_made_of_what_is_stored(sentence: Sentence) -> None:
+    said = filled(sentence, "acme deal-1", "x")
 
     with language("de"):
-        told = in_language(stored)
-        assert told == filled(gettext(sentence), "acme deal-1")
-    assert told != stored
+        told = in_language(stored(said))
+        assert told == (gettext(sentence).format("acme deal-1", "x") if said != sentence else gettext(sentence))
+    assert told != said
 
 
 @pytest.mark.parametrize(
     "name",
     ["{}", "{0}{deal_id}", "{{", "}", "100 %", "%s %(n)s", "<script>alert(1)</script>", "a\nb\r\n", "\\x00\\udc80",
-     "", " ", "(.*)", "d1: d2. d3", "é🦊", "and 5 more"],
+     "", " ", "(.*)", "d1: d2. d3", "é🦊", "and 5 more", "x and 3 more", "5 deals", "x" * 60_000],
+    ids=range(18),
 )  # fmt: skip
-@pytest.mark.parametrize("sentence", FILLED)
-def test_a_name_is_handed_on_as_it_is(sentence: str, name: str) -> None:
+@pytest.mark.parametrize("sentence", FILLED, ids=[sentence.code for sentence in FILLED])
+def test_a_name_is_handed_on_as_it_is(sentence: Sentence, name: str) -> None:
     with language("de"):
-        assert in_language(filled(sentence, name)) == filled(gettext(sentence), name)
+        assert in_language(stored(filled(sentence, name))) == gettext(sentence).format(name, name)
+        assert in_language(stored(filled(sentence, Names((name,))))) == gettext(sentence).format(name, name)
 
 
 def test_no_name_makes_a_sentence_another_one() -> None:
-    """Those that begin with a name, or alike, have nothing in them but settings and numbers of deals."""
-    beginnings = Counter(sentence.partition("{}")[0] for sentence in FORMS)
-    told = [sentence for sentence in FILLED if sentence[0] != "{" and beginnings[sentence.partition("{}")[0]] == 1]
     with language("de"):
         wrong = [
             (sentence, other)
-            for sentence in told
-            for other in FORMS
-            if in_language(sentence.format(other)) != gettext(sentence).format(other)
+            for sentence in FILLED
+            for other in SENTENCES.values()
+            if in_language(stored(filled(sentence, other))) != gettext(sentence).format(other, other)
         ]
 
-    assert len(told) > 15
     assert wrong == []
 
 
-def test_no_beginning_goes_on_as_another() -> None:
-    beginnings = {sentence.partition("{}")[0] for sentence in FILLED} - {""}
-    others = {sentence.partition("{}")[0] for sentence in FORMS}
+def test_two_names_in_one_sentence_are_told_apart() -> None:
+    names = ("'a' has a placeholder that is none: 'b'", "'c'")
 
-    assert [(one, other) for one in beginnings for other in others - {one} if other.startswith(one)] == []
+    with language("de"):
+        assert in_language(stored(NO_PLACEHOLDER.format(*names))) == gettext(NO_PLACEHOLDER).format(*names)
+
+
+def test_a_text_of_somebody_else_is_a_parameter() -> None:
+    said = NOT_IMPORTED.format("DEALPURGE_ENQUEUE", ImportError("No module named 'a'"))
+
+    with language("de"):
+        assert in_language(stored(said)) == "DEALPURGE_ENQUEUE kann nicht importiert werden: No module named 'a'"
 
 
 def test_a_number_of_deals_is_said_as_the_language_has_it() -> None:
     with language("de"):
-        assert ": 1 Deal. " in in_language(PLAIN_WARNING.format("1 deal"))
-        assert ": 1.200 Deals. " in in_language(SCATTERED_WARNING.format("1200 deals"))
-        assert "etwa {{{org_id}:{deal_id}}}, halten" in in_language(SCATTERED_WARNING.format("2 deals"))
+        assert ": 1 Deal. " in in_language(stored(PLAIN_WARNING.format(Deals(1))))
+        assert ": 1.200 Deals. " in in_language(stored(SCATTERED_WARNING.format(Deals(1200))))
+        assert "etwa {{{org_id}:{deal_id}}}, halten" in in_language(stored(SCATTERED_WARNING.format(Deals(2))))
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "und 1 weiterer"), (7, "und 7 weitere"), (1200, "und 1.200 weitere")])
 def test_a_list_that_goes_on(count: int, words: str) -> None:
-    stored = OVERSIZED_WARNING.format(f"d0, d1, d2, d3, d4 and {count} more")
+    said = OVERSIZED_WARNING.format(Names(("d0", "d1 and 2 more"), count))
 
     with language("de"):
-        assert in_language(stored) == gettext(OVERSIZED_WARNING).format(f"d0, d1, d2, d3, d4 {words}")
-
-
-def test_the_longest_names_that_there_are() -> None:
-    name = escape("\x80" * (ID_MAX_BYTES // 2))
-    listed = ", ".join([f"{name} {name}"] * NAMES_SHOWN)
-
-    with language("de"):
-        told = in_language(NAMESAKE_WARNING.format(f"{listed} and 7 more"))
-    assert told.endswith(f"nicht angerührt: {listed} und 7 weitere.")
-
-
-def test_a_deal_that_is_named_as_a_number_of_deals_keeps_its_name() -> None:
-    with language("de"):
-        assert in_language(NAMESAKE_WARNING.format("5 deals")).endswith(": 5 deals.")
+        assert in_language(stored(said)) == gettext(OVERSIZED_WARNING).format(f"d0, d1 and 2 more {words}")
 
 
 def test_braces_that_are_meant() -> None:
     with language("de"):
-        assert in_language(MISREAD_WARNING).endswith("DEALPURGE_CHECKPOINT_THREAD auf '{org_id}:{deal_id}'.")
-        assert in_language(ORGANISATION_WARNING.format("acme")).endswith("auf '{org_id}:{deal_id}'.")
+        assert in_language(stored(MISREAD_WARNING)).endswith("DEALPURGE_CHECKPOINT_THREAD auf '{org_id}:{deal_id}'.")
+        assert in_language(stored(ORGANISATION_WARNING.format("acme"))).endswith("auf '{org_id}:{deal_id}'.")
 
 
 @pytest.mark.parametrize(
@@ -232,36 +234,50 @@ def test_braces_that_are_meant() -> None:
 )
 def test_trouble_with_redis(error: Exception, words: str) -> None:
     with language("de"):
-        assert words in in_language(str(error))
+        said = said_by(getattr(error, "unless", error))
+        assert isinstance(said, Said)
+        assert words in in_language(stored(said))
 
 
-# As they stand
+# In English
 
 
-@pytest.mark.parametrize("sentence", FORMS)
-def test_in_english_a_page_says_what_is_stored(sentence: str) -> None:
-    stored = filled(sentence, "d1, d2 and 7 more")
-
+@pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
+def test_in_english_a_page_says_what_the_api_does(sentence: Sentence) -> None:
     with language("en-gb"):
-        assert in_language(stored) == stored
+        for parameter in ("5 deals", Names(("d1", "d2"), 7), Names(("d1",)), Deals(1), Deals(2)):
+            assert in_language(stored(filled(sentence, parameter))) == filled(sentence, str(parameter))
 
 
 @pytest.mark.parametrize(
-    "sentence",
-    [
-        "",
-        "{}",
-        "A sentence of an older version, with {} and %s.",
-        "Redis refused a command.",
-        f"{messages.INTERRUPTED} ",
-        f"{messages.INTERRUPTED}\n",
-        "Redis is busy with a script [BUSY].",
-        "Template " + " has a placeholder that is none: " * 600,
-        "Template " + " has a placeholder that is none: " * 60_000,
-        " cannot be imported: " * 60_000,
-    ],
-    ids=range(10),
+    "text", ["", "{}", "A sentence of an older version, with {} and %s.", str(messages.INTERRUPTED)]
 )
-def test_what_nothing_says_is_left_alone(sentence: str) -> None:
+def test_what_has_no_code_is_left_alone(text: str) -> None:
     with language("de"):
-        assert in_language(sentence) == sentence
+        assert in_language(text) == text
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        "command_refused",
+        ["command_refused", ["WEIRD"]],
+        {},
+        {"code": "command_refused"},
+        {"code": "of_a_newer_version", "parameters": []},
+        {"code": ["command_refused"], "parameters": ["WEIRD"]},
+        {"code": "command_refused", "parameters": "W"},
+        {"code": "command_refused", "parameters": {"0": "WEIRD"}},
+        {"code": "command_refused", "parameters": []},
+        {"code": "command_refused", "parameters": ["WEIRD", "WEIRD"]},
+        {"code": "command_refused", "parameters": ["WEIRD", 5]},
+        {"code": "command_refused", "parameters": [None]},
+        {"code": "command_refused", "parameters": [{"organisations": 5}]},
+        {"code": "command_refused", "parameters": [{"names": "d1", "more": 0}]},
+        {"code": "command_refused", "parameters": [{"names": ["d1"], "more": None}]},
+        {"code": "command_refused", "parameters": [{"deals": "5"}]},
+    ],
+)
+def test_what_is_not_understood_is_no_sentence(record: object) -> None:
+    assert from_json(record) is None

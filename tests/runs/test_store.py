@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, connections, transaction
 from pytest_django.fixtures import Settings
 
+from dealpurge.engine.guard.plan import OVERSIZED_WARNING
 from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost
+from dealpurge.i18n import Names
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, retry, store, termination
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from dealpurge.servers.errors import REFUSED, RESTARTED
 from tests.support.databases import ReplicaRouter, locked_database, seen_by_others
 from tests.support.runs import DRY, LIVE, ONE, ORIGIN, report_of
 
@@ -204,6 +209,39 @@ def test_the_end_holds_report_and_counts() -> None:
     assert (run.keys_scanned, run.keys_total, run.keys_deleted) == (10, 12, 3)
     assert run.report == report.as_dict()
     assert run.finished_at is not None
+
+
+def test_the_end_holds_what_its_sentences_are_made_of() -> None:
+    run = store.create(DRY, ORIGIN)
+    warnings = (OVERSIZED_WARNING.format(Names(("d1",), 3)), "Somebody else's.", RESTARTED)
+
+    store.finish(run, replace(report_of(run), warnings=warnings), error=REFUSED.format("WEIRD"))
+
+    assert (run.error, type(run.error)) == ("Redis refused a command (WEIRD).", str)
+    assert run.report
+    assert run.report["warnings"] == [*warnings]
+    assert run.sentences == {
+        "error": {"code": "command_refused", "parameters": ["WEIRD"]},
+        "warnings": [
+            {"code": "deals_oversized", "parameters": [{"names": ["d1"], "more": 3}]},
+            None,
+            {"code": "restarted", "parameters": []},
+        ],
+    }
+
+
+def test_a_version_that_knows_no_codes_can_still_write_runs() -> None:
+    run = store.create(DRY, ORIGIN)
+    fields = PurgeRun._meta.concrete_fields
+    copied = ", ".join(str(field.column) for field in fields if field.name not in ("id", "sentences"))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO dealpurge_purgerun (id, {copied}) SELECT %s, {copied} FROM dealpurge_purgerun",  # noqa: S608
+            [PurgeRun._meta.pk.get_db_prep_value(uuid4(), connection)],
+        )
+
+    assert PurgeRun.objects.exclude(pk=run.pk).get().sentences is None
 
 
 def test_the_end_waits_for_a_locked_database(monkeypatch: pytest.MonkeyPatch) -> None:

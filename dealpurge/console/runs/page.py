@@ -12,7 +12,7 @@ from django.contrib.auth.models import AbstractUser
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from dealpurge.console import formatting, shell_commands
+from dealpurge.console import formatting, shell_commands, translation
 from dealpurge.console.runs.deal_rows import Skipped
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.exceptions import DealPurgeError
@@ -150,6 +150,16 @@ class RunPage(RunProgress):
             )
             for item in self.report.get("skipped", [])
         ]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the report warns of, in the reader's language."""
+        return list(translation.warnings(self.run))
+
+    @property
+    def error(self) -> str:
+        """Why the run failed, likewise."""
+        return translation.error(self.run)
 
     @property
     def skipped_more(self) -> int:

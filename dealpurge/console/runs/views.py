@@ -23,6 +23,7 @@ from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
 from dealpurge.exceptions import DealPurgeError, PurgeInProgress
+from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews import Preview
 from dealpurge.runs.store import Origin
@@ -191,7 +192,7 @@ class Console(ConsolePages):
             link = format_html('<a href="{}">{}</a>', self.address("change", exc.run_id), _("Look at it."))
             text: str = format_html("{} {}", _("Another purge of all deals is under way."), link)
         else:
-            text = in_language(str(exc))
+            text = in_language(said_by(exc))
         self.message_user(request, text, messages.ERROR)
 
 

@@ -13,7 +13,8 @@ from dealpurge.servers.parallel import in_calling_thread
 
 LOST_WRITES_WARNING = gettext_noop(
     "Redis lost recent writes during the run. The activity of these deals was seen before, so they were left: {}. "
-    "That of others may be lost as well, and they are purged then."
+    "That of others may be lost as well, and they are purged then.",
+    code="writes_lost",
 )
 
 #: Writes down deals that were seen active, by their tokens: whether keys of them had gone by then.

@@ -18,7 +18,8 @@ from dealpurge.servers.sockets import Alone
 
 LFU_WARNING = gettext_noop(
     "The activity of some deals could not be told (OBJECT IDLETIME is refused, as under an LFU policy): "
-    "they count as active."
+    "they count as active.",
+    code="idle_time_unknown",
 )
 
 

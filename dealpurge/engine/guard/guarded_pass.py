@@ -24,7 +24,8 @@ from dealpurge.servers.parallel import on_each
 
 SHARED_WARNING = gettext_noop(
     "Keys without an organisation were left, because several organisations hold the deal id and one of them is "
-    "active: {}."
+    "active: {}.",
+    code="shared_ids_left",
 )
 
 

@@ -33,11 +33,13 @@ NODE_ENTRIES = 100
 
 SINGLY_WARNING = gettext_noop(
     "Redis does not tell the size of keys (MEMORY USAGE is refused): events keys were looked at one by one, which "
-    "takes longer."
+    "takes longer.",
+    code="looked_at_singly",
 )
 UNREAD_WARNING = gettext_noop(
     "Some deals count as active because their events key may hold an entry so large (above 64 MiB, or half of what "
-    "Redis has free below its maxmemory) that it was not read: {}."
+    "Redis has free below its maxmemory) that it was not read: {}.",
+    code="events_unread",
 )
 
 

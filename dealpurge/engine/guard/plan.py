@@ -19,10 +19,12 @@ from dealpurge.keys.matching import Batch
 
 MISREAD_WARNING = gettext_noop(
     "Org-less keys of some ids were left, because each such id was seen as an organisation and never as a deal. "
-    "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'."
+    "If checkpoint threads are named org:deal, set DEALPURGE_CHECKPOINT_THREAD to '{org_id}:{deal_id}'.",
+    code="organisations_as_deals",
 )
 OVERSIZED_WARNING = gettext_noop(
-    "The keys of a single deal id take more memory than DEALPURGE_MAX_PLAN_MEMORY, and were planned whole: {}."
+    "The keys of a single deal id take more memory than DEALPURGE_MAX_PLAN_MEMORY, and were planned whole: {}.",
+    code="deals_oversized",
 )
 #: How many places there are for deal ids.
 PLACES = 1 << 32

@@ -16,7 +16,7 @@ from dealpurge.servers.errors import MOVED_AWAY, PER_KEY, Transient, failure, fo
 from dealpurge.servers.replies import expect_ok, nonsense
 from dealpurge.servers.sockets import Alone
 
-ABORTED = gettext_noop("Redis refused a transaction (EXECABORT).")
+ABORTED = gettext_noop("Redis refused a transaction (EXECABORT).", code="transaction_refused")
 
 
 class Aborted(Exception):

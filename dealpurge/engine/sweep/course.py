@@ -10,7 +10,7 @@ from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.replies import MOST_KEYS
 
-ENDLESS = gettext_noop("Redis, or a proxy before it, does not let a SCAN come to its end.")
+ENDLESS = gettext_noop("Redis, or a proxy before it, does not let a SCAN come to its end.", code="scan_endless")
 #: Keys that a scan returns for each that DBSIZE tells of, and besides: one shard of many may be what it tells of.
 MOST_TIMES, BESIDES = 100, 1_000_000
 #: COUNTs that are gone through without keys: a page passes by ten empty places for each key of its COUNT, and a table

@@ -15,14 +15,18 @@ from dealpurge.scope import PurgeScope
 
 #: SCAN repeats a key only after the server's table shrank, and then one of those it returned last.
 REMEMBERED = 400
-NAMESAKE_WARNING = gettext_noop("Keys of the same deal id in another organisation were left alone: {}.")
+NAMESAKE_WARNING = gettext_noop(
+    "Keys of the same deal id in another organisation were left alone: {}.", code="namesakes_left"
+)
 THREAD_WARNING = gettext_noop(
     "Checkpoint keys that carry the id of these deals read as those of others, and were left: {}. "
-    "If they are theirs, DEALPURGE_CHECKPOINT_THREAD is not how the host names its threads."
+    "If they are theirs, DEALPURGE_CHECKPOINT_THREAD is not how the host names its threads.",
+    code="checkpoints_of_others",
 )
 ORGANISATION_WARNING = gettext_noop(
     "What was named as a deal is also an organisation: {}. If checkpoint threads are named org:deal, all checkpoints "
-    "of the organisation read as this deal's: set DEALPURGE_CHECKPOINT_THREAD to '{{org_id}}:{{deal_id}}'."
+    "of the organisation read as this deal's: set DEALPURGE_CHECKPOINT_THREAD to '{{org_id}}:{{deal_id}}'.",
+    code="deal_is_organisation",
 )
 
 

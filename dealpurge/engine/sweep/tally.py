@@ -10,7 +10,7 @@ from heapq import nsmallest
 from uuid import UUID
 
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_REMOVED, PURGED, SKIPPED_ACTIVE, DealLog
-from dealpurge.i18n import gettext_noop
+from dealpurge.i18n import Names, gettext_noop
 from dealpurge.keys.families import split_token
 from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
@@ -20,7 +20,9 @@ from dealpurge.text import escape
 NAMES_SHOWN = 5
 #: In words that are true of a dry run, and of deals that stay because somebody works on them.
 SEVERAL_WARNING = gettext_noop(
-    "A deal id that is named without an organisation means that id in every one, and several organisations have it: {}."
+    "A deal id that is named without an organisation means that id in every one, and several organisations have it: "
+    "{}.",
+    code="several_organisations",
 )
 
 
@@ -217,10 +219,9 @@ def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:
     return {name for names in holders.values() if len(names) > 1 for name in names}
 
 
-def _listing(names: Collection[bytes]) -> str:
+def _listing(names: Collection[bytes]) -> Names:
     """The first few of ``names`` in their order, and how many there are besides."""
-    shown = ", ".join(map(escape, sorted(names)[:NAMES_SHOWN]))
-    return f"{shown} and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else shown
+    return Names(tuple(map(escape, sorted(names)[:NAMES_SHOWN])), max(0, len(names) - NAMES_SHOWN))
 
 
 _SUMS = (

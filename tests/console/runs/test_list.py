@@ -164,7 +164,7 @@ def test_50_000_runs_take_few_queries_and_load_no_reports(
 
     rows = list(page.context["cl"].result_list)
     assert len(rows) == 50
-    assert all({"report", "deals", "error", "reason"} <= row.get_deferred_fields() for row in rows)
+    assert all({"report", "sentences", "deals", "error", "reason"} <= row.get_deferred_fields() for row in rows)
 
 
 def test_the_export_has_the_rows_that_the_list_shows(browser: Client, make_preview: MakePreview, purger: User) -> None:
