@@ -237,7 +237,7 @@ def test_a_version_that_knows_no_codes_can_still_write_runs() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO dealpurge_purgerun (id, {copied}) SELECT %s, {copied} FROM dealpurge_purgerun",  # noqa: S608
+            f"INSERT INTO dealpurge_purgerun (id, {copied}) SELECT %s, {copied} FROM dealpurge_purgerun",  # noqa: S608 - names of our own columns
             [PurgeRun._meta.pk.get_db_prep_value(uuid4(), connection)],
         )
 

@@ -17,6 +17,7 @@ from dealpurge.engine.passes import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
+from dealpurge.i18n import as_json
 from tests.support.purging import before_removal, carry_out, purge
 from tests.support.seeding import HOUR, existing, key_of, names, seed_deal, touch
 from tests.support.servers import RedisServer
@@ -358,6 +359,8 @@ def test_a_warning_of_many_deals_is_one_sentence(settings: Settings, redis_clien
 
     assert redis_client.dbsize() == 0
     assert report.warnings == (OVERSIZED_WARNING.format("d00, d01, d02, d03, d04 and 7 more"),)
+    parameters = [{"names": ("d00", "d01", "d02", "d03", "d04"), "more": 7}]
+    assert as_json(report.warnings[0]) == {"code": "deals_oversized", "parameters": parameters}
 
 
 def test_namesakes_in_other_organisations_are_named_in_one_sentence(redis_client: redis.Redis) -> None:
