@@ -23,6 +23,7 @@ E020  A field that the mixin names is none of the model's (the admin's own check
 E021  DEALPURGE_MAX_LIVE_RUNS or DEALPURGE_MAX_BODY_BYTES is no number.
 E022  A ModelAdmin has the mixin behind ModelAdmin among its bases, where its buttons never show.
 E023  redis-py makes no connection of the cache's options.
+E024  DEALPURGE_REQUEST_TIMEOUT is no number of seconds.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -161,10 +162,17 @@ def _check_numbers() -> Iterator[CheckMessage]:
         elif code == "E012" and value > LARGE_PAGE:
             hint = "500 to 1000 is as fast as any, and no other client waits for it."
             yield Warning(f"{name} is {value}: each page holds up other clients.", hint=hint, id="dealpurge.W004")
-    seconds: object = conf.retry_seconds
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    if not _is_time(conf.retry_seconds):
         hint = "Give the seconds that a lost server is tried again, 0 for not at all."
-        yield Error(f"DEALPURGE_RETRY_SECONDS is no time: {seconds!r}.", hint=hint, id="dealpurge.E014")
+        yield Error(f"DEALPURGE_RETRY_SECONDS is no time: {conf.retry_seconds!r}.", hint=hint, id="dealpurge.E014")
+    limit = conf.request_timeout
+    if limit is not None and not (_is_time(limit) and limit):
+        hint = "Give the seconds that a request may take, fewer than the web server allows it, or None for no limit."
+        yield Error(f"DEALPURGE_REQUEST_TIMEOUT is no time: {limit!r}.", hint=hint, id="dealpurge.E024")
+
+
+def _is_time(seconds: object) -> bool:
+    return not isinstance(seconds, bool) and isinstance(seconds, int | float) and 0 <= seconds < math.inf
 
 
 def _check_queue() -> Iterator[CheckMessage]:

@@ -1,4 +1,4 @@
-"""The clock by which a process tells that it slept."""
+"""The clock by which a process tells that it slept, and how long somebody has waited."""
 
 from __future__ import annotations
 
@@ -11,3 +11,16 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 def seconds() -> float:
     """Seconds since some moment, those that this process or its machine slept through included."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+class Deadline:
+    """In ``after`` seconds from now. Who waits is elsewhere, and does not sleep while this machine does."""
+
+    def __init__(self, after: float) -> None:
+        self.after = after
+        self._at = seconds() + after
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return seconds() >= self._at

@@ -63,6 +63,11 @@ class Settings:
         return getattr(settings, "DEALPURGE_RETRY_SECONDS", 30)
 
     @property
+    def request_timeout(self) -> float | None:
+        """Seconds after which a run that a request waits for is stopped; None is no limit."""
+        return getattr(settings, "DEALPURGE_REQUEST_TIMEOUT", 25)
+
+    @property
     def authentication_classes(self) -> Sequence[str] | None:
         """Dotted paths of DRF authentication classes for the endpoint; None takes the host's Bearer classes."""
         return getattr(settings, "DEALPURGE_AUTHENTICATION_CLASSES", None)

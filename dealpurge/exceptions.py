@@ -87,6 +87,17 @@ class RunTaken(RunLost):
     """A queued run that this process need not carry out: another one has, or does, or somebody cancelled it."""
 
 
+class OutOfTime(DealPurgeError):
+    """The run was stopped at the deadline of who asked for it: cancelled, with what it did by then.
+
+    ``report`` is the ``PurgeReport`` of that.
+    """
+
+    def __init__(self, message: str, run_id: UUID, report: Any) -> None:
+        super().__init__(message)
+        self.run_id, self.report = run_id, report
+
+
 RedisFailure = Literal["unreachable", "authentication", "replica", "permission", "refused"]
 
 

@@ -10,6 +10,7 @@ from itertools import chain
 from time import monotonic, sleep
 from uuid import UUID
 
+from dealpurge.clock import Deadline
 from dealpurge.engine import passes
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, SKIPPED_ACTIVE, DealLog
@@ -17,6 +18,7 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
     DealPurgeError,
     FieldError,
+    OutOfTime,
     PurgeConfigurationError,
     PurgeNotAllowed,
     RedisUnavailable,
@@ -86,9 +88,12 @@ class Execution:
         prepare: Callable[[], Keyspace],
         observer: Observer | None,
         request_id: str = "",
+        deadline: Deadline | None = None,
     ) -> None:
         self.row, self.scope, self.prepare, self.observer = row, scope, prepare, observer
-        self.request_id = request_id
+        self.request_id, self.deadline = request_id, deadline
+        #: Why the run was told to stop, where nobody asked for it.
+        self.cut_off = ""
         self.families: Sequence[str] = ()
         self.log = DealLog()
         self.tally = Tally(log=None if scope.dry_run else self.log)
@@ -96,7 +101,7 @@ class Execution:
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
     def __call__(self) -> PurgeReport:
-        """The report; what the engine raises passes through once the row is marked failed."""
+        """The report; what the engine raises passes through once the row is marked failed. Raises ``OutOfTime``."""
         log_run("purge started", self.row, self.request_id)
         try:
             self.work()
@@ -115,13 +120,22 @@ class Execution:
             with suppress(Exception):
                 self.finish(report, error=_words(exc))
             raise
-        return self.finish(self.report())
+        report = self.report()
+        cut_off = self.cut_off if report.status == "cancelled" else ""
+        report = self.finish(report, error=cut_off)
+        if cut_off:
+            out_of_time = OutOfTime(cut_off, self.row.pk, report)
+            of_run(out_of_time, self.row.pk, report)
+            raise out_of_time
+        return report
 
     def work(self) -> None:
         """What the run is for."""
         keyspace = self.prepare()
         self.families = keyspace.names
-        if self.row.inventory:
+        if self.is_overdue():  # the database may have been slow, and Redis need not be asked
+            self.tally.cancelled = True
+        elif self.row.inventory:
             rows = take_inventory(keyspace, self.tally, self.watch)
             inventory.store(self.row, keyspace.names, rows)
         else:
@@ -129,7 +143,7 @@ class Execution:
 
     def watch(self) -> bool:
         """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
-        while True:
+        while not self.is_overdue():
             counts = dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
             may_go_on = self.record.keep_up(self.log.take(), **counts)
             if self.observer is not None and not self.observer(Progress(**counts)):
@@ -137,6 +151,13 @@ class Execution:
             if not self.record.is_behind:
                 return may_go_on
             sleep(RETRY_SECONDS)
+        return False
+
+    def is_overdue(self) -> bool:
+        """Whether who asked waits no longer. A run that somebody cancelled before that is on its way to its end."""
+        if self.deadline and self.deadline.passed and not self.record.cancelled:
+            self.cut_off = messages.OUT_OF_TIME.format(f"{self.deadline.after:g}")
+        return bool(self.cut_off)
 
     def keep_active(self, deals: Mapping[bytes, bool]) -> None:
         """Write down who was found active, and whether keys of theirs had gone by then."""

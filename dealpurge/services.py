@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
+from dealpurge.clock import Deadline
 from dealpurge.exceptions import QueueUnavailable
 from dealpurge.execution import Execution, Observer, Progress, check, run
 from dealpurge.models import PurgeRun
@@ -58,12 +59,17 @@ def purge_deals(
 
 
 def start(
-    scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None, observer: Observer | None = None
+    scope: PurgeScope,
+    origin: Origin,
+    *,
+    preview: PurgeRun | None = None,
+    observer: Observer | None = None,
+    deadline: Deadline | None = None,
 ) -> PurgeReport:
-    """``purge_deals`` for a scope that is made already."""
+    """``purge_deals`` for a scope that is made already. Raises ``OutOfTime`` where it was stopped at the deadline."""
     keyspace = check(scope)
     row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest)
-    return Execution(row, scope, lambda: keyspace, observer, origin.request_id)()
+    return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
 
 
 def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None, inventory: bool = False) -> PurgeRun:

@@ -14,6 +14,7 @@ from rest_framework.exceptions import APIException, MethodNotAllowed
 from dealpurge.api.errors import InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
     AuditUnavailable,
+    OutOfTime,
     PreviewRefused,
     PurgeConfigurationError,
     PurgeInProgress,
@@ -89,7 +90,8 @@ def _(exc: TooManyRequests) -> JsonResponse:
 
 @to_answer.register(RedisUnavailable)
 @to_answer.register(RunLost)
-def _(exc: RedisUnavailable | RunLost) -> JsonResponse:
+@to_answer.register(OutOfTime)
+def _(exc: RedisUnavailable | RunLost | OutOfTime) -> JsonResponse:
     return answer(503, str(exc), run_id=exc.run_id, report=exc.report)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dealpurge.api.components import RUN_ID, Schema, ref
+from dealpurge.runs import messages
 
 JSON = "application/json"
 RUN = "6f9d2c1e-3c54-4b7e-9d3c-0d9a6c3f2b11"
@@ -114,6 +115,16 @@ REFUSALS: dict[str, Schema] = {
         report=FAILED_REPORT,
     ),
 }
+#: Of a purge that the request waits for.
+UNAVAILABLE = error(
+    "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
+    "stopped, its status `cancelled`. What was deleted by then stands in the report.",
+    messages.OUT_OF_TIME.format(25),
+    "PurgeRedisError",
+    run_id=RUN,
+    deleted=168000,
+    report=FAILED_REPORT | {"status": "cancelled"},
+)
 NOT_FOUND = error("There is no such run.", "Not Found")
 
 #: From an answer to the run that it tells of.
@@ -132,7 +143,7 @@ PURGE_DEALS: Schema = {
             "in": "header",
             "name": "Prefer",
             "schema": {"type": "string"},
-            "description": "`respond-async` leaves the purge to a worker and answers 202.",
+            "description": "`respond-async` leaves the purge to a worker, which has no time limit, and answers 202.",
             "example": "respond-async",
         }
     ],
@@ -171,6 +182,7 @@ PURGE_DEALS: Schema = {
         | {"links": LINKS},
         "400": error("The body is no text, or nested too deeply.", "There was an error parsing the body"),
         **REFUSALS,
+        "503": UNAVAILABLE,
         "409": error(
             "Another live purge of all deals is under way.",
             "Another purge of all deals is in progress.",

@@ -1,4 +1,5 @@
-"""Why a run failed, where it was not for what Redis said, and the columns that hold such words. Pure, no I/O."""
+"""Why a run failed or was cut off, where it was not for what Redis said, and the columns that hold such words. Pure, no
+I/O."""
 
 from __future__ import annotations
 
@@ -22,6 +23,12 @@ NO_EVENTS = gettext_noop(
 )
 UNEXPECTED = gettext_noop("Unexpected error: {}.", code="unexpected")
 INTERRUPTED = gettext_noop("Interrupted.", code="interrupted")
+#: In words that are true of a dry run. With the seconds of ``DEALPURGE_REQUEST_TIMEOUT``.
+OUT_OF_TIME = gettext_noop(
+    "A request may take {} s, and the run was stopped because they were over. Ask with Prefer: respond-async, and a "
+    "worker carries it out without that limit; or ask again: a purge takes what is left.",
+    code="out_of_time",
+)
 
 
 def columns(error: str, warnings: Iterable[str] = ()) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     """A service that only takes down what it was asked for, without record or Redis."""
     scopes: list[PurgeScope] = []
 
-    def start(scope: PurgeScope, origin: Origin) -> PurgeReport:
+    def start(scope: PurgeScope, origin: Origin, **options: Any) -> PurgeReport:
         scopes.append(scope)
         return PurgeReport(run_id=uuid4(), status="completed", scope=scope, started_at=datetime.now(UTC))
 
