@@ -97,8 +97,10 @@ def run_to_end(run: Passes) -> None:
     """The run to its end, its counts added up, also when it raises."""
     try:
         run.until_complete()
-    except Stopped:
+    except Stopped as exc:
         run.tally.cancelled = True
+        for trouble in exc.args:
+            run.tally.warn(trouble)
     finally:
         run.tally.add_up_children()
         run.keep_active()

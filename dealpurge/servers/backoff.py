@@ -35,6 +35,8 @@ class Backoff:
         self.met = False
         self._failures = 0
         self._since: float | None = None
+        #: What is wrong since something last worked.
+        self._trouble: Exception | None = None
 
     def may_go_on(self) -> bool:
         """Ask ``keep_going``."""
@@ -60,7 +62,7 @@ class Backoff:
 
     def progressed(self) -> None:
         """Something worked: the time for tries starts anew."""
-        self._failures, self._since = 0, None
+        self._failures, self._since, self._trouble = 0, None, None
 
     def back_off(self, exc: Exception) -> None:
         """Wait before the next try. Raises ``RedisUnavailable`` if there is to be none, ``Stopped`` if told to stop."""
@@ -68,7 +70,7 @@ class Backoff:
         if final:
             raise final from exc
         now, seconds = monotonic(), self._seconds(exc)
-        self._since = self._since or now
+        self._since, self._trouble = self._since or now, exc
         left = self._since + seconds - now
         if left <= 0:
             raise given_up(exc, seconds) from exc
@@ -79,8 +81,14 @@ class Backoff:
     def wait(self, seconds: float) -> None:
         """Sleep, and look before it whether to go on. Raises ``Stopped``."""
         if not self.may_go_on():
-            raise Stopped
+            raise self.stopped()
         sleep(seconds)
+
+    def stopped(self) -> Stopped:
+        """What to raise where the answer was no, in the words for what was wrong by then."""
+        if self._trouble is None or self._since is None:
+            return Stopped()
+        return Stopped(str(given_up(self._trouble, round(monotonic() - self._since))))
 
     def _seconds(self, exc: Exception) -> float:
         seconds = conf.retry_seconds

@@ -98,7 +98,7 @@ REFUSALS = {
 
 
 class Stopped(Exception):
-    """Told to stop while a server was waited for."""
+    """Told to stop while a server was waited for; its text, where it has one, says what was wrong with that."""
 
 
 class ProcessChanged(Exception):
