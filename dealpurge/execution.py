@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -52,6 +53,25 @@ class Progress:
 Observer = Callable[[Progress], bool]
 
 
+class _Request(threading.local):
+    """What this thread is handing a run over for."""
+
+    deadline: Deadline | None = None
+
+
+_request = _Request()
+
+
+@contextmanager
+def waited_for(deadline: Deadline | None) -> Iterator[None]:
+    """A queue that carries a run out at once, as Django's immediate backend does, keeps a request waiting after all."""
+    _request.deadline = deadline
+    try:
+        yield
+    finally:
+        _request.deadline = None
+
+
 def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     """Carry out a queued run: what a worker calls. Raises ``RunTaken`` if it is not queued any more, ``RunLost`` if
     it waited too long, ``PurgeNotAllowed`` if its actor may not purge any more, and what ends a run that began."""
@@ -64,7 +84,7 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
             raise PurgeConfigurationError(messages.OTHER_FAMILIES)
         return keyspace
 
-    return Execution(row, row.scope, prepare, observer)()
+    return Execution(row, row.scope, prepare, observer, deadline=_request.deadline)()
 
 
 def check(scope: PurgeScope) -> Keyspace:

@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from dealpurge.clock import Deadline
 from dealpurge.exceptions import QueueUnavailable
-from dealpurge.execution import Execution, Observer, Progress, check, run
+from dealpurge.execution import Execution, Observer, Progress, check, run, waited_for
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, store
@@ -72,8 +72,16 @@ def start(
     return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
 
 
-def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None, inventory: bool = False) -> PurgeRun:
-    """Write a run down and hand it to a worker; with an immediate task backend it is over when this returns.
+def queue(
+    scope: PurgeScope,
+    origin: Origin,
+    *,
+    preview: PurgeRun | None = None,
+    inventory: bool = False,
+    deadline: Deadline | None = None,
+) -> PurgeRun:
+    """Write a run down and hand it to a worker; with an immediate task backend it is over when this returns, and at
+    the ``deadline`` at the latest.
 
     An ``inventory`` is a dry run that keeps what each deal holds.
 
@@ -86,7 +94,8 @@ def queue(scope: PurgeScope, origin: Origin, *, preview: PurgeRun | None = None,
     row = store.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
     log_run("purge queued", row, origin.request_id)
     try:
-        tasks.enqueue(row.pk)
+        with waited_for(deadline):
+            tasks.enqueue(row.pk)
     except Exception as exc:
         error = QueueUnavailable(messages.NOT_QUEUED, row.pk)
         reason = f"{type(exc).__name__}: {redacted(exc)}"  # without a traceback, whose texts cannot be redacted

@@ -122,7 +122,7 @@ class PurgeDealsView(JsonView):
 
     def queue(self, request: Request, scope: PurgeScope) -> JsonResponse:
         """Leave it to a worker, and answer with where to ask."""
-        run = services.queue(scope, origin_of(request))
+        run = services.queue(scope, origin_of(request), deadline=self.deadline)
         location = reverse(":".join((*_namespaces(request), "purge_run")), args=(run.pk,))
         headers = {"Location": location, "Preference-Applied": RESPOND_ASYNC}
         return run_answer(run.pk, run_as_dict(run), status=202, headers=headers)

@@ -78,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
         scopes.append(scope)
         return PurgeReport(run_id=uuid4(), status="completed", scope=scope, started_at=datetime.now(UTC))
 
-    def queue(scope: PurgeScope, origin: Origin) -> None:
+    def queue(scope: PurgeScope, origin: Origin, **options: Any) -> None:
         pytest.fail("nobody asked for a worker")
 
     monkeypatch.setattr(services, "start", start)

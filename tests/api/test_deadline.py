@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -93,6 +95,11 @@ def assert_out_of_time(answer: Answer) -> PurgeRun:
     return run
 
 
+def warnings_of(run: PurgeRun) -> list[str]:
+    told: list[str] = (run.report or {}).get("warnings", [])
+    return told
+
+
 def assert_some_pages(run: PurgeRun, server: ScriptedServer) -> None:
     """Counted is what the server lost; or in a dry run, which takes nothing, what was seen."""
     assert run.keys_deleted == len(KEYS) - len(server.keys)
@@ -124,7 +131,7 @@ def test_a_server_that_hangs(post: Post, serve: Serve, time_passes: TimePasses, 
 
     run = assert_out_of_time(post({"mode": "all", "dry_run": dry_run}))
     assert_some_pages(run, server)
-    assert any(text.startswith("Redis cannot be reached (tried for") for text in run.report["warnings"])
+    assert any(text.startswith("Redis cannot be reached (tried for") for text in warnings_of(run))
 
 
 @both
@@ -143,7 +150,7 @@ def test_a_server_that_is_gone_is_tried_again_no_longer_than_that(
     run = assert_out_of_time(post({"mode": "all", "dry_run": dry_run}))
     assert_some_pages(run, server)
     assert len(tries) == 3
-    assert any(text.startswith("Redis takes connections and drops them") for text in run.report["warnings"])
+    assert any(text.startswith("Redis takes connections and drops them") for text in warnings_of(run))
 
 
 def test_a_guarded_purge_is_stopped_between_two_deals_or_before(
@@ -200,6 +207,57 @@ def test_who_does_not_wait_for_an_answer_has_no_limit(
         call(mode="all")
 
     assert PurgeRun.objects.get().status == "completed"
+
+
+def carry_out_at_once(run_id: str) -> None:
+    services.run(run_id)
+
+
+def carry_out_elsewhere(run_id: str) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(_with_a_connection_of_its_own, run_id).result()
+
+
+def _with_a_connection_of_its_own(run_id: str) -> None:
+    try:
+        services.run(run_id)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("enqueue", "status"), [(None, "cancelled"), (carry_out_at_once, "cancelled"), (carry_out_elsewhere, "completed")]
+)
+def test_a_queue_that_carries_the_run_out_within_the_request_keeps_to_its_time(
+    post: Post,
+    serve: Serve,
+    time_passes: TimePasses,
+    settings: Settings,
+    enqueue: Callable[[str], None] | None,
+    status: str,
+) -> None:
+    settings.DEALPURGE_ENQUEUE = enqueue
+    server = serve(lambda words: time_passes(25) if words[0] == b"SCAN" else None)
+
+    answer = post({"mode": "all", "dry_run": False}, Prefer="respond-async")
+
+    body = answer.json()
+    run = PurgeRun.objects.get(pk=body["run_id"])
+    assert (answer.status_code, body["status"], body["error"]) == (202, status, run.error)
+    assert ("A request may take 25 s" in run.error) is (status == "cancelled")
+    assert run.keys_deleted == len(KEYS) - len(server.keys) > 0
+
+
+def test_the_time_of_one_request_is_not_that_of_the_next_run(
+    post: Post, serve: Serve, time_passes: TimePasses, settings: Settings
+) -> None:
+    serve(lambda words: None)
+    post({"mode": "all"}, Prefer="respond-async")
+    time_passes(LONG)
+
+    run = store.create(PurgeScope(mode="all"), Origin(source="api"), queued=True)
+
+    assert services.run(run.pk).status == "completed"
 
 
 def test_a_run_that_is_over_by_then_is_answered_as_ever(
