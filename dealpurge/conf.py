@@ -16,6 +16,9 @@ OLD_PLAN_SETTING = "DEALPURGE_MAX_PLANNED_KEYS"
 #: Bytes of a plan, 512 MiB, and those of a key that the setting of old stood for.
 MAX_PLAN_MEMORY = 2**29
 BYTES_A_KEY = 130
+#: Seconds. Many a web server allows 30 (gunicorn, Heroku), of which a first request spends some on imports; and a
+#: connection that is being made by then, or the last rows of the record, are waited for after it.
+REQUEST_TIMEOUT = 20
 
 AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.", code="callable_is_address")
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}", code="callable_not_imported")
@@ -65,7 +68,7 @@ class Settings:
     @property
     def request_timeout(self) -> float | None:
         """Seconds after which a run that a request waits for is stopped; None is no limit."""
-        return getattr(settings, "DEALPURGE_REQUEST_TIMEOUT", 25)
+        return getattr(settings, "DEALPURGE_REQUEST_TIMEOUT", REQUEST_TIMEOUT)
 
     @property
     def authentication_classes(self) -> Sequence[str] | None:

@@ -119,7 +119,7 @@ REFUSALS: dict[str, Schema] = {
 UNAVAILABLE = error(
     "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
     "stopped, its status `cancelled`. What was deleted by then stands in the report.",
-    messages.OUT_OF_TIME.format(25),
+    messages.OUT_OF_TIME.format(20),
     "PurgeRedisError",
     run_id=RUN,
     deleted=168000,
