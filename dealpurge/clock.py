@@ -21,6 +21,11 @@ class Deadline:
         self._at = seconds() + after
 
     @property
+    def left(self) -> float:
+        """Seconds until then; negative behind it."""
+        return self._at - seconds()
+
+    @property
     def passed(self) -> bool:
         """Whether the time is over."""
-        return seconds() >= self._at
+        return self.left <= 0

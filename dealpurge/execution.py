@@ -117,7 +117,7 @@ class Execution:
         self.families: Sequence[str] = ()
         self.log = DealLog()
         self.tally = Tally(log=None if scope.dry_run else self.log)
-        self.record = RunRecord(row)
+        self.record = RunRecord(row, deadline)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
     def __call__(self) -> PurgeReport:

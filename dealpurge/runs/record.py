@@ -20,13 +20,16 @@ from dealpurge.runs.deal_rows import DealRows
 HEARTBEAT_SECONDS = 1.0
 #: Seconds by which the record may be behind before the run waits for it.
 BEHIND_SECONDS = 5.0
+#: Seconds behind a deadline for which the end is tried to be written.
+GRACE_SECONDS = 3.0
 
 
 class RunRecord:
     """What the database knows of a run under way. Every write is a committed transaction, and a sign of life."""
 
-    def __init__(self, run: PurgeRun) -> None:
-        self.run = run
+    def __init__(self, run: PurgeRun, deadline: clock.Deadline | None = None) -> None:
+        """``deadline``: of who waits for the run's end."""
+        self.run, self._deadline = run, deadline
         self.cancelled = False
         self._deals = DealRows(run)
         self._tried = self._written = clock.seconds()
@@ -53,13 +56,17 @@ class RunRecord:
         """Have it written before this returns. Raises ``RunLost``."""
         self._deals.note(outcomes)
         while self._deals.waiting:
-            retry.with_retry(self.run.pk, self._write_batch_now)
+            retry.with_retry(self.run.pk, self._write_batch_now, seconds=self._patience())
 
     def finish(self, report: PurgeReport, *, total: int, error: str, outcomes: Mapping[bytes, str]) -> None:
         """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
         self._deals.settle(outcomes)
         self.write_down(())
-        store.finish(self.run, report, total=total, error=error)
+        store.finish(self.run, report, total=total, error=error, seconds=self._patience())
+
+    def _patience(self) -> float:
+        left = retry.RETRY_FOR_SECONDS if self._deadline is None else max(self._deadline.left, 0) + GRACE_SECONDS
+        return min(left, retry.RETRY_FOR_SECONDS)
 
     def _is_due(self) -> bool:
         full = self._deals.waiting >= deal_rows.BATCH and not self._in_trouble

@@ -19,9 +19,9 @@ RETRY_FOR_SECONDS = LOST_AFTER.total_seconds() / 2
 RETRY_SECONDS = 0.25
 
 
-def with_retry(run_id: UUID, write: Callable[[], T]) -> T:
-    """Repeat a write while the database is in trouble. Raises ``RunLost`` after half a minute."""
-    deadline = monotonic() + RETRY_FOR_SECONDS
+def with_retry(run_id: UUID, write: Callable[[], T], *, seconds: float | None = None) -> T:
+    """Repeat a write while the database is in trouble. Raises ``RunLost`` after half a minute, or so many seconds."""
+    deadline = monotonic() + (RETRY_FOR_SECONDS if seconds is None else seconds)
     while True:
         try:
             return write()

@@ -92,9 +92,11 @@ def claim(run_id: UUID) -> PurgeRun:
     raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
 
 
-def finish(run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "") -> None:
-    """Store the end of a running run, which had ``total`` keys to scan. Raises ``RunLost`` if the row is no longer
-    running, and writes nothing then."""
+def finish(
+    run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", seconds: float | None = None
+) -> None:
+    """Store the end of a running run, which had ``total`` keys to scan; tried for so many ``seconds``. Raises
+    ``RunLost`` if the row is no longer running, and writes nothing then."""
     end = ended(report.status) | {
         "report": report.as_dict(),
         **messages.columns(error, report.warnings),
@@ -105,9 +107,9 @@ def finish(run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "
         "deals_purged": report.deals.purged,
     }
     running = Q(pk=run.pk, status=Status.RUNNING)
-    if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end)):
+    if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end), seconds=seconds):
         raise RunLost(f"Run {run.pk} was ended by somebody else.")
-    with_retry(run.pk, lambda: run.refresh_from_db(using=alias()))
+    with_retry(run.pk, lambda: run.refresh_from_db(using=alias()), seconds=seconds)
 
 
 def _running() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
@@ -17,10 +18,11 @@ from dealpurge import clock, permissions, services
 from dealpurge.engine import passes
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.models import PurgeRun
-from dealpurge.runs import store
+from dealpurge.runs import record, retry, store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
+from tests.support.databases import locked_database
 from tests.support.scripted import Script, ScriptedServer
 from tests.support.seeding import key_of
 
@@ -292,6 +294,29 @@ def test_a_run_that_somebody_cancelled_before_is_theirs(
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     run = PurgeRun.objects.get()
     assert (run.error, run.cancelled_by) == ("", "ann")
+
+
+def test_a_database_in_trouble_at_the_end_is_not_waited_for_much_longer(
+    post: Post, engine: Callable[..., None], time_passes: TimePasses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "RETRY_FOR_SECONDS", LONG)
+
+    with ExitStack() as lock:
+
+        def out_of_reach(tally: Tally, watch: Callable[[], bool]) -> None:
+            lock.enter_context(locked_database())
+            tally.deleted = 3
+            time_passes(20)
+            assert not watch()
+            tally.cancelled = True
+
+        engine(out_of_reach)
+        answer = post({"mode": "all", "dry_run": False})
+
+    body = answer.json()
+    assert (answer.status_code, body["deleted"], body["report"]["status"]) == (503, 3, "cancelled")
+    assert PurgeRun.objects.get(pk=body["run_id"]).status == "running"
 
 
 def test_the_schema_knows_the_answer(post: Post, serve: Serve, time_passes: TimePasses) -> None:
