@@ -1,11 +1,18 @@
-"""The same purge as commands to copy into a shell. Ids come from anywhere, so everything is quoted."""
+"""The same purge as commands to copy into a shell, whichever it is. Ids come from anywhere, so everything is quoted.
+
+What is not printable is not for pasting: a terminal obeys control characters, quoted or not, and what nobody sees
+nobody can check. ``$'...'`` would spell it out, and dash takes that for a ``$`` and a plain quotation.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from dealpurge.models import PurgeRun
 from dealpurge.scope import Deal, PurgeScope
@@ -14,24 +21,37 @@ from dealpurge.scope import Deal, PurgeScope
 MAX_DEALS = 50
 
 
-def commands(run: PurgeRun) -> list[str] | None:
-    """``manage.py purge_deals`` for the run's scope, one an organisation, live: they ask before they delete.
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands to copy, none where there can be none, and what is to be said of that."""
 
-    None where too many deals are named.
-    """
+    lines: tuple[str, ...]
+    remark: str = ""
+
+
+def commands(run: PurgeRun) -> Commands:
+    """``manage.py purge_deals`` for the run's scope, one an organisation, live: they ask before they delete."""
     scope = run.scope
     if len(scope.deals) > MAX_DEALS:
-        return None
+        return Commands((), _("Too many deals are named for a command line."))
     groups: dict[str | None, list[Deal]] = {}
     for deal in scope.deals:
         groups.setdefault(deal[0], []).append(deal)
     if not groups:
         groups[scope.org_id] = []
-    return [_command(scope, org_id, deals, run.reason) for org_id, deals in groups.items()]
+    if not all(text.isprintable() for deal in (*scope.deals, (scope.org_id,)) for text in deal if text):
+        return Commands((), _("There is no command for a shell: an id has characters that cannot be seen."))
+    reason, remark = run.reason, ""
+    if not reason.isprintable():
+        reason, remark = "", _("Without the reason, which has several lines or characters that cannot be seen.")
+    return Commands(tuple(_command(scope, org_id, named, reason) for org_id, named in groups.items()), remark)
 
 
 def curl(run: PurgeRun, url: str) -> str | None:
-    """The call of the endpoint that does what this run did, dry or live; None where it takes more than one call."""
+    """The call of the endpoint that does what this run did, dry or live; None where it takes more than one call.
+
+    JSON spells every id in ASCII.
+    """
     scope = run.scope
     if len(scope.deals) > 1:
         return None
@@ -55,10 +75,11 @@ def curl(run: PurgeRun, url: str) -> str | None:
 
 
 def quote(word: str) -> str:
-    """One word for a shell; what would not be seen on a screen is spelt out, as bash and zsh read it."""
-    if word.isprintable():
-        return shlex.quote(word)
-    return "$'" + "".join(_spelt(character) for character in word) + "'"
+    """One printable word for any shell.
+
+    ``shlex`` writes a ``'`` in double quotes, after which the bash 3.2 of macOS loses count and would expand a ``!``.
+    """
+    return word if shlex.quote(word) == word else "'" + word.replace("'", "'\\''") + "'"
 
 
 def _command(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: str) -> str:
@@ -67,7 +88,7 @@ def _command(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: s
 
 
 def _options(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: str) -> Iterator[str]:
-    for _, deal_id in deals:
+    for _org, deal_id in deals:
         yield f"--deal-id={deal_id}"
     if org_id is not None:
         yield f"--org-id={org_id}"
@@ -77,11 +98,3 @@ def _options(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: s
         yield f"--exclude-active-within-secs={scope.exclude_active_within_secs}"
     if reason:
         yield f"--reason={reason}"
-
-
-def _spelt(character: str) -> str:
-    if character in "\\'":
-        return "\\" + character
-    if character.isprintable():
-        return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode())

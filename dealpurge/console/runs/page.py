@@ -210,7 +210,7 @@ class RunPage(RunProgress):
         return max(self.run.deals_named - LIST_LIMIT, 0)
 
     @property
-    def commands(self) -> list[str] | None:
+    def commands(self) -> shell_commands.Commands:
         """The same purge for a shell."""
         return shell_commands.commands(self.run)
 
