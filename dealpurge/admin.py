@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge.console import formatting
@@ -99,6 +101,20 @@ class PurgeRunAdmin(InventoryConsole):
         except IncorrectLookupParameters:
             return self.go("changelist")
         return csv_export.response(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[filters.RunList]:
+        """A list that takes no other query than its filters'."""
+        return filters.RunList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """The list; who is led back to all of it is told so."""
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            self.message_user(
+                request, gettext("The list has no such filter or page. It shows all runs."), messages.WARNING
+            )
+            raise
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
         """Without what the list does not show: reports and named deals may be large."""

@@ -13,6 +13,7 @@ from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs.database import alias, stored
 from dealpurge.runs.deal_rows import BATCH
+from dealpurge.scope import id_problem
 
 #: Inventories whose deals are kept; of older ones only the run stays.
 KEPT = 5
@@ -49,6 +50,8 @@ def latest() -> PurgeRun | None:
 def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[InventoryDeal]:
     """The deals of an inventory, of one organisation or with one id if they are named."""
     rows = InventoryDeal.objects.using(alias()).filter(run=run)
+    if any(map(id_problem, filter(None, (org_id, deal_id)))):
+        return rows.none()  # PostgreSQL refuses to look for a NUL
     if org_id:
         rows = rows.filter(org_id=org_id)
     if deal_id:

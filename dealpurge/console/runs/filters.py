@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
@@ -15,6 +19,35 @@ from django.utils.translation import gettext_lazy as _
 
 from dealpurge.console.forms import BLANKS
 from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.runs.database import storable
+
+#: Longer than any id or name; SQLite refuses to look for 50,000 characters.
+LONGEST_TERM = 255
+#: Years that have one before and one behind them, in whatever time zone.
+YEAR = re.compile(r"[1-8][0-9]{3}")
+
+
+class RunList(ChangeList):
+    """The list as its filters narrow it. Raises ``IncorrectLookupParameters`` for all else that a query may ask of it.
+
+    Django lets through every lookup of every field, those too that the field or the database has no answer to.
+    """
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        texts = chain(request.GET, *(values for _name, values in request.GET.lists()))
+        if any(storable(text) != text for text in texts):
+            raise IncorrectLookupParameters
+        super().__init__(request, *args, **kwargs)
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Those of the list; what none of them takes is refused."""
+        year = request.GET.get(f"{self.date_hierarchy}__year")
+        if year is not None and not YEAR.fullmatch(year):
+            raise IncorrectLookupParameters
+        found = super().get_filters(request)
+        if found[2].keys() & request.GET.keys():
+            raise IncorrectLookupParameters
+        return found
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -44,6 +77,8 @@ def search(queryset: QuerySet[PurgeRun], text: str) -> QuerySet[PurgeRun]:
     term = text.strip(BLANKS)
     if not term:
         return queryset
+    if len(term) > LONGEST_TERM or storable(term) != term:
+        return queryset.none()
     touched = PurgeRunDeal.objects.filter(deal_id=term).values("run_id")
     condition = Q(pk__in=touched) | Q(actor_name__icontains=term) | _names(term)
     with suppress(ValueError):
