@@ -6,7 +6,7 @@ Rows are written by ``runs``, never edited by hand.
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +22,37 @@ LOST_AFTER = timedelta(seconds=60)
 QUEUE_EXPIRES_AFTER = timedelta(minutes=15)
 #: A preview can be applied for this long after it finished.
 PREVIEW_VALID_FOR = timedelta(minutes=15)
+
+
+class UTCDateTimeField(models.DateTimeField):  # type: ignore[type-arg]
+    """A moment that is aware and in UTC whatever ``USE_TZ`` says; for migrations a ``DateTimeField``.
+
+    Where ``USE_TZ`` is off, SQLite's ``Now()`` is UTC all the same, so UTC is what stands there; other databases tell
+    and take the time of ``TIME_ZONE``. What is naive in a query, as the admin's dates are, means what stands there.
+    """
+
+    def deconstruct(self) -> Any:
+        """As what it is in the database."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, kwargs
+
+    def from_db_value(self, value: datetime | None, expression: Any, connection: Any) -> datetime | None:
+        """Aware. An hour that comes twice a year is told apart where the database's driver does."""
+        if value is None or timezone.is_aware(value):
+            return value
+        return value.replace(tzinfo=_stored_zone(connection)).astimezone(UTC)
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Without its zone where Django wants that. PostgreSQL's driver takes it whole."""
+        if settings.USE_TZ or connection.vendor == "postgresql" or not isinstance(value, datetime):
+            return super().get_db_prep_value(value, connection, prepared)
+        if timezone.is_aware(value):
+            value = timezone.make_naive(value, _stored_zone(connection))
+        return super().get_db_prep_value(value, connection, prepared)
+
+
+def _stored_zone(connection: Any) -> tzinfo:
+    return UTC if connection.vendor == "sqlite" else timezone.get_default_timezone()
 
 
 class PurgeRun(models.Model):
@@ -75,10 +106,10 @@ class PurgeRun(models.Model):
     keys_to_go = models.BigIntegerField(_("keys that would go"), default=0)
     deals_purged = models.IntegerField(_("deals purged"), default=0)
     deals_named = models.IntegerField(_("deals named"), default=0)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
-    started_at = models.DateTimeField(_("started"), null=True, blank=True)
-    heartbeat_at = models.DateTimeField(_("heartbeat"), null=True, blank=True)
-    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    created_at = UTCDateTimeField(_("created"), default=timezone.now, db_index=True)
+    started_at = UTCDateTimeField(_("started"), null=True, blank=True)
+    heartbeat_at = UTCDateTimeField(_("heartbeat"), null=True, blank=True)
+    finished_at = UTCDateTimeField(_("finished"), null=True, blank=True)
     cancel_requested = models.BooleanField(_("cancel requested"), default=False)
     cancelled_by = models.CharField(_("cancelled by"), max_length=255, blank=True, default="", db_default="")
     report = models.JSONField(_("report"), null=True, blank=True)
@@ -90,7 +121,7 @@ class PurgeRun(models.Model):
     preview = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="applied", verbose_name=_("preview")
     )
-    seen_at = models.DateTimeField(_("seen by its actor"), null=True, blank=True)
+    seen_at = UTCDateTimeField(_("seen by its actor"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("purge run")
@@ -164,7 +195,7 @@ class InventoryDeal(models.Model):
     deal_id = models.CharField(_("deal"), max_length=255)
     keys = models.BigIntegerField(_("keys"))
     families = models.JSONField(_("families"))
-    last_active_at = models.DateTimeField(_("last activity"), null=True)
+    last_active_at = UTCDateTimeField(_("last activity"), null=True)
 
     class Meta:
         verbose_name = _("deal in Redis")

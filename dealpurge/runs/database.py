@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.models import PurgeRun
+from dealpurge.models import PurgeRun, UTCDateTimeField
 from dealpurge.text import redacted
 
 logger = logging.getLogger("dealpurge")
@@ -36,6 +36,11 @@ def alias() -> str:
 def stored() -> QuerySet[PurgeRun]:
     """The rows, as the database of ``alias`` knows them."""
     return PurgeRun.objects.using(alias())
+
+
+def utc_now() -> Now:
+    """The database's clock for reading, where it is to be compared with the moments of a row in Python."""
+    return Now(output_field=UTCDateTimeField())
 
 
 def durable() -> transaction.Atomic:

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from dealpurge.conf import conf
 from dealpurge.exceptions import PurgeConfigurationError, TooManyRequests
 from dealpurge.models import PurgeRun
+from dealpurge.runs.database import utc_now
 
 RATE = re.compile(r"([1-9]\d*)/(?:(s|sec|second)|(m|min|minute)|(h|hour)|(d|day))", re.ASCII)
 PERIODS = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
@@ -86,7 +87,7 @@ def _check_rate(others: QuerySet[PurgeRun], text: str | None) -> None:
         return
     rate = Rate.parse(text)
     recent = others.filter(created_at__gt=Now() - rate.period).order_by("-created_at")
-    newest = list(recent.values_list("created_at", Now())[: rate.count])
+    newest = list(recent.values_list("created_at", utc_now())[: rate.count])
     if len(newest) == rate.count:
         leaves_at, now = newest[-1][0] + rate.period, newest[-1][1]
         raise TooManyRequests(max(1, ceil((leaves_at - now).total_seconds())))

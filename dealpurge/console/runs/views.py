@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -204,4 +205,5 @@ def current_user(request: HttpRequest) -> Any:
 def _seems_lost(preview: Preview) -> bool:
     """Whether a run under way has been silent for so long that it is worth a write to ask the database."""
     run = preview.run
-    return preview.now - (run.heartbeat_at or run.created_at) > LOST_AFTER
+    silent: timedelta = preview.now - (run.heartbeat_at or run.created_at)
+    return silent > LOST_AFTER
