@@ -28,7 +28,7 @@ class UTCDateTimeField(models.DateTimeField):  # type: ignore[type-arg]
     """A moment that is aware and in UTC whatever ``USE_TZ`` says; for migrations a ``DateTimeField``.
 
     Where ``USE_TZ`` is off, SQLite's ``Now()`` is UTC all the same, so UTC is what stands there; other databases tell
-    and take the time of ``TIME_ZONE``. What is naive in a query, as the admin's dates are, means what stands there.
+    and take the time of ``TIME_ZONE``, which is also what a naive moment in Python is one of.
     """
 
     def deconstruct(self) -> Any:
@@ -40,18 +40,18 @@ class UTCDateTimeField(models.DateTimeField):  # type: ignore[type-arg]
         """Aware. An hour that comes twice a year is told apart where the database's driver does."""
         if value is None or timezone.is_aware(value):
             return value
-        return value.replace(tzinfo=_stored_zone(connection)).astimezone(UTC)
+        return value.replace(tzinfo=stored_zone(connection)).astimezone(UTC)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Without its zone where Django wants that. PostgreSQL's driver takes it whole."""
         if settings.USE_TZ or connection.vendor == "postgresql" or not isinstance(value, datetime):
             return super().get_db_prep_value(value, connection, prepared)
-        if timezone.is_aware(value):
-            value = timezone.make_naive(value, _stored_zone(connection))
-        return super().get_db_prep_value(value, connection, prepared)
+        aware = value if timezone.is_aware(value) else timezone.make_aware(value)
+        return super().get_db_prep_value(timezone.make_naive(aware, stored_zone(connection)), connection, prepared)
 
 
-def _stored_zone(connection: Any) -> tzinfo:
+def stored_zone(connection: Any) -> tzinfo:
+    """The zone that moments stand in where ``USE_TZ`` is off."""
     return UTC if connection.vendor == "sqlite" else timezone.get_default_timezone()
 
 

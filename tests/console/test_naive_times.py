@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge.console import formatting
@@ -70,6 +71,15 @@ def test_a_moment_of_a_row_is_aware_and_true(make_preview: MakePreview, purger: 
     assert [abs(moment - now()) < SOON for moment in (run.created_at, run.finished_at, load(run).now)] == [True] * 3
     assert run.heartbeat_at == written
     assert PurgeRun.objects.filter(heartbeat_at=written.astimezone(ZoneInfo("Asia/Tokyo"))).exists()
+
+
+def test_what_is_naive_in_python_is_the_time_of_the_zone(make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger)  # created_at is timezone.now()
+    run.refresh_from_db()
+
+    assert abs(run.created_at - now()) < SOON
+    assert PurgeRun.objects.filter(created_at__gt=timezone.now() - SOON, created_at__lte=timezone.now()).exists()
+    assert not PurgeRun.objects.filter(created_at__gt=timezone.now()).exists()
 
 
 @pytest.mark.parametrize("hour", [4, 5, 6, 7])

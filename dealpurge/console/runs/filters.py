@@ -9,16 +9,18 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import connections
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge.console.forms import BLANKS
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.models import PurgeRun, PurgeRunDeal, stored_zone
 from dealpurge.runs.database import storable
 
 #: Longer than any id or name; SQLite refuses to look for 50,000 characters.
@@ -44,9 +46,13 @@ class RunList(ChangeList):
         year = request.GET.get(f"{self.date_hierarchy}__year")
         if year is not None and not YEAR.fullmatch(year):
             raise IncorrectLookupParameters
-        found = super().get_filters(request)
+        found: Any = super().get_filters(request)
         if found[2].keys() & request.GET.keys():
             raise IncorrectLookupParameters
+        if not settings.USE_TZ:  # the days that are offered begin where the database has them begin
+            zone = stored_zone(connections[self.root_queryset.db])
+            for bounds in found[2].values():
+                bounds[:] = [moment.replace(tzinfo=zone) for moment in bounds]
         return found
 
 
