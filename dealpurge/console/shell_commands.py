@@ -40,7 +40,7 @@ def commands(run: PurgeRun) -> Commands:
     if not groups:
         groups[scope.org_id] = []
     if not all(text.isprintable() for deal in (*scope.deals, (scope.org_id,)) for text in deal if text):
-        return Commands((), _("There is no command for a shell: an id has characters that cannot be seen."))
+        return Commands((), _("There is no manage.py command to copy: an id has characters that cannot be seen."))
     reason, remark = run.reason, ""
     if not reason.isprintable():
         reason, remark = "", _("Without the reason, which has several lines or characters that cannot be seen.")

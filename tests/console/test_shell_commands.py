@@ -87,7 +87,7 @@ def test_an_id_that_cannot_be_seen_makes_no_command_and_is_said_to(unseen: str) 
         made = shell_commands.commands(run)
         assert (made.lines, made.remark) == (
             (),
-            "There is no command for a shell: an id has characters that cannot be seen.",
+            "There is no manage.py command to copy: an id has characters that cannot be seen.",
         )
 
 

@@ -251,8 +251,8 @@ def test_where_there_is_no_command_to_copy_the_page_says_why(
     hidden = make_preview(purger, mode="by_deal", deals=[["acme", "a\u200bb"]], deals_named=1)
     wordy = make_preview(purger, reason="two\nlines")
 
-    assert "There is no command for a shell: an id has characters" in html(browser, hidden)
-    assert "manage.py" not in html(browser, hidden)
+    assert "There is no manage.py command to copy: an id has characters" in html(browser, hidden)
+    assert "python manage.py" not in html(browser, hidden)
     assert "&quot;a\\u200bb&quot;" in html(browser, hidden)  # the endpoint takes it: in JSON it can be told
     assert "Without the reason, which has several lines" in html(browser, wordy)
     assert "--reason" not in html(browser, wordy)
