@@ -270,7 +270,7 @@ def test_an_id_that_is_a_script_is_text(person: Sit, deals: redis.Redis) -> None
 
     assert somebody.page.title() != "evil"
     assert evil in somebody.page.inner_text("h1")
-    assert "'--deal-id=<script>document.title='\"'\"'evil'\"'\"'</script>'" in somebody.text()
+    assert r"'--deal-id=<script>document.title='\''evil'\''</script>'" in somebody.text()
 
 
 def test_a_command_is_copied_as_it_stands(person: Sit, deals: redis.Redis) -> None:
