@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
 from dealpurge.engine.inventory import take_inventory
-from dealpurge.engine.passes import NARROWED_WARNING
+from dealpurge.engine.pass_warnings import NARROWED_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport

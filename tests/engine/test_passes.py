@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from dealpurge.engine.guard.guarded_pass import GuardedPass
-from dealpurge.engine.passes import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING, Passes
+from dealpurge.engine.pass_warnings import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING
+from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.discovery import Standalone

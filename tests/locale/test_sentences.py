@@ -25,7 +25,7 @@ from redis.exceptions import (
 from dealpurge.conf import NOT_IMPORTED
 from dealpurge.console.translation import in_language
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING
-from dealpurge.engine.passes import PLAIN_WARNING, SCATTERED_WARNING
+from dealpurge.engine.pass_warnings import PLAIN_WARNING, SCATTERED_WARNING
 from dealpurge.engine.sweep.selection import ORGANISATION_WARNING
 from dealpurge.i18n import SENTENCES, Deals, Names, Said, Sentence, as_json, from_json, said_by
 from dealpurge.keys.template import NO_PLACEHOLDER

@@ -13,7 +13,7 @@ from dealpurge.conf import conf
 from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
-from dealpurge.engine.passes import BROKEN_OFF_WARNING
+from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable

@@ -12,7 +12,7 @@ from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Plan, Unit
-from dealpurge.engine.passes import BROKEN_WARNING
+from dealpurge.engine.pass_warnings import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from tests.support.purging import before_removal, carry_out, purge
 from tests.support.seeding import HOUR, existing, names, seed_deal, touch

@@ -8,7 +8,7 @@ import redis
 from redis.connection import Connection
 
 from dealpurge.engine.guard import lookahead, pipeline, transaction
-from dealpurge.engine.passes import BROKEN_WARNING
+from dealpurge.engine.pass_warnings import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.connection import ServerConnection

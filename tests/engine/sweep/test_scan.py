@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from dealpurge.engine.passes import BROKEN_WARNING
+from dealpurge.engine.pass_warnings import BROKEN_WARNING
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from tests.support.purging import carry_out
