@@ -53,6 +53,7 @@ option_unfit 0
 option_unusable 1
 organisations_as_deals 0
 other_families 0
+out_of_time 1
 permission_lacking 0
 process_lost 0
 protected_mode 0
