@@ -10,9 +10,9 @@ from redis.sentinel import MasterNotFoundError
 
 from dealpurge import clock
 from dealpurge.conf import conf
-from dealpurge.servers.errors import Stopped, given_up, hopeless
+from dealpurge.servers.errors import Interrupted, Stopped, given_up, hopeless
 
-#: Says whether to go on; called on every page and while waiting.
+#: Says whether to go on; called on every page and while waiting, in the middle of a reply too.
 KeepGoing = Callable[[], bool]
 
 #: Seconds for which a server is tried that has not answered once, so that one that is down is told at once.
@@ -21,6 +21,10 @@ FIRST_SECONDS = 2.0
 SHORTEST_WAIT, LONGEST_WAIT = 0.02, 1.0
 #: Whether to go on must have been asked within so many seconds before a delete: a process may have slept since.
 STALE_AFTER = 1.0
+#: Seconds between two questions whether to go on, while Redis is waited for.
+ASK_EVERY = 0.5
+#: Seconds for which replies that are owed are still read once a run is to end: what Redis has done is counted by them.
+GRACE = 2.0
 #: The waits do not grow further after so many tries in vain.
 MOST_DOUBLINGS = 10
 
@@ -31,6 +35,8 @@ class Backoff:
     def __init__(self, keep_going: KeepGoing) -> None:
         self.keep_going = keep_going
         self._asked = clock.seconds()
+        #: Since when the run is known to end: ``keep_going`` said so, or raised.
+        self._ending: float | None = None
         #: Whether the server has ever answered; until then it is tried for a short while.
         self.met = False
         self._failures = 0
@@ -40,13 +46,33 @@ class Backoff:
 
     def may_go_on(self) -> bool:
         """Ask ``keep_going``."""
+        self._ending = self._ending or clock.seconds()
         going = self.keep_going()
         self._asked = clock.seconds()
+        if going:
+            self._ending = None
         return going
 
+    def while_waiting(self, *, owed: bool = False) -> None:
+        """To be called before each step of a wait for Redis, ``owed``: for replies that are to be counted.
+
+        Asks whether to go on where that is due. Raises ``Interrupted``.
+        """
+        now = clock.seconds()
+        in_grace = owed and self._ending is not None and now - self._ending < GRACE
+        if in_grace or (self._ending is None and now - self._asked < ASK_EVERY):
+            return
+        try:
+            going = self.may_go_on()
+        except BaseException as exc:
+            raise Interrupted(exc) from exc
+        if not going and not (owed and clock.seconds() - (self._ending or now) < GRACE):
+            raise Interrupted(Stopped())
+
     def confirm(self) -> None:
-        """To be called before a delete: ask anew where that was long ago. Raises ``Stopped``."""
-        if clock.seconds() - self._asked > STALE_AFTER and not self.may_go_on():
+        """To be called before a delete: ask anew where that was long ago, or the answer was no. Raises ``Stopped``."""
+        due = self._ending is not None or clock.seconds() - self._asked > STALE_AFTER
+        if due and not self.may_go_on():
             raise Stopped
 
     def begin(self) -> None:

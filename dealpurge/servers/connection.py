@@ -18,8 +18,8 @@ from redis.retry import Retry
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers import errors
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.construction import bounded, connect, construct, speaks_tls
-from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_unread
+from dealpurge.servers.construction import bound, connect, construct, speaks_tls
+from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_reason, raise_unread
 from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
 from dealpurge.servers.sockets import Alone, ReplyLimit
@@ -29,9 +29,6 @@ _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spe
 
 #: Seconds to wait for a reply where the host's client sets no limit.
 SOCKET_TIMEOUT = 5.0
-#: A longer limit of the host's is taken as this: who waits for a reply gives no sign of life, and a connection takes
-#: several replies to be made.
-LONGEST_SOCKET_TIMEOUT = 10.0
 #: A server that is another process this often is not going to be read through.
 MAX_PROCESSES = 50
 
@@ -61,7 +58,7 @@ class ServerConnection:
 
     @property
     def keep_going(self) -> KeepGoing:
-        """Says whether to go on; asked on every page and while waiting."""
+        """Says whether to go on; asked on every page, and about once a second while waiting for Redis."""
         return self.backoff.may_go_on
 
     @keep_going.setter
@@ -93,7 +90,7 @@ class ServerConnection:
     def connect(self) -> None:
         """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
         connection, broken = new_connection(self._pool, **self._address), self.broken
-        self.limit = ReplyLimit(connection)
+        self.limit = ReplyLimit(connection, self._while_waiting)
         try:
             connect(connection)
             self._connection = connection
@@ -106,7 +103,7 @@ class ServerConnection:
                 raise failure(exc) from exc
             if not self.backoff.met and dropped(exc) and speaks_tls(connection):
                 raise RedisUnavailable("unreachable", errors.WANTS_TLS) from exc
-            raise
+            raise_reason(exc)
         self.backoff.meet()
         if not self.processes or self.processes[-1] != identity or identity.run_id is None:
             self.processes.append(identity)
@@ -145,9 +142,9 @@ class ServerConnection:
         try:
             # A health check's PING in between would put the replies out of step.
             self._connection.send_packed_command(packed, check_health=False)
-        except BaseException:  # a signal's handler may raise in here, and redis-py disconnects then too
+        except BaseException as exc:  # a signal's handler may raise in here, and redis-py disconnects then too
             self._break()
-            raise
+            raise_reason(exc)
 
     def read(self) -> Any:
         """The next reply, an error reply as the exception itself. Raises what ``LOST`` names, ``RedisUnavailable``."""
@@ -230,6 +227,9 @@ class ServerConnection:
         self._break()
         self.backoff.back_off(exc)
 
+    def _while_waiting(self) -> None:
+        self.backoff.while_waiting(owed=self.owed > 0)
+
     def _break(self) -> None:
         self.broken = self.broken or self.owed > 0
         self.close()
@@ -245,6 +245,5 @@ def new_connection(pool: Any, **address: Any) -> Any:
     options = {**pool.connection_kwargs, **address}
     options["retry"] = Retry(NoBackoff(), 0)
     options["health_check_interval"] = 0
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        options[name] = bounded(options.get(name) or SOCKET_TIMEOUT, LONGEST_SOCKET_TIMEOUT)
+    bound(options, SOCKET_TIMEOUT)
     return construct(pool.connection_class, options)

@@ -30,6 +30,11 @@ UNREADABLE_FILE = gettext_noop(
     "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({}).",
     code="tls_unusable",
 )
+#: The most seconds to wait for a reply, whatever the host's client would have.
+LONGEST_SOCKET_TIMEOUT = 10.0
+#: Seconds for what cannot be waited for in slices, so that a run gives no sign of life meanwhile: a TCP connection to
+#: an address, and a TLS handshake.
+LONGEST_STEP = 4.0
 #: Seconds for a try at TLS. A Redis without it waits for the end of what it takes for a command.
 TLS_TIMEOUT = 1.0
 #: What wrong options end in, besides what the network does.
@@ -96,6 +101,12 @@ def speaks_tls(connection: Any) -> bool:
         return "ALERT" in (exc.reason or "")
     except OSError:
         return False
+
+
+def bound(options: dict[str, Any], default: float) -> None:
+    """Bound the timeouts among a connection's options."""
+    for name, most in (("socket_timeout", LONGEST_SOCKET_TIMEOUT), ("socket_connect_timeout", LONGEST_STEP)):
+        options[name] = bounded(options.get(name) or default, most)
 
 
 def bounded(seconds: Any, most: float) -> Any:

@@ -66,10 +66,10 @@ class Standalone:
     narrowed = False
     looks = 3
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, keep_going: KeepGoing) -> None:
         self._pool = pool = client.connection_pool
         watched = isinstance(pool, SentinelConnectionPool) and pool.is_master
-        self._address = {"connection_pool": Sentinels(pool)} if watched else {}
+        self._address = {"connection_pool": Sentinels(pool, keep_going)} if watched else {}
 
     def connections(self, keep_going: KeepGoing) -> Sequence[ServerConnection]:
         """The one connection."""
@@ -96,12 +96,12 @@ def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing) -> Server
             backoff.back_off(_reason(exc))
         else:
             break
-    return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client)
+    return Cluster(client, scope, keyspace) if isinstance(client, RedisCluster) else Standalone(client, keep_going)
 
 
 def check_connection() -> None:
     """Make a connection of the cache's options that connects to nothing. Raises ``PurgeConfigurationError``."""
-    Standalone(_client()).check()
+    Standalone(_client(), lambda: True).check()
 
 
 def probe(connection: ServerConnection, keyspace: Keyspace, *, first: bool) -> str | None:

@@ -101,6 +101,14 @@ class Stopped(Exception):
     """Told to stop while a server was waited for; its text, where it has one, says what was wrong with that."""
 
 
+class Interrupted(BaseException):
+    """Ends a wait for Redis in the middle: redis-py takes what ``keep_going`` raises for its own, but none of this."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class ProcessChanged(Exception):
     """The server is another process than the one the pass began with, or may be: its cursors mean nothing now."""
 
@@ -147,7 +155,12 @@ def raise_unread(exc: BaseException) -> NoReturn:
     """What reading a reply ended in; of what redis-py's parsers fail at, ``InvalidResponse``."""
     if isinstance(exc, (TypeError, ValueError, LookupError, AttributeError, AssertionError)):
         raise InvalidResponse("no reply of Redis") from exc
-    raise exc
+    raise_reason(exc)
+
+
+def raise_reason(exc: BaseException) -> NoReturn:
+    """Raise it, or what it stands for."""
+    raise exc.reason if isinstance(exc, Interrupted) else exc
 
 
 def raise_transient(reply: object) -> None:

@@ -33,8 +33,9 @@ class Crew:
 
     def may_go_on(self) -> bool:
         """For a thread: what the calling one was told last. Where that is long ago, as after a sleep, it asks first."""
-        if clock.seconds() - self.asked > STALE_AFTER:
-            in_calling_thread(self.ask)
+        if not self.stop.is_set() and clock.seconds() - self.asked > STALE_AFTER:
+            with suppress(Stopped):  # as it is set by now
+                in_calling_thread(self.ask)
         return not self.stop.is_set()
 
     def ask(self) -> None:

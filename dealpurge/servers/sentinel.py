@@ -6,7 +6,7 @@ Sentinel gone takes a minute, and would disconnect the host's pool besides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis import ConnectionPool, Redis
@@ -18,9 +18,11 @@ from redis.utils import str_if_bytes
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.construction import construct
+from dealpurge.servers.backoff import Backoff, KeepGoing
+from dealpurge.servers.construction import bound, construct
 from dealpurge.servers.errors import LOST, SentinelsSilent, ServiceUnknown, failure, hopeless
 from dealpurge.servers.replies import nonsense
+from dealpurge.servers.sockets import ReplyLimit
 
 #: Seconds to wait for a Sentinel where the host's settings name no limit.
 SENTINEL_TIMEOUT = 1.0
@@ -35,10 +37,12 @@ class Sentinels:
     is_master = True
     check_connection = False
 
-    def __init__(self, pool: SentinelConnectionPool) -> None:
+    def __init__(self, pool: SentinelConnectionPool, keep_going: KeepGoing) -> None:
         self.service_name: str = pool.service_name
         self._manager: Any = pool.sentinel_manager
-        self._pools = [_bounded(client, self._manager.sentinel_kwargs) for client in self._manager.sentinels]
+        while_waiting = Backoff(keep_going).while_waiting
+        named = self._manager.sentinel_kwargs
+        self._pools = [_bounded(client, named, while_waiting) for client in self._manager.sentinels]
 
     def get_master_address(self) -> tuple[str, int]:
         """Host and port of the primary, by the first Sentinel that knows one that is up.
@@ -87,14 +91,27 @@ class Sentinels:
         return host, port
 
 
-def _bounded(client: Any, named: Mapping[str, Any]) -> ConnectionPool:
+class _Pool(ConnectionPool):
+    """Of a connection that is waited for as one to a server is."""
+
+    while_waiting: Callable[[], None]
+
+    def make_connection(self) -> Any:
+        connection = super().make_connection()
+        ReplyLimit(connection, self.while_waiting)
+        return connection
+
+
+def _bounded(client: Any, named: Mapping[str, Any], while_waiting: Callable[[], None]) -> ConnectionPool:
     """A pool as the client's, for a single try and a bounded time."""
     pool = client.connection_pool
     options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        options[name] = named.get(name) or SENTINEL_TIMEOUT
+    options |= {name: named.get(name) for name in ("socket_timeout", "socket_connect_timeout")}
+    bound(options, SENTINEL_TIMEOUT)
     construct(pool.connection_class, options)
-    return ConnectionPool(connection_class=pool.connection_class, max_connections=1, **options)
+    bounded = _Pool(connection_class=pool.connection_class, max_connections=1, **options)
+    bounded.while_waiting = while_waiting
+    return bounded
 
 
 def _weight(trouble: Exception) -> int:

@@ -1,4 +1,4 @@
-"""The socket under a connection: how much of a reply it gives, and a large one trimmed.
+"""The socket under a connection: how much of a reply it gives, a large one trimmed, and waits in short slices.
 
 redis-py's parsers read from the socket that ``_connect`` gives them, whichever parser and protocol it is.
 """
@@ -6,11 +6,14 @@ redis-py's parsers read from the socket that ``_connect`` gives them, whichever 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
+from math import ceil
 from typing import Any
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
+from dealpurge.servers.construction import LONGEST_STEP, bounded
 from dealpurge.servers.replies import nonsense
 
 MIB = 1 << 20
@@ -24,6 +27,8 @@ LONGEST_KEPT, DEEPEST_KEPT = 1 << 16, 2
 DIGEST_SIZE = 16
 #: Bytes that are taken from the socket in one go while a reply is trimmed.
 _PIECE = 1 << 16
+#: Seconds that a socket waits in one go; how many of them for the next byte is the timeout's to say.
+SLICE = 0.5
 
 OVERSIZED = gettext_noop(
     "Redis sent a reply of more than {} MiB, which no command of a purge has.", code="reply_oversized"
@@ -37,18 +42,41 @@ class Alone(tuple[Any, ...]):
 
 
 class ReplyLimit:
-    """What a connection's socket may still give for the reply that is read."""
+    """What a connection's socket may still give for the reply that is read.
 
-    def __init__(self, connection: Any) -> None:
+    ``while_waiting`` is called in this thread before every step that waits for the other end, and may raise.
+    """
+
+    def __init__(self, connection: Any, while_waiting: Callable[[], None]) -> None:
+        self.while_waiting = while_waiting
         self.most = self.left = MOST_BYTES
         self.trimmer: Trimmer | None = None
         #: What was trimmed and not read yet.
         self.ready = b""
         #: Bytes of the last reply that was trimmed.
         self.taken = 0
-        connect = getattr(connection, "_connect", None)
-        if connect:
-            connection._connect = lambda: _LimitedSocket(connect(), self)
+        for name, limited in (("_connect", self._connected), ("_wrap_socket_with_ssl", self._secured)):
+            if make := getattr(connection, name, None):
+                setattr(connection, name, partial(limited, make))
+
+    def _connected(self, connect: Callable[[], Any]) -> Any:
+        self.while_waiting()
+        sock = connect()
+        self.left = self.most
+        return _LimitedSocket(sock, self) if hasattr(sock, "gettimeout") else sock  # fakeredis has queues
+
+    def _secured(self, wrap: Callable[[Any], Any], sock: Any) -> Any:
+        """A handshake is no matter of slices: OpenSSL has it done in one go."""
+        timeout = sock.gettimeout()
+        try:
+            self.while_waiting()
+            sock.settimeout(bounded(timeout, LONGEST_STEP))
+            sock = wrap(sock)
+        except BaseException:  # redis-py closes it for errors of its own alone
+            sock.close()
+            raise
+        sock.settimeout(timeout)
+        return sock
 
     def ask(self, ask: Callable[..., Any], command: Sequence[Any]) -> Any:
         """Have a command asked while no other reply is on its way; of ``Alone`` ones what is large is dropped."""
@@ -70,23 +98,45 @@ class ReplyLimit:
 
 
 class _LimitedSocket:
-    """Counts what is received; everything else is the socket's own."""
+    """Counts what is received, and waits in slices; everything else is the socket's own."""
 
     def __init__(self, sock: Any, limit: ReplyLimit) -> None:
         self._sock, self._limit = sock, limit
+        self.settimeout(sock.gettimeout())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
+    def settimeout(self, seconds: float | None) -> None:
+        """Seconds for the next byte."""
+        self._slices = max(1, ceil((seconds or 0) / SLICE))
+        self._sock.settimeout(seconds and seconds / self._slices)
+
+    def _sliced(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        slices = self._slices
+        while True:
+            self._limit.while_waiting()
+            try:
+                return step(*arguments)
+            except TimeoutError as exc:
+                slices -= 1
+                if not slices or exc.errno:  # of the network, not of the socket
+                    raise
+
+    def sendall(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._sliced(self._sock.send, rest) :]
+
     def recv(self, size: int, *flags: int) -> bytes:
         limit = self._limit
         if flags or not (limit.trimmer or limit.ready):
-            data: bytes = self._sock.recv(size, *flags)
+            data: bytes = self._sliced(self._sock.recv, size, *flags)
             limit.take(0 if flags else len(data))
             return data
         # While something is left out, what came before it may be all that the parser waits for.
         while limit.trimmer and (limit.trimmer.leaves_out or not limit.ready):
-            data = self._sock.recv(_PIECE)
+            data = self._sliced(self._sock.recv, _PIECE)
             if not data:
                 return data
             limit.take(len(data))
@@ -99,7 +149,7 @@ class _LimitedSocket:
             data = self.recv(len(buffer))
             buffer[: len(data)] = data
             return len(data)
-        number: int = self._sock.recv_into(buffer, *sizes)
+        number: int = self._sliced(self._sock.recv_into, buffer, *sizes)
         self._limit.take(number)
         return number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from typing import Any
 
 #: RESP as it goes over the wire, for the words of a command; None: the true answer.
 Script = Callable[[list[bytes]], bytes | None]
+#: How an answer to the words of a command gets to a client.
+Deliver = Callable[[socket.socket, list[bytes], bytes], None]
 
 PAGE = 100
 
@@ -26,19 +29,32 @@ def array(parts: Iterable[bytes]) -> bytes:
 
 
 class ScriptedServer:
-    """Every events key is a stream, last written two hours ago. `asked` counts commands, `script` is asked first."""
+    """Every events key is a stream, last written two hours ago. `asked` counts commands, `script` is asked first.
 
-    def __init__(self, keys: Iterable[str], script: Script = lambda words: None) -> None:
+    With a `context` it speaks TLS.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[str],
+        script: Script = lambda words: None,
+        deliver: Deliver = lambda peer, words, answer: peer.sendall(answer),
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.keys = dict.fromkeys(key.encode() for key in keys)
-        self.script = script
+        self.script, self.deliver, self.context = script, deliver, context
         self.asked: Counter[str] = Counter()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
 
     @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> ScriptedServer:
         self._threads[0].start()
@@ -64,6 +80,9 @@ class ScriptedServer:
 
     def _serve(self, peer: socket.socket) -> None:
         queue: list[list[bytes]] | None = None
+        if self.context:
+            peer = self.context.wrap_socket(peer, server_side=True)
+            self._sockets.append(peer)
         with suppress(OSError, ValueError), peer, peer.makefile("rb") as lines:
             while header := lines.readline():
                 words = [lines.read(int(lines.readline()[1:]) + 2)[:-2] for _ in range(int(header[1:]))]
@@ -83,7 +102,7 @@ class ScriptedServer:
                     answer = b"+QUEUED\r\n"
                 else:
                     answer = self._answer(words)
-                peer.sendall(answer)
+                self.deliver(peer, words, answer)
 
     def _answer(self, words: list[bytes]) -> bytes:
         answer: Any = getattr(self, f"_{words[0].lower().decode()}", None)
@@ -137,3 +156,21 @@ class ScriptedServer:
 def place(key: bytes) -> int:
     """A number of its own for each key, as good as surely."""
     return hash(key) & (2**62 - 1)
+
+
+class Trickle:
+    """Delivers the answers to one command piece by piece, each when it is let go, and all others at once."""
+
+    def __init__(self, command: bytes, size: int = 1) -> None:
+        self.command, self.size = command, size
+        self.pieces = threading.Semaphore(0)
+
+    def let_go(self, number: int = 1) -> None:
+        self.pieces.release(number)
+
+    def __call__(self, peer: socket.socket, words: list[bytes], answer: bytes) -> None:
+        if words[0] != self.command:
+            return peer.sendall(answer)
+        for start in range(0, len(answer), self.size):
+            self.pieces.acquire()
+            peer.sendall(answer[start : start + self.size])
