@@ -10,6 +10,7 @@ from redis.sentinel import MasterNotFoundError
 
 from dealpurge import clock
 from dealpurge.conf import conf
+from dealpurge.i18n import said_by
 from dealpurge.servers.errors import Interrupted, Stopped, given_up, hopeless
 
 #: Says whether to go on; called on every page and while waiting, in the middle of a reply too.
@@ -67,7 +68,7 @@ class Backoff:
         except BaseException as exc:
             raise Interrupted(exc) from exc
         if not going and not (owed and clock.seconds() - (self._ending or now) < GRACE):
-            raise Interrupted(Stopped())
+            raise Interrupted(self.stopped())
 
     def confirm(self) -> None:
         """To be called before a delete: ask anew where that was long ago, or the answer was no. Raises ``Stopped``."""
@@ -114,7 +115,7 @@ class Backoff:
         """What to raise where the answer was no, in the words for what was wrong by then."""
         if self._trouble is None or self._since is None:
             return Stopped()
-        return Stopped(str(given_up(self._trouble, round(monotonic() - self._since))))
+        return Stopped(said_by(given_up(self._trouble, round(monotonic() - self._since))))
 
     def _seconds(self, exc: Exception) -> float:
         seconds = conf.retry_seconds

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dealpurge import services
 from dealpurge.models import PurgeRun
-from dealpurge.runs import heartbeat, termination
+from dealpurge.runs import record, termination
 from dealpurge.servers import backoff, sockets
 from tests.conftest import PointCacheAt
 from tests.support.scripted import ScriptedServer
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_page_that_takes_minutes_is_no_reason_to_take_the_run_for_lost(
     cache_at: PointCacheAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((heartbeat, "HEARTBEAT_SECONDS"), (backoff, "ASK_EVERY"), (sockets, "SLICE")):
+    for module, name in ((record, "HEARTBEAT_SECONDS"), (backoff, "ASK_EVERY"), (sockets, "SLICE")):
         monkeypatch.setattr(module, name, 0.05)
     lost = list[int]()
 
