@@ -16,7 +16,7 @@ from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeN
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
-from dealpurge.runs.database import stored, update, utc_now
+from dealpurge.runs.database import bounded, stored, update, utc_now
 from dealpurge.runs.store import Origin
 from dealpurge.text import plain
 
@@ -35,13 +35,15 @@ class Preview:
     def load(cls, run_id: UUID) -> Preview:
         """Read a run with those that belong to it. Raises ``PurgeRun.DoesNotExist``."""
         runs = stored().select_related("actor", "preview", "applied").defer(*UNUSED)
-        run = runs.annotate(now=utc_now()).get(pk=run_id)
+        with bounded():
+            run = runs.annotate(now=utc_now()).get(pk=run_id)
         return cls(run, run.now)
 
     @classmethod
     def load_brief(cls, run_id: UUID) -> Preview:
         """Read a run without what may be large, and alone: for who asks every second."""
-        run = stored().defer("deals", "report", "sentences").annotate(now=utc_now()).get(pk=run_id)
+        with bounded():
+            run = stored().defer("deals", "report", "sentences").annotate(now=utc_now()).get(pk=run_id)
         return cls(run, run.now)
 
     @property

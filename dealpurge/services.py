@@ -14,7 +14,7 @@ from dealpurge.execution import Execution, Observer, Progress, check, run, waite
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, store
-from dealpurge.runs.database import stored
+from dealpurge.runs.database import bounded, stored
 from dealpurge.runs.log import log_run
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_queued, request_cancel
@@ -103,7 +103,8 @@ def queue(
         if fail_queued(row.pk, messages.NOT_QUEUED):
             raise error from exc
         # A worker has it, or had it: whatever the queue's client says, the row knows better.
-    return stored().get(pk=row.pk)
+    with bounded():
+        return stored().get(pk=row.pk)
 
 
 def cancel(run_id: UUID, origin: Origin | None = None) -> bool:

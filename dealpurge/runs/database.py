@@ -4,6 +4,8 @@ it cannot be written."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, ProgrammingError, connections, router, transaction
@@ -14,6 +16,7 @@ from django.db.models.functions import Now
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.models import PurgeRun, UTCDateTimeField
+from dealpurge.runs import silence
 from dealpurge.text import redacted
 
 logger = logging.getLogger("dealpurge")
@@ -43,13 +46,26 @@ def utc_now() -> Now:
     return Now(output_field=UTCDateTimeField())
 
 
-def durable() -> transaction.Atomic:
-    """A transaction that is committed at its end. Raises ``RuntimeError`` inside another one."""
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Around reads: a database that does not answer is an ``OperationalError`` within seconds."""
+    with silence.bounded(connections[alias()]):
+        yield
+
+
+@contextmanager
+def durable() -> Iterator[None]:
+    """A transaction that is committed at its end, ``bounded``. Raises ``RuntimeError`` inside another one."""
     connection = connections[alias()]
-    if not connection.in_atomic_block and not connection.get_autocommit():
-        # atomic() would make savepoints and never commit.
-        raise RuntimeError("A purge cannot be written down while autocommit is off.")
-    return transaction.atomic(using=alias(), durable=True)
+    with bounded():
+        within_test_case = connection.in_atomic_block  # its own transaction, which lasts longer than ours
+        if not within_test_case and not connection.get_autocommit():
+            # atomic() would make savepoints and never commit.
+            raise RuntimeError("A purge cannot be written down while autocommit is off.")
+        with transaction.atomic(using=alias(), durable=True):
+            if not within_test_case:
+                silence.limit_transaction(connection)
+            yield
 
 
 def update(condition: Q, **values: Any) -> int:
@@ -70,7 +86,8 @@ def storable(text: str) -> str:
 
 def revive_connection() -> None:
     """After an error or a long wait: let go of a connection that is broken, so that the next query makes another."""
-    connections[alias()].close_if_unusable_or_obsolete()
+    with bounded():
+        connections[alias()].close_if_unusable_or_obsolete()
 
 
 def unwritable(cause: BaseException, using: str = DEFAULT_DB_ALIAS) -> AuditUnavailable:
@@ -85,7 +102,8 @@ def unwritable(cause: BaseException, using: str = DEFAULT_DB_ALIAS) -> AuditUnav
 def migrations_are_missing(using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether the database lacks a migration of this app; False where it cannot be asked."""
     try:
-        executor = MigrationExecutor(connections[using])
-        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes("dealpurge")))
+        with silence.bounded(connections[using]):
+            executor = MigrationExecutor(connections[using])
+            return bool(executor.migration_plan(executor.loader.graph.leaf_nodes("dealpurge")))
     except Exception:  # the database is in trouble already, and the host's migrations may be too
         return False

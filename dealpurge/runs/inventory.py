@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, OrderBy, QuerySet
 
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.runs.database import alias, stored
+from dealpurge.runs.database import alias, bounded, durable, stored
 from dealpurge.runs.deal_rows import BATCH
 from dealpurge.scope import id_problem
 
@@ -36,10 +35,15 @@ def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) 
     """Write down the deals as they come, in batches, and let go of those of old inventories."""
     items = (_item(run, families, row) for row in rows)
     while batch := list(islice(items, BATCH)):
-        with transaction.atomic(using=alias(), durable=True):
+        with durable():
             InventoryDeal.objects.using(alias()).bulk_create(batch)
-    kept = stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT]
-    InventoryDeal.objects.using(alias()).exclude(run__in=list(kept)).delete()
+    with bounded():
+        kept = list(stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT])
+    old = InventoryDeal.objects.using(alias()).exclude(run__in=kept)
+    deleted = BATCH
+    while deleted == BATCH:  # a million rows at once would take longer than a call of ours may
+        with durable():
+            deleted, _ = old.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
 
 
 def latest() -> PurgeRun | None:

@@ -13,7 +13,7 @@ from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import deal_rows, retry, store
-from dealpurge.runs.database import durable, revive_connection, stored
+from dealpurge.runs.database import bounded, durable, revive_connection, stored
 from dealpurge.runs.deal_rows import DealRows
 
 #: Seconds between two signs of life.
@@ -100,7 +100,8 @@ class RunRecord:
             raise RunLost(f"Run {self.run.pk} was ended by somebody else.")
 
     def _learn_why(self) -> None:
-        row = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING).first()
+        with bounded():
+            row = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING).first()
         if row is None or not row.cancel_requested:
             raise RunLost(f"Run {self.run.pk} is no longer running.")
         self.cancelled = True

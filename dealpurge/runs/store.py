@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgre
 from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, throttling
-from dealpurge.runs.database import alias, durable, ended, storable, stored, unwritable, update
+from dealpurge.runs.database import alias, bounded, durable, ended, storable, stored, unwritable, update
 from dealpurge.runs.retry import with_retry
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
@@ -86,9 +87,10 @@ def claim(run_id: UUID) -> PurgeRun:
     """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
     waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
     if with_retry(run_id, lambda: update(waiting, **_running())):
-        return stored().get(pk=run_id)
+        return with_retry(run_id, bounded()(lambda: stored().get(pk=run_id)))
     fail_lost_runs()
-    taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
+    with bounded():
+        taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()
     raise (RunTaken if taken else RunLost)(f"Run {run_id} is not queued.")
 
 
@@ -109,7 +111,11 @@ def finish(
     running = Q(pk=run.pk, status=Status.RUNNING)
     if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end), seconds=seconds):
         raise RunLost(f"Run {run.pk} was ended by somebody else.")
-    with_retry(run.pk, lambda: run.refresh_from_db(using=alias()), seconds=seconds)
+    try:
+        with bounded():
+            run.refresh_from_db(using=alias())
+    except DatabaseTrouble:  # it stands in the record, and this process knows what stands there
+        vars(run).update(end, finished_at=datetime.now(UTC))
 
 
 def _running() -> dict[str, Any]:
@@ -120,7 +126,8 @@ def _insert(run: PurgeRun) -> None:
     try:
         with durable(), throttling.admission(run, alias()):
             run.save(force_insert=True, using=alias())
-        run.refresh_from_db(using=alias())
+        with bounded():
+            run.refresh_from_db(using=alias())
     except IntegrityError as exc:
         raise _conflict(run, exc) from exc
     except DatabaseTrouble as exc:
@@ -136,6 +143,7 @@ def _insert_again(run: PurgeRun) -> None:
         raise exc if exc.run_id else unwritable(exc.__cause__ or exc, alias()) from exc
 
 
+@bounded()
 def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | PreviewRefused | AuditUnavailable:
     if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
         return PreviewRefused(_("This preview was applied before."))
@@ -144,6 +152,7 @@ def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | Preview
     return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
 
 
+@bounded()
 def _is_stored(run: PurgeRun, end: dict[str, Any]) -> bool:
     """Whether the end is in the row: an UPDATE that was committed may still have reported a lost connection."""
     row = stored().filter(pk=run.pk, status=end["status"]).first()

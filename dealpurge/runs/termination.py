@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from dealpurge.models import LOST_AFTER, QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.runs import messages
-from dealpurge.runs.database import alias, ended, storable, stored, unwritable, update
+from dealpurge.runs.database import alias, bounded, ended, storable, stored, unwritable, update
 from dealpurge.runs.log import log_run
 
 Status = PurgeRun.Status
@@ -24,7 +24,7 @@ def request_cancel(run_id: UUID, by: str = "", request_id: str = "") -> bool:
     """
     fail_lost_runs()
     name = storable(by)[:255]
-    row = _rows().filter(pk=run_id).first()
+    row = _row(run_id)
     if row is None:
         return False
     asked = {"cancel_requested": True, "cancelled_by": name}
@@ -32,8 +32,9 @@ def request_cancel(run_id: UUID, by: str = "", request_id: str = "") -> bool:
         _log("purge finished", row, Status.CANCELLED, request_id, name)
         return True
     first = update(Q(RUNNING, pk=run_id, cancel_requested=False), **asked)
-    if not first and not stored().filter(RUNNING, pk=run_id).exists():
-        return False
+    with bounded():
+        if not first and not stored().filter(RUNNING, pk=run_id).exists():
+            return False
     _log("purge cancel requested", row, Status.RUNNING, request_id, name)
     return True
 
@@ -44,7 +45,7 @@ def fail_queued(run_id: UUID, error: str) -> bool:
     A database in trouble makes no difference: nobody comes for the run, and it expires.
     """
     try:
-        row = _rows().filter(pk=run_id).first()
+        row = _row(run_id)
         return row is not None and _fail(row, QUEUED, error, "purge finished")
     except DatabaseTrouble:
         return True
@@ -55,11 +56,13 @@ def fail_lost_runs() -> int:
     lost = Q(RUNNING, heartbeat_at__lt=Now() - LOST_AFTER)
     expired = Q(QUEUED, created_at__lt=Now() - QUEUE_EXPIRES_AFTER)
     try:
+        with bounded():
+            rows = list(_rows().filter(lost | expired))
         return sum(
             _fail(row, lost, messages.PROCESS_LOST, "purge lost")
             if row.status == Status.RUNNING
             else _fail(row, expired, messages.EXPIRED, "purge finished")
-            for row in list(_rows().filter(lost | expired))
+            for row in rows
         )
     except DatabaseTrouble as exc:
         raise unwritable(exc, alias()) from exc
@@ -77,6 +80,11 @@ def _log(message: str, row: PurgeRun, status: str, request_id: str = "", cancell
     """``row`` as it was read before its change, which is committed, whatever becomes of the database."""
     row.status = status
     log_run(message, row, request_id, cancelled_by=cancelled_by)
+
+
+def _row(run_id: UUID) -> PurgeRun | None:
+    with bounded():
+        return _rows().filter(pk=run_id).first()
 
 
 def _rows() -> QuerySet[PurgeRun]:

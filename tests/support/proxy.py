@@ -1,13 +1,13 @@
-"""A TCP proxy in front of a server that cuts connections in the middle of a reply."""
+"""TCP proxies in front of a server: one cuts connections in the middle of a reply, another falls silent."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle
-from typing import Literal
+from typing import Literal, Self
 
 #: Whether to cut, given the bytes that went from the server to clients so far; asked before each further piece.
 Cut = Callable[[int], bool]
@@ -41,7 +41,7 @@ class CuttingProxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
-    def __enter__(self) -> CuttingProxy:
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
@@ -57,6 +57,10 @@ class CuttingProxy:
         """Where the next connection leads."""
         return self.target
 
+    def reach(self) -> socket.socket:
+        """A connection to the server."""
+        return socket.create_connection(self.next_target())
+
     def _accept(self) -> None:
         while True:
             try:
@@ -64,7 +68,7 @@ class CuttingProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self.next_target())
+                server = self.reach()
             except OSError:
                 client.close()
                 continue
@@ -108,6 +112,64 @@ class Balancer(CuttingProxy):
 
     def next_target(self) -> tuple[str, int]:
         return next(self._turn)
+
+
+class SilentProxy(CuttingProxy):
+    """Forwards to a server's Unix socket until clients have sent `words`, one after the other; from then on, or from
+    `silence()`, what either side sends is lost, and nothing is closed. `heal` is for connections made from then on."""
+
+    def __init__(self, path: str, words: Sequence[bytes], *, last_arrives: bool = False) -> None:
+        super().__init__(("", 0))
+        self.path = path
+        self.words = list(words)
+        self.last_arrives = last_arrives
+        self.silent = False
+        self._silenced: set[socket.socket] = set()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def reach(self) -> socket.socket:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.path)
+        return server
+
+    def silence(self) -> None:
+        self.silent = True
+
+    def heal(self) -> None:
+        self._silenced.update(self._sockets)
+        self.silent = False
+
+    def hang_up(self) -> None:
+        """End the silence: what was silent is closed, and can be made anew."""
+        self.heal()
+        for sock in tuple(self._sockets):
+            _end(sock)
+
+    def _lost(self, sock: socket.socket) -> bool:
+        return self.silent or sock in self._silenced
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        for piece in _pieces(client):
+            lost = self._lost(client)
+            if not lost and self.words and self.words[0] in piece:
+                self.words.pop(0)
+                if not self.words:
+                    self.silence()
+                    lost = not self.last_arrives
+            if not lost:
+                _send(server, piece)
+        if not self._lost(client):
+            _end(server)
+
+    def _down(self, client: socket.socket, server: socket.socket) -> None:
+        for piece in _pieces(server):
+            if not self._lost(client):
+                _send(client, piece)
+        if not self._lost(client):
+            _end(client)
 
 
 def _pieces(sock: socket.socket) -> Iterator[bytes]:
