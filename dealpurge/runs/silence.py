@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from time import monotonic
@@ -17,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 logger = logging.getLogger("dealpurge")
 
-#: An answer is waited for so long, and a new connection: there libpq knows no less than two seconds.
+#: An answer is waited for so long, and a new connection.
 SECONDS = 5.0
 #: SQLite has one writer at a time, and others wait as long as the host says, here no longer than this.
 SQLITE_SECONDS = 20.0
@@ -105,12 +106,41 @@ class _Watch:
             # Django wants a connection to set autocommit again: there is no need to wait a second time.
             raise OperationalError("The database does not answer.")
         if self.connection.vendor in ("postgresql", "mysql"):
+            # The thread that makes it is to end too; libpq knows no less than two seconds.
             limit, wanted = max(2, round(SECONDS)), int(params.get("connect_timeout") or 0)
             params = {**params, "connect_timeout": wanted if 0 < wanted < limit else limit}
         try:
-            return connect(params)
+            return _made_in_time(connect, params)
         finally:
             self._heard()
+
+
+def _made_in_time(connect: Connect, params: dict[str, Any]) -> Any:
+    """A new connection, in a thread: no driver bounds what a name server takes, nor a pool its look at a connection."""
+    made: Future[Any] = Future()
+
+    def make() -> None:
+        try:
+            connection = connect(params)
+        except Exception as exc:
+            if made.set_running_or_notify_cancel():
+                made.set_exception(exc)
+        else:
+            if made.set_running_or_notify_cancel():
+                made.set_result(connection)
+            else:  # nobody waits for it any more
+                pool = getattr(connection, "_pool", None)
+                pool.putconn(connection) if pool else connection.close()
+
+    Thread(target=make, name="dealpurge-connect", daemon=True).start()
+    try:
+        return made.result(SECONDS)
+    except BaseException as exc:
+        if made.cancel() and isinstance(exc, TimeoutError):
+            raise OperationalError("The database does not answer.") from None
+        if made.done() and not made.cancelled():
+            return made.result()  # it came at the last moment, or this is its own error
+        raise
 
 
 @contextmanager

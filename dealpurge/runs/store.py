@@ -129,7 +129,11 @@ def _insert(run: PurgeRun) -> None:
         with bounded():
             run.refresh_from_db(using=alias())
     except IntegrityError as exc:
-        raise _conflict(run, exc) from exc
+        try:
+            conflict = _conflict(run, exc)
+        except DatabaseTrouble as trouble:
+            raise unwritable(trouble, alias()) from trouble
+        raise conflict from exc
     except DatabaseTrouble as exc:
         raise unwritable(exc, alias()) from exc
 

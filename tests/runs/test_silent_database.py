@@ -8,10 +8,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
@@ -38,7 +40,7 @@ ROWS_OF_DEALS, END, COMMIT = b'INSERT INTO "dealpurge_purgerundeal"', b'"finishe
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """All of it in a second or two; libpq takes no less than two for a connection."""
+    """All of it in a second or two."""
     monkeypatch.setattr(silence, "SECONDS", 0.5)
     monkeypatch.setattr(silence, "SQLITE_SECONDS", 0.2)
     monkeypatch.setattr(store, "RETRY_FOR_SECONDS", 1)
@@ -110,6 +112,26 @@ def test_a_first_row_without_an_answer_lets_nothing_be_purged(
 ) -> None:
     with silent_after(*words, last_arrives=arrives), pytest.raises(AuditUnavailable):
         services.start(LIVE, ORIGIN)
+
+    assert deals.dbsize() == KEYS
+
+
+@postgresql_only
+def test_what_stands_in_the_way_of_a_first_row_may_not_be_told(deals: redis.Redis) -> None:
+    store.create(LIVE, ORIGIN)
+
+    with silent_after(FIRST_ROW, b"SELECT"), pytest.raises(AuditUnavailable):
+        services.start(LIVE, ORIGIN)
+
+    assert deals.dbsize() == KEYS
+
+
+@postgresql_only
+def test_a_worker_that_cannot_read_its_run_purges_nothing(deals: redis.Redis) -> None:
+    run = store.create(LIVE, ORIGIN, queued=True)
+
+    with silent_after(b"UPDATE", COMMIT, b"SELECT"), pytest.raises(RunLost):
+        services.run(run.pk)
 
     assert deals.dbsize() == KEYS
 
@@ -242,6 +264,11 @@ def test_a_row_that_was_changed_and_not_committed_is_free_again_within_seconds()
 # The connection is the host's
 
 
+def wrapper() -> BaseDatabaseWrapper:
+    """What `django.db.connection` stands for."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
 @postgresql_only
 def test_the_connection_serves_its_host_again_after_a_silence(deals: redis.Redis) -> None:
     with silent_after(FIRST_ROW, HEARTBEAT, HEARTBEAT) as proxy:
@@ -255,7 +282,7 @@ def test_the_connection_serves_its_host_again_after_a_silence(deals: redis.Redis
 @postgresql_only
 def test_what_the_host_set_is_as_it_was_after_a_write() -> None:
     connection.ensure_connection()
-    before = dict(vars(connection))
+    before = set(vars(wrapper()))
 
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2h'; SET statement_timeout = '10ms'")
@@ -267,7 +294,7 @@ def test_what_the_host_set_is_as_it_was_after_a_write() -> None:
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("2h",)
 
-    assert set(vars(connection)) == set(before)
+    assert set(vars(wrapper())) == before
     assert connection.execute_wrappers == []
     assert [thread for thread in threading.enumerate() if thread.name == "dealpurge-silence"] == []
     connection.close()
@@ -283,7 +310,7 @@ def test_a_host_that_connects_faster_keeps_its_own_limit(monkeypatch: pytest.Mon
         used.append(params)
         return connect(params)
 
-    monkeypatch.setattr(connection, "get_new_connection", noting)
+    monkeypatch.setitem(vars(wrapper()), "get_new_connection", noting)
 
     for options in ({}, {"connect_timeout": 600}, {"connect_timeout": "3"}):
         monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
@@ -292,6 +319,27 @@ def test_a_host_that_connects_faster_keeps_its_own_limit(monkeypatch: pytest.Mon
             connection.ensure_connection()
 
     assert [params["connect_timeout"] for params in used] == [7, 7, 3]
+
+
+@postgresql_only
+def test_a_connection_that_comes_too_late_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved, closed = threading.Event(), threading.Event()
+    late = Mock(_pool=None)
+    late.close.side_effect = closed.set
+
+    def resolving(params: dict[str, Any]) -> Any:
+        resolved.wait(TOO_LONG)  # as a name server may take its time, which no driver bounds
+        return late
+
+    connection.close()
+    with ended_after(TOO_LONG, resolved.set), monkeypatch.context() as patch:
+        patch.setitem(vars(wrapper()), "get_new_connection", resolving)
+        with pytest.raises(OperationalError), database.bounded():
+            connection.ensure_connection()
+    resolved.set()
+
+    assert closed.wait(TOO_LONG)
+    assert not PurgeRun.objects.exists()
 
 
 @postgresql_only
