@@ -166,10 +166,18 @@ def _bounded_sqlite(connection: BaseDatabaseWrapper) -> Iterator[None]:
         sqlite.execute(f"PRAGMA busy_timeout = {min(*before, round(SQLITE_SECONDS * 1000))}")
         return sqlite
 
+    def connect(connect: Connect, params: dict[str, Any]) -> Any:
+        wanted = params.get("timeout", 5.0)
+        short = min(wanted, SQLITE_SECONDS)
+        sqlite = shorten(connect({**params, "timeout": short}))  # the host's init_command may wait for a lock too
+        if before == [round(short * 1000)]:  # or it said what holds instead
+            before[:] = [round(wanted * 1000)]
+        return sqlite
+
     if connection.connection is not None:
         shorten(connection.connection)
     try:
-        with _connecting(connection, lambda connect, params: shorten(connect(params))):
+        with _connecting(connection, connect):
             yield
     finally:
         if before and connection.connection is not None:

@@ -269,6 +269,17 @@ def wrapper() -> BaseDatabaseWrapper:
     return connections[DEFAULT_DB_ALIAS]
 
 
+def note_params(monkeypatch: pytest.MonkeyPatch, used: list[dict[str, Any]]) -> None:
+    """What connections are made with."""
+    connect = wrapper().get_new_connection
+
+    def noting(params: dict[str, Any]) -> Any:
+        used.append(params)
+        return connect(params)
+
+    monkeypatch.setitem(vars(wrapper()), "get_new_connection", noting)
+
+
 @postgresql_only
 def test_the_connection_serves_its_host_again_after_a_silence(deals: redis.Redis) -> None:
     with silent_after(FIRST_ROW, HEARTBEAT, HEARTBEAT) as proxy:
@@ -304,13 +315,7 @@ def test_what_the_host_set_is_as_it_was_after_a_write() -> None:
 def test_a_host_that_connects_faster_keeps_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "SECONDS", 7)
     used: list[dict[str, Any]] = []
-    connect = connection.get_new_connection
-
-    def noting(params: dict[str, Any]) -> Any:
-        used.append(params)
-        return connect(params)
-
-    monkeypatch.setitem(vars(wrapper()), "get_new_connection", noting)
+    note_params(monkeypatch, used)
 
     for options in ({}, {"connect_timeout": 600}, {"connect_timeout": "3"}):
         monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
@@ -417,3 +422,19 @@ def test_a_host_that_waits_shorter_still_does() -> None:
         assert busy_timeout() == 100
     assert busy_timeout() == 100
     connection.close()
+
+
+@sqlite_only
+@pytest.mark.parametrize(("command", "after"), [("", 600_000), ("PRAGMA busy_timeout = 7000", 7_000)])
+def test_a_connection_is_not_waited_for_either(
+    patient_host: None, monkeypatch: pytest.MonkeyPatch, command: str, after: int
+) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "init_command", command)
+    used: list[dict[str, Any]] = []
+    note_params(monkeypatch, used)
+
+    with database.bounded():
+        assert busy_timeout() == 200
+
+    assert [params["timeout"] for params in used] == [silence.SQLITE_SECONDS]
+    assert busy_timeout() == after
