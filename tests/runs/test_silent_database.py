@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.exceptions import AuditUnavailable, RunLost, ended_run
 from dealpurge.models import PurgeRun
-from dealpurge.runs import database, heartbeat, silence, store
+from dealpurge.runs import database, record, retry, silence, store
 from tests.support.commands import Purge
 from tests.support.databases import seen_by_others
 from tests.support.proxy import SilentProxy
@@ -43,9 +43,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """All of it in a second or two."""
     monkeypatch.setattr(silence, "SECONDS", 0.5)
     monkeypatch.setattr(silence, "SQLITE_SECONDS", 0.2)
-    monkeypatch.setattr(store, "RETRY_FOR_SECONDS", 1)
-    monkeypatch.setattr(heartbeat, "RETRY_FOR_SECONDS", 1)
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(retry, "RETRY_FOR_SECONDS", 1)
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
     settings.DEALPURGE_SCAN_COUNT = 20
 
 
@@ -247,10 +246,10 @@ def test_a_lock_that_is_never_given_ends_a_purge(deals: redis.Redis) -> None:
 @postgresql_only
 def test_a_row_that_was_changed_and_not_committed_is_free_again_within_seconds() -> None:
     run = store.create(ONE, ORIGIN)
-    beat = heartbeat.Heartbeat(run)
+    beat = record.RunRecord(run)
 
     with silent_after(HEARTBEAT, last_arrives=True) as proxy:
-        assert beat(scanned=1, total=2, deleted=0)
+        assert beat.keep_up(scanned=1, total=2, deleted=0)
 
         # The proxy holds the connection to the server: nobody told it that we hung up.
         other = connection.copy()
