@@ -47,11 +47,12 @@ class Backoff:
 
     def may_go_on(self) -> bool:
         """Ask ``keep_going``."""
-        self._ending = self._ending or clock.seconds()
-        going = self.keep_going()
-        self._asked = clock.seconds()
-        if going:
-            self._ending = None
+        going = False
+        try:
+            going = self.keep_going()
+        finally:  # which may have taken its time
+            self._asked = clock.seconds()
+            self._ending = None if going else self._ending or self._asked
         return going
 
     def while_waiting(self, *, owed: bool = False) -> None:

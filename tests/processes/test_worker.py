@@ -93,13 +93,19 @@ def test_a_run_that_was_cancelled_in_the_queue_is_no_failure(manage: Manage, ful
     assert full.dbsize() == KEYS + BYSTANDERS
 
 
-def test_a_killed_workers_run_is_lost_and_can_be_run_again(manage: Manage, full: redis.Redis) -> None:
+def test_a_killed_workers_run_is_lost_and_can_be_run_again(
+    manage: Manage, server: RedisServer, full: redis.Redis
+) -> None:
     lost = services.queue(LIVE, ORIGIN)
     process = worker(manage)
     wait_for_the_middle(full)
-    wait_until(lambda: PurgeRun.objects.filter(pk=lost.pk, keys_deleted__gt=0).exists(), what="a sign of life")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    server.pause()  # and the worker waits, and says that it is alive
+    try:
+        wait_until(lambda: PurgeRun.objects.filter(pk=lost.pk, keys_deleted__gt=0).exists(), what="a sign of life")
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finally:
+        server.resume()
     lost.refresh_from_db()
     assert lost.status == "running"
     # What is told is true, and of every deal that lost keys.

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import Mock
 
@@ -291,6 +291,23 @@ def test_who_goes_on_after_all_may_wait_again() -> None:
 
     waiting.while_waiting()
     waiting.confirm()
+
+
+@pytest.mark.parametrize("error", [None, RunLost("taken for lost")])
+def test_what_is_owed_is_read_for_a_moment_however_long_the_answer_took(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """As where the database was in trouble until somebody cancelled the run."""
+    late, seconds = [0.0], clock.seconds
+    monkeypatch.setattr(clock, "seconds", lambda: seconds() + sum(late))
+    asked = Asked(lambda: late.append(60), until=0)
+    asked.error = error
+    waiting = Backoff(asked)
+
+    with pytest.raises(RunLost) if error else nullcontext():
+        waiting.may_go_on()
+
+    waiting.while_waiting(owed=True)
 
 
 def test_what_is_owed_is_read_for_a_moment_after_an_error() -> None:
