@@ -63,7 +63,6 @@ class DealRows:
 
     def confirm(self, written: Mapping[bytes, Row | None]) -> None:
         """That batch is committed."""
-        self._doubtful = False
         for token, row in written.items():
             if row:
                 self._written[token] = row
@@ -71,6 +70,7 @@ class DealRows:
                 self._written.pop(token, None)
             if self._waiting[token] == (row and row[1]):
                 del self._waiting[token]
+        self._doubtful = False  # not before: an interruption in here leaves part of the batch waiting
 
     def _known(self, token: bytes) -> str | None:
         if token in self._waiting:

@@ -33,7 +33,8 @@ class RunRecord:
         self.cancelled = False
         self._deals = DealRows(run)
         self._tried = self._written = clock.seconds()
-        self._in_trouble = False
+        #: Since when nothing could be written, if so.
+        self._in_trouble: float | None = None
         #: Keys deleted so far, and as many of them as the row tells.
         self._deleted = self._known_deleted = 0
 
@@ -69,10 +70,11 @@ class RunRecord:
         return min(left, retry.RETRY_FOR_SECONDS)
 
     def _is_due(self) -> bool:
-        full = self._deals.waiting >= deal_rows.BATCH and not self._in_trouble
+        full = self._deals.waiting >= deal_rows.BATCH and self._in_trouble is None
         return full or clock.seconds() - self._tried >= HEARTBEAT_SECONDS
 
     def _write(self, **progress: int) -> None:
+        began = clock.seconds()
         try:
             while self._write_batch(progress, cancel_requested=False):
                 self._known_deleted = progress["keys_deleted"]
@@ -80,7 +82,7 @@ class RunRecord:
                     return
             self._learn_why()
         except DatabaseTrouble as exc:
-            self._bear(exc)
+            self._bear(exc, began)
         finally:
             self._tried = clock.seconds()
 
@@ -92,7 +94,7 @@ class RunRecord:
                 return False
             written = self._deals.write()
         self._deals.confirm(written)
-        self._written, self._in_trouble = clock.seconds(), False
+        self._written, self._in_trouble = clock.seconds(), None
         return True
 
     def _write_batch_now(self) -> None:
@@ -106,9 +108,10 @@ class RunRecord:
             raise RunLost(f"Run {self.run.pk} is no longer running.")
         self.cancelled = True
 
-    def _bear(self, exc: DatabaseTrouble) -> None:
-        """A short trouble is no reason to stop; one that soon makes others take the run for lost is."""
-        self._in_trouble = True
-        if clock.seconds() - self._written > retry.RETRY_FOR_SECONDS:
+    def _bear(self, exc: DatabaseTrouble, began: float) -> None:
+        """A short trouble is no reason to stop, also behind a sleep of the process; one that soon makes others take
+        the run for lost is."""
+        self._in_trouble = began if self._in_trouble is None else self._in_trouble
+        if clock.seconds() - self._in_trouble > retry.RETRY_FOR_SECONDS:
             raise retry.given_up(self.run.pk) from exc
         revive_connection()

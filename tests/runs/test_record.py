@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from dealpurge import clock
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, deal_rows, retry, store, termination
@@ -81,14 +82,34 @@ def test_in_trouble_the_database_is_not_asked_on_every_page(monkeypatch: pytest.
     assert durable.call_count == 1
 
 
-def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost() -> None:
+def test_a_heartbeat_gives_up_before_others_take_the_run_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.seconds()
+    monkeypatch.setattr(clock, "seconds", lambda: now)
     beat = due(store.create(DRY, ORIGIN))
-    beat._written -= retry.RETRY_FOR_SECONDS + 1
 
-    with locked_database(), pytest.raises(RunLost) as caught:
-        beat.keep_up(scanned=1, total=2, deleted=0)
+    with locked_database():
+        assert beat.keep_up(scanned=1, total=2, deleted=0)
+        now += retry.RETRY_FOR_SECONDS + 1
+        with pytest.raises(RunLost) as caught:
+            beat.keep_up(scanned=1, total=2, deleted=0)
 
     assert isinstance(caught.value.__cause__, OperationalError)
+
+
+def test_a_connection_that_broke_while_the_process_slept_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.seconds()
+    monkeypatch.setattr(clock, "seconds", lambda: now)
+    run = store.create(DRY, ORIGIN)
+    beat = RunRecord(run)
+    now += retry.RETRY_FOR_SECONDS + 1
+
+    with locked_database():
+        assert beat.keep_up(scanned=1, total=2, deleted=0)
+    now += 2 * HEARTBEAT_SECONDS
+    assert beat.keep_up(scanned=2, total=2, deleted=0)
+
+    run.refresh_from_db()
+    assert run.keys_scanned == 2
 
 
 # The rows of deals
@@ -187,6 +208,25 @@ def test_deals_whose_commit_was_not_heard_of_have_one_row_each(monkeypatch: pyte
 
         rows = [("acme", "Deal-1", outcome), ("acme", "deal-1", outcome), (None, "deal-1", outcome)]
         assert rows_of(run) == rows
+
+
+def test_an_interruption_between_a_commit_and_its_note_leaves_deals_one_row_each() -> None:
+    run = store.create(ONE, ORIGIN)
+    record = RunRecord(run)
+
+    class Interrupted(dict[bytes, str | None]):
+        def __delitem__(self, token: bytes) -> None:
+            if len(self) == 2:
+                raise KeyboardInterrupt
+            super().__delitem__(token)
+
+    record._deals._waiting = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        record.write_down(many(3, "interrupted"))
+    record._deals._waiting = dict(record._deals._waiting)
+    record.finish(report_of(run, "failed"), total=1, error="", outcomes=dict(many(3, "purged")))
+
+    assert rows_of(run) == [("acme", f"deal-{number}", "purged") for number in range(3)]
 
 
 def test_a_cancelled_run_still_writes_what_became_of_its_deals() -> None:
