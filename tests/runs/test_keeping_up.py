@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.engine.guard import lookahead, pipeline, transaction
 from dealpurge.exceptions import RedisUnavailable, RunLost
-from dealpurge.models import PurgeRun
+from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import record, retry
 from dealpurge.servers.discovery import Standalone
 from dealpurge.services import Progress
@@ -220,6 +220,81 @@ def test_deals_of_which_nobody_knows_whether_they_went_are_interrupted(
     expected = dict.fromkeys(purged, "purged") | dict.fromkeys(["d0"] if large else ["d2", "d3"], "interrupted")
     assert written() == expected
     assert report["deals"]["interrupted"] == Counter(expected.values())["interrupted"]
+
+
+def test_deals_of_which_nobody_knows_are_in_the_database_while_redis_is_waited_for(
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+    cache_at: PointCacheAt,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.DEALPURGE_RETRY_SECONDS = 0.5
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
+    server = start_server("valkey", tmp_path_factory.mktemp("server"))
+    cache_at(server.url)
+    with closing(server.client()) as client:
+        seed_deal(client, "acme", "d0", age=2 * HOUR)
+    send, seen = transaction.send_commit, list[dict[str, str]]()
+
+    def last_words(*arguments: Any) -> None:
+        server.pause()
+        send(*arguments)
+        server.kill()
+
+    def observer(progress: Progress) -> bool:
+        seen.append(written())
+        return True
+
+    for module in (pipeline, transaction):
+        monkeypatch.setattr(module, "send_commit", last_words)
+    with pytest.raises(RedisUnavailable):
+        services.purge_deals(**GUARDED, observer=observer)
+
+    assert seen[-1] == {"d0": "interrupted"}
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_keys_without_an_organisation_of_an_id_that_others_hold_are_in_the_database(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
+    monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 1)
+    client.flushdb()
+    for number in range(4):
+        seed_deal(client, "", f"a{number}", checkpoints=3, locks=0, image_crops=0)
+        for org_id in ("zenith", "zorro") if everything else ("zorro",):
+            seed_deal(client, org_id, f"a{number}", age=2 * HOUR)
+    scope: dict[str, Any] = {"deals": [("zenith", f"a{number}") for number in range(4)], "mode": "by_deal"}
+    seen = list[list[Any]]()
+
+    def observer(progress: Progress) -> bool:
+        seen.append(seen_by_others("SELECT org_id, deal_id, outcome FROM dealpurge_purgerundeal"))
+        return True
+
+    services.purge_deals(**GUARDED | ({} if everything else scope), include_checkpoints=True, observer=observer)
+
+    assert any((None, "a0", "purged") in rows for rows in seen)
+    assert written() == {f"a{number}": "purged" for number in range(4)}
+    assert PurgeRunDeal.objects.filter(org_id=None).count() == (0 if everything else 4)
+
+
+@pytest.mark.parametrize("holders", [("zenith",), ("zenith", "zorro")])
+def test_of_a_run_that_is_stopped_all_have_rows_that_lost_keys_and_no_others(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, holders: Sequence[str]
+) -> None:
+    monkeypatch.setattr(lookahead, "JUDGED_AT_ONCE", 1)
+    client.flushdb()
+    for number in range(6):
+        seed_deal(client, "", f"a{number}", checkpoints=3, locks=0, image_crops=0)
+        for org_id in holders:
+            seed_deal(client, org_id, f"a{number}", age=2 * HOUR)
+    before = names(client)
+
+    report = services.purge_deals(**GUARDED, include_checkpoints=True, observer=lambda progress: progress.deleted < 6)
+
+    gone = before - names(client)
+    assert report.status == "cancelled"
+    assert 0 < len(gone) < len(before)
+    assert written().keys() == {f"a{number}" for number in range(6) if any(f":a{number}:" in name for name in gone)}
 
 
 def test_a_deal_that_woke_up_behind_its_purge_is_interrupted(

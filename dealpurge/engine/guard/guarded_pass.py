@@ -108,6 +108,8 @@ class GuardedPass:
             connection: self._guard(tally.child(), connection, plan, tokens) for connection, tokens in shares.items()
         }
         tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
+        # Org-less keys that go with their deal have no turn of their own.
+        tally.untouched = tally.matched_deals.difference(misread, *shares.values())
         try:
             finished = on_each(
                 connections,

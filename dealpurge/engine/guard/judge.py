@@ -12,6 +12,7 @@ from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Refused
+from dealpurge.engine.sweep.deal_log import INTERRUPTED
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
@@ -89,7 +90,10 @@ class DealJudge:
             raise
 
     def _note_begun(self, units: Sequence[Unit]) -> None:
-        self.tally.begun.update(unit.token for unit in units)
+        begun = [unit.token for unit in units]
+        self.tally.begun.update(begun)
+        if self.tally.log:
+            self.tally.log.add(begun, INTERRUPTED)
 
     def _finish(self, unit: Unit) -> None:
         token, tally = unit.token, self.tally
@@ -98,7 +102,7 @@ class DealJudge:
         self._tell(unit)
 
     def _tell(self, unit: Unit) -> None:
-        if self.tally.log and self.plan.counts(unit.token):
+        if self.tally.log:  # also of keys without an organisation: until the end nobody else tells that they went
             self.tally.log.add([unit.token], self.tally.outcome(unit.token))
 
     def _record(self, batch: Batch, removal: Removal) -> None:

@@ -154,7 +154,8 @@ class Plan:
 
     def counts(self, token: bytes) -> bool:
         """Whether it is a deal in scope of its own, as the report and the record count them."""
-        return token in self.deals and (b":" in token or not self._holders.get(token))
+        holders = () if b":" in token else self._holders.get(token, ())
+        return token in self.deals and not any(b":".join((org_id, token)) in self.deals for org_id in holders)
 
     def misread(self) -> set[bytes]:
         """Org-less ids that were seen as an organisation and never as a deal: most likely no deal ids at all."""

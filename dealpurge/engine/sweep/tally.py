@@ -95,6 +95,7 @@ class Tally:
         """Deals that any pass found active are those that were left, though a later one may not have met them."""
         self.skipped |= deals
         self.matched_deals |= deals.keys()
+        self.untouched -= deals.keys()
         self.interrupted |= self.begun & self.skipped.keys()
 
     def progress(self) -> tuple[int, int, int]:
@@ -143,7 +144,7 @@ class Tally:
         failed: bool = False,
     ) -> PurgeReport:
         """The report of what was counted so far."""
-        counted = self._counted(self.matched_deals)
+        counted = _counted(self.matched_deals)
         skipped = self.skipped.keys() & counted - self.interrupted
         return PurgeReport(
             run_id=run_id,
@@ -161,8 +162,9 @@ class Tally:
         )
 
     def outcomes(self) -> dict[bytes, str]:
-        """The outcome of every deal that was found and had its turn, for the record, by its token."""
-        return {token: self.outcome(token) for token in sorted(self._counted(self.matched_deals) - self.untouched)}
+        """The outcome of every deal that was found and had its turn, for the record, by its token. Where an id's deals
+        have not had theirs, its keys without an organisation are told of by themselves."""
+        return {token: self.outcome(token) for token in sorted(_counted(self.matched_deals - self.untouched))}
 
     def outcome(self, token: bytes) -> str:
         """What became of a deal that had its turn."""
@@ -186,11 +188,6 @@ class Tally:
             skipped_active=len(skipped),
             interrupted=len(interrupted),
         )
-
-    def _counted(self, tokens: set[bytes]) -> set[bytes]:
-        """Without org-less tokens whose deal id was also seen with an organisation: those are no deals of their own."""
-        with_org = {token.rpartition(b":")[2] for token in self.matched_deals if b":" in token}
-        return {token for token in tokens if b":" in token or token not in with_org}
 
     def _newest_first(self, token: bytes) -> tuple[int, bytes]:
         return -(self.skipped[token] or 0), token
@@ -217,6 +214,13 @@ def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:
         if colon and deal_id in bare:
             holders.setdefault(deal_id, []).append(org_id + b" " + deal_id)
     return {name for names in holders.values() if len(names) > 1 for name in names}
+
+
+def _counted(tokens: set[bytes]) -> set[bytes]:
+    """Without org-less tokens whose deal id is also among them with an organisation: those are no deals of their
+    own."""
+    with_org = {token.rpartition(b":")[2] for token in tokens if b":" in token}
+    return {token for token in tokens if b":" in token or token not in with_org}
 
 
 def _listing(names: Collection[bytes]) -> Names:

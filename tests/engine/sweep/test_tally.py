@@ -27,3 +27,19 @@ def test_progress_counts_the_children_of_children() -> None:
     tally.child().child().deleted = 2
 
     assert tally.progress() == (0, 0, 3)
+
+
+def test_a_deal_that_was_found_active_has_had_its_turn() -> None:
+    tally = Tally(matched_deals={b"acme:1", b"acme:2"}, untouched={b"acme:1", b"acme:2"})
+
+    tally.keep_active({b"acme:1": None})
+
+    assert tally.outcomes() == {b"acme:1": "skipped_active"}
+
+
+def test_keys_without_an_organisation_are_told_of_where_the_deals_of_their_id_had_no_turn() -> None:
+    tally = Tally(matched_deals={b"1", b"acme:1"}, untouched={b"acme:1"})
+    assert tally.outcomes() == {b"1": "purged"}
+
+    tally.untouched.clear()
+    assert tally.outcomes() == {b"acme:1": "purged"}
