@@ -125,6 +125,7 @@ class Execution:
         log_run("purge started", self.row, self.request_id)
         try:
             self.work()
+            report = self.report()
         except RunLost as exc:
             self.note_loss(exc, self.report(failed=True))
             raise
@@ -140,7 +141,6 @@ class Execution:
             with suppress(Exception):
                 self.finish(report, error=_words(exc))
             raise
-        report = self.report()
         cut_off = self.cut_off if report.status == "cancelled" else ""
         report = self.finish(report, error=cut_off)
         if cut_off:

@@ -17,6 +17,7 @@ from django.urls import path
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
+from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import record
@@ -243,3 +244,20 @@ def test_no_deal_is_purged_by_the_record_that_has_keys_left(
     assert report is not None
     assert rows == {"interrupted": report["deals"]["matched"]}
     assert (report["deals"]["purged"], report["deals"]["interrupted"]) == (0, rows["interrupted"])
+
+
+def test_an_interruption_while_the_report_is_made_ends_the_run(
+    deals: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Tally.report
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Tally, "report", make)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tally, "report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        services.purge_deals(**ALL)
+
+    run = PurgeRun.objects.get()
+    assert (run.status, run.keys_deleted, run.run_deals.count()) == ("failed", KEYS, 100)
