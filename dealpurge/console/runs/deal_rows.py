@@ -47,15 +47,21 @@ def link_deals(site: AdminSite, request: HttpRequest, skipped: Sequence[Skipped]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LostDeals:
-    """Of a run that was lost: the first of the deals that may have keys left, how many more, and those purged."""
+class Listed:
+    """The first of some deals, and how many more there are."""
 
     deals: list[Touched]
     more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostDeals(Listed):
+    """Of a run that was lost: those that may have keys left, and the number of those purged."""
+
     purged: int
 
 
-def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> list[Touched]:
+def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> Listed:
     """The first of the deals that lost keys in a live run, with their pages."""
     return _listed(site, request, _rows(run).exclude(outcome=Outcome.SKIPPED_ACTIVE))
 
@@ -63,21 +69,18 @@ def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> list[
 def lost_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> LostDeals:
     """What the record knows of the deals of a run that was lost."""
     unsure = _rows(run).filter(outcome__in=(Outcome.INTERRUPTED, Outcome.NOT_REMOVED))
-    return LostDeals(
-        deals=_listed(site, request, unsure),
-        more=max(unsure.count() - LIST_LIMIT, 0),
-        purged=_rows(run).filter(outcome=Outcome.PURGED).count(),
-    )
+    listed, purged = _listed(site, request, unsure), _rows(run).filter(outcome=Outcome.PURGED)
+    return LostDeals(deals=listed.deals, more=listed.more, purged=purged.count())
 
 
 def _rows(run: PurgeRun) -> QuerySet[PurgeRunDeal]:
     return PurgeRunDeal.objects.using(alias()).filter(run=run)
 
 
-def _listed(site: AdminSite, request: HttpRequest, found: QuerySet[PurgeRunDeal]) -> list[Touched]:
+def _listed(site: AdminSite, request: HttpRequest, found: QuerySet[PurgeRunDeal]) -> Listed:
     rows = list(found.order_by("pk")[:LIST_LIMIT])
     urls = addresses(site, request, [(row.org_id, row.deal_id) for row in rows])
-    return [
+    deals = [
         Touched(
             org_id=None if row.org_id is None else escape(row.org_id),
             deal_id=escape(row.deal_id),
@@ -86,3 +89,4 @@ def _listed(site: AdminSite, request: HttpRequest, found: QuerySet[PurgeRunDeal]
         )
         for row in rows
     ]
+    return Listed(deals=deals, more=found.count() - LIST_LIMIT if len(deals) == LIST_LIMIT else 0)

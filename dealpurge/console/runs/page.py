@@ -168,12 +168,6 @@ class RunPage(RunProgress):
         return max(count - len(self.skipped), 0)
 
     @property
-    def touched_more(self) -> int:
-        """Deals that lost keys besides those that a page lists."""
-        count: int = self.deals.get("purged", 0) + self.deals.get("interrupted", 0)
-        return max(count - LIST_LIMIT, 0)
-
-    @property
     def differences(self) -> list[Difference]:
         """Where the live run did otherwise than its preview said."""
         before = self.run.preview

@@ -166,7 +166,7 @@ class Console(ConsolePages):
             run=run,
             now=preview.now,
             skipped=link_deals(self.admin_site, request, page.skipped),
-            touched=[] if run.dry_run else touched_deals(self.admin_site, request, run),
+            touched=None if run.dry_run else touched_deals(self.admin_site, request, run),
             lost=lost_deals(self.admin_site, request, run) if page.is_lost else None,
             confirm=confirm or self._confirm_form(preview),
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,

@@ -295,6 +295,16 @@ def test_deals_that_lost_keys_are_listed_with_what_became_of_them(
     assert "and 19,900 more" in page
 
 
+def test_deals_that_could_not_be_removed_are_among_those_that_are_told_of(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, dry_run=False, report=with_counts(purged=0, not_removed=150))
+    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome="not_removed") for n in range(150)]
+    PurgeRunDeal.objects.bulk_create(rows)
+
+    assert "and 50 more, which the search of the list finds by id" in html(browser, run)
+
+
 def test_a_page_reads_no_more_deals_than_it_lists(
     browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
