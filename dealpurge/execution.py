@@ -164,7 +164,7 @@ class Execution:
     def watch(self) -> bool:
         """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
         while not self.is_overdue():
-            counts = dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
+            counts = self.counts()
             may_go_on = self.record.keep_up(self.log.take(), **counts)
             if self.observer is not None and not self.observer(Progress(**counts)):
                 return False
@@ -182,7 +182,11 @@ class Execution:
     def keep_active(self, deals: Mapping[bytes, bool]) -> None:
         """Write down who was found active, and whether keys of theirs had gone by then."""
         active = ((token, INTERRUPTED if begun else SKIPPED_ACTIVE) for token, begun in deals.items())
-        self.record.write_down(chain(self.log.take(), active))
+        self.record.write_down(chain(self.log.take(), active), **self.counts())
+
+    def counts(self) -> dict[str, int]:
+        """How far the run is, as ``Progress`` has it."""
+        return dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""

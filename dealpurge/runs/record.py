@@ -35,35 +35,39 @@ class RunRecord:
         self._tried = self._written = clock.seconds()
         #: Since when nothing could be written, if so.
         self._in_trouble: float | None = None
-        #: Keys deleted so far, and as many of them as the row tells.
-        self._deleted = self._known_deleted = 0
+        #: Counts of keys for the row, and how many keys deleted it tells of.
+        self._progress = {"keys_scanned": 0, "keys_total": 0, "keys_deleted": 0}
+        self._known_deleted = 0
 
     def keep_up(self, outcomes: Iterable[tuple[bytes, str]] = (), *, scanned: int, total: int, deleted: int) -> bool:
         """Take in what became of deals, and write it once a second, or once a batch is full. Whether the run may go
         on. Raises ``RunLost`` when the row is no longer ours to write."""
-        self._deals.note(outcomes)
-        self._deleted = deleted
+        self._note(outcomes, scanned=scanned, total=total, deleted=deleted)
         if not self.cancelled and self._is_due():
-            self._write(keys_scanned=scanned, keys_total=total, keys_deleted=deleted)
+            self._write()
         return not self.cancelled
 
     @property
     def is_behind(self) -> bool:
         """Whether the database is in trouble for so long that nothing more may be deleted before it is written."""
-        unwritten = self._deals.waiting or self._deleted != self._known_deleted
+        unwritten = self._deals.waiting or self._progress["keys_deleted"] != self._known_deleted
         return bool(unwritten) and not self.cancelled and clock.seconds() - self._written > BEHIND_SECONDS
 
-    def write_down(self, outcomes: Iterable[tuple[bytes, str]]) -> None:
-        """Have it written before this returns. Raises ``RunLost``."""
-        self._deals.note(outcomes)
+    def write_down(self, outcomes: Iterable[tuple[bytes, str]] = (), **counts: int) -> None:
+        """Have it written before this returns, with the counts that ``keep_up`` takes. Raises ``RunLost``."""
+        self._note(outcomes, **counts)
         while self._deals.waiting:
             retry.with_retry(self.run.pk, self._write_batch_now, seconds=self._patience())
 
     def finish(self, report: PurgeReport, *, total: int, error: str, outcomes: Mapping[bytes, str]) -> None:
         """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
         self._deals.settle(outcomes)
-        self.write_down(())
+        self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
         store.finish(self.run, report, total=total, error=error, seconds=self._patience())
+
+    def _note(self, outcomes: Iterable[tuple[bytes, str]], **counts: int) -> None:
+        self._deals.note(outcomes)
+        self._progress |= {f"keys_{name}": count for name, count in counts.items()}
 
     def _patience(self) -> float:
         left = retry.RETRY_FOR_SECONDS if self._deadline is None else max(self._deadline.left, 0) + GRACE_SECONDS
@@ -73,11 +77,10 @@ class RunRecord:
         full = self._deals.waiting >= deal_rows.BATCH and self._in_trouble is None
         return full or clock.seconds() - self._tried >= HEARTBEAT_SECONDS
 
-    def _write(self, **progress: int) -> None:
+    def _write(self) -> None:
         began = clock.seconds()
         try:
-            while self._write_batch(progress, cancel_requested=False):
-                self._known_deleted = progress["keys_deleted"]
+            while self._write_batch(cancel_requested=False):
                 if self._deals.waiting < deal_rows.BATCH:
                     return
             self._learn_why()
@@ -86,19 +89,20 @@ class RunRecord:
         finally:
             self._tried = clock.seconds()
 
-    def _write_batch(self, progress: Mapping[str, int], **condition: bool) -> bool:
+    def _write_batch(self, **condition: bool) -> bool:
         """A sign of life and as many rows as a batch has; False if the run is not under way, and nothing is written."""
         with durable():
             alive = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING, **condition)
-            if not alive.update(heartbeat_at=Now(), **progress):
+            if not alive.update(heartbeat_at=Now(), **self._progress):
                 return False
             written = self._deals.write()
         self._deals.confirm(written)
+        self._known_deleted = self._progress["keys_deleted"]
         self._written, self._in_trouble = clock.seconds(), None
         return True
 
     def _write_batch_now(self) -> None:
-        if not self._write_batch({}):
+        if not self._write_batch():
             raise RunLost(f"Run {self.run.pk} was ended by somebody else.")
 
     def _learn_why(self) -> None:

@@ -94,6 +94,25 @@ def test_a_deal_that_goes_in_pieces_is_interrupted_until_its_last_one(
     assert written() == {"large": "purged"}
 
 
+def test_the_keys_of_deals_that_are_written_down_are_counted(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "HEARTBEAT_SECONDS", HOUR)
+    seed_deal(client, "acme", "d015", age=0)
+    seen = list[tuple[int, int]]()
+
+    def look(keys: list[bytes]) -> None:
+        ((deleted,),) = seen_by_others("SELECT keys_deleted FROM dealpurge_purgerun")
+        seen.append((len([outcome for outcome in written().values() if outcome == "purged"]), deleted))
+
+    with before_removal(monkeypatch, look):
+        services.purge_deals(**GUARDED)
+
+    assert seen[0] == (0, 0)
+    assert seen[-1][0] > 0
+    assert all(deleted == deals * KEYS_A_DEAL for deals, deleted in seen)
+
+
 @pytest.fixture
 def lock() -> Iterator[ExitStack]:
     """Locks the database once it is told to."""
