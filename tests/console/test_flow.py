@@ -309,6 +309,17 @@ def test_a_lost_run_is_found_out_when_somebody_looks(browser: Client) -> None:
     assert "at least 1,200" in text(browser.get(LIST))
 
 
+@pytest.mark.parametrize("outcome", ["purged", "interrupted", "skipped_active"])
+def test_a_lost_run_had_deleted_nothing_only_if_no_deal_says_otherwise(browser: Client, outcome: str) -> None:
+    run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api"))
+    PurgeRun.objects.filter(pk=run.pk).update(heartbeat_at=datetime(2026, 11, 23, tzinfo=UTC))
+    PurgeRunDeal.objects.create(run=run, org_id="acme", deal_id="d1", outcome=outcome)
+
+    page = text(browser.get(page_of(run)))
+
+    assert ("As far as is known it had deleted nothing." in page) == (outcome == "skipped_active")
+
+
 def test_redis_down_is_told_in_plain_words(browser: Client) -> None:
     response = browser.post(FORM, {"mode": "all"}, follow=True)
 
