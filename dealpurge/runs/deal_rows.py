@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from django.db.models import QuerySet
+
 from dealpurge.keys.families import make_token, split_token
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import alias
@@ -72,6 +74,18 @@ class DealRows:
                 del self._waiting[token]
         self._doubtful = False  # not before: an interruption in here leaves part of the batch waiting
 
+    def recover(self) -> None:
+        """Have written again what was committed and is gone: a replica may have taken over that was behind."""
+        if not self._written or self._rows.filter(run=self.run).count() == len(self._written):
+            return
+        stored = _by_token(self._rows.filter(run=self.run))
+        self._waiting |= {
+            token: outcome
+            for token, (_, outcome) in self._written.items()
+            if token not in stored or stored[token][1] != outcome
+        }
+        self._written = stored
+
     def _known(self, token: bytes) -> str | None:
         if token in self._waiting:
             return self._waiting[token]
@@ -104,6 +118,10 @@ class DealRows:
     def _stored(self, tokens: Collection[bytes]) -> dict[bytes, Row]:
         """Those of the deals that have rows; told apart here, since some databases compare without regard to case."""
         deal_ids = {split_token(token)[1] for token in tokens}
-        rows = self._rows.filter(run=self.run, deal_id__in=deal_ids).values_list("org_id", "deal_id", "pk", "outcome")
-        found = {make_token(org_id, deal_id): (key, outcome) for org_id, deal_id, key, outcome in rows}
+        found = _by_token(self._rows.filter(run=self.run, deal_id__in=deal_ids))
         return {token: found[token] for token in tokens if token in found}
+
+
+def _by_token(rows: QuerySet[PurgeRunDeal]) -> dict[bytes, Row]:
+    values = rows.values_list("org_id", "deal_id", "pk", "outcome")
+    return {make_token(org_id, deal_id): (key, outcome) for org_id, deal_id, key, outcome in values}

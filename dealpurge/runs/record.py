@@ -63,6 +63,8 @@ class RunRecord:
         """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
         self._deals.settle(outcomes)
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
+        retry.with_retry(self.run.pk, self._deals.recover, seconds=self._patience())
+        self.write_down()
         store.finish(self.run, report, total=total, error=error, seconds=self._patience())
 
     def _note(self, outcomes: Iterable[tuple[bytes, str]], **counts: int) -> None:

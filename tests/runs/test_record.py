@@ -210,6 +210,18 @@ def test_deals_whose_commit_was_not_heard_of_have_one_row_each(monkeypatch: pyte
         assert rows_of(run) == rows
 
 
+def test_rows_that_the_database_lost_are_written_again_at_the_end() -> None:
+    run = store.create(ONE, ORIGIN)
+    record = RunRecord(run)
+    record.write_down(many(5, "purged"))
+    run.run_deals.filter(deal_id__in=["deal-1", "deal-2"]).delete()  # as a replica that was behind never had them
+    run.run_deals.filter(deal_id="deal-3").update(outcome="interrupted")
+
+    record.finish(report_of(run), total=1, error="", outcomes=dict(many(5, "purged")))
+
+    assert rows_of(run) == [("acme", f"deal-{number}", "purged") for number in range(5)]
+
+
 def test_an_interruption_between_a_commit_and_its_note_leaves_deals_one_row_each() -> None:
     run = store.create(ONE, ORIGIN)
     record = RunRecord(run)
