@@ -39,11 +39,15 @@ class InventoryRow:
 
 
 def take_inventory(keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> Iterator[InventoryRow]:
-    """Count every deal, then judge its activity; rows come after the scan. Raises what ``engine.purge`` raises."""
+    """Count every deal, then judge its activity; rows come after the scan, whatever ``keep_going`` says
+    by then. Raises what ``engine.purge`` raises."""
     scope = PurgeScope(mode="all", include_checkpoints=True)
     passes = InventoryPasses(scope, keyspace, tally, keep_going)
     run_to_end(passes)
-    yield from passes.rows
+    for number, row in enumerate(passes.rows):
+        if number % JUDGED_AT_ONCE == 0:
+            keep_going()  # for its sign of life: who stores so many rows takes their time
+        yield row
 
 
 class InventoryPasses(Passes):
