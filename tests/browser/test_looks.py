@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from dealpurge.models import PurgeRun
+
 from .conftest import LIST, Person
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -75,6 +77,18 @@ def test_nothing_sticks_out_at_400_pixels(person: Callable[..., Person], deals: 
     for name, address in pages_of(somebody).items():
         somebody.go(address)
         assert somebody.page.evaluate("document.documentElement.scrollWidth") <= 400, name
+
+
+def test_the_longest_id_does_not_stick_out_either(person: Callable[..., Person], deals: redis.Redis) -> None:
+    somebody, longest = person(**NARROW), "x" * 255
+    run = somebody.preview(deals=longest)
+    told = {**(run.report or {}), "warnings": [f"Keys of the same deal id were left alone: {longest}."]}
+    PurgeRun.objects.filter(pk=run.pk).update(report=told)
+
+    somebody.go(f"{LIST}{run.pk}/change/")
+
+    assert somebody.page.locator(f"li:has-text('{longest}')").count()
+    assert somebody.page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
 @pytest.mark.parametrize("width", [1280, 1360])
