@@ -6,13 +6,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.contrib.admin import DateFieldListFilter, site
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
-from django.test import Client
+from django.test import Client, RequestFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from dealpurge.admin import PurgeRunAdmin
 from dealpurge.models import InventoryDeal, PurgeRun
 
 from .conftest import FORM, LIST, ClientOf, MakePreview, page_of
@@ -122,6 +124,25 @@ def test_who_asks_for_what_cannot_be_is_led_to_all_runs_and_told_so(
     (message,) = get_messages(response.wsgi_request)
     assert str(message) == "The list has no such filter or page. It shows all runs."
     assert response.context["cl"].result_count == 52
+
+
+def test_a_filter_by_date_of_the_hosts_goes_with_the_years_above_the_list(
+    rf: RequestFactory, run: PurgeRun, superuser: User
+) -> None:
+    class HostAdmin(PurgeRunAdmin):
+        list_filter = (("created_at", DateFieldListFilter),)
+
+    year = run.created_at.year
+    ours = {
+        "created_at__gte": f"{year}-01-01 00:00Z",
+        "created_at__lt": f"{year + 1}-01-01 00:00Z",
+        "created_at__year": str(year),
+    }
+
+    for query, found in ((ours, 1), ({**ours, "created_at__gte": f"{year + 1}-01-01 00:00Z"}, 0)):
+        request = rf.get(LIST, query)
+        request.user = superuser
+        assert HostAdmin(PurgeRun, site).get_changelist_instance(request).result_count == found
 
 
 def test_nothing_is_read_of_who_asked(browser: Client, run: PurgeRun, purger: User) -> None:

@@ -47,7 +47,9 @@ class RunList(ChangeList):
         if year is not None and not YEAR.fullmatch(year):
             raise IncorrectLookupParameters
         found: Any = super().get_filters(request)
-        if found[2].keys() & request.GET.keys():
+        # A filter of the host's by the same date takes lookups of these names too.
+        of_year = set() if year is None else {f"{self.date_hierarchy}__gte", f"{self.date_hierarchy}__lt"}
+        if (found[2].keys() - of_year) & request.GET.keys():
             raise IncorrectLookupParameters
         if not settings.USE_TZ:  # the days that are offered begin where the database has them begin
             zone = stored_zone(connections[self.root_queryset.db])
