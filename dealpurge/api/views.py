@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -28,7 +29,7 @@ from dealpurge.clock import Deadline
 from dealpurge.conf import conf
 from dealpurge.exceptions import ScopeError
 from dealpurge.models import PurgeRun
-from dealpurge.runs.database import stored
+from dealpurge.runs.database import alias, bounded, stored, unwritable
 from dealpurge.runs.log import valid_request_id
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
@@ -57,8 +58,8 @@ class MayViewRuns(BasePermission):
 
 def outside_transactions(view: View) -> View:
     """Whatever ``ATOMIC_REQUESTS`` says of any database: the record of a run is committed before its first delete."""
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
+    for name in connections:
+        view = transaction.non_atomic_requests(using=name)(view)
     return view
 
 
@@ -73,8 +74,9 @@ class JsonView(APIView):
         """DRF asks for credentials first and negotiates the answer's format; the contract has neither."""
         if (request.method or "") not in self.allowed_methods:
             raise MethodNotAllowed(request.method or "")
-        self.perform_authentication(request)
-        self.check_permissions(request)
+        with answered_in_time():
+            self.perform_authentication(request)
+            self.check_permissions(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Not to be kept by caches, and with the request's own id where it came with one."""
@@ -152,10 +154,22 @@ class CancelRunView(JsonView):
         return run_answer(run_id, run_as_dict(find(run_id)))
 
 
+@contextmanager
+def answered_in_time() -> Iterator[None]:
+    """Around what the record's database is asked, which is that of users and tokens too as a rule. Raises
+    ``AuditUnavailable`` where it does not answer, or is away."""
+    try:
+        with bounded():
+            yield
+    except (OperationalError, InterfaceError) as exc:
+        raise unwritable(exc, alias()) from exc
+
+
 def find(run_id: UUID) -> PurgeRun:
     """The run as it is now, found lost if its process is gone. Raises ``Http404``."""
     fail_lost_runs()
-    run = stored().filter(pk=run_id).first()
+    with answered_in_time():
+        run = stored().filter(pk=run_id).first()
     if run is None:
         raise Http404
     return run

@@ -1,0 +1,42 @@
+"""A database that is away, or silent: who asks the endpoint is told so in time, whatever it was asked for first."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.test import Client
+from knox.auth import TokenAuthentication
+
+from dealpurge.runs import database, silence
+from tests.runs.test_silent_database import postgresql_only, silent_after
+
+from .conftest import PATH, RUNS, Bearer, Post
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNKNOWN = f"{RUNS}/00000000-0000-0000-0000-000000000000"
+
+
+def test_a_token_that_cannot_be_looked_up(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TokenAuthentication, "authenticate", Mock(side_effect=OperationalError("away")))
+
+    answer = post({"mode": "all"})
+
+    assert (answer.status_code, answer.json()) == (503, {"detail": database.WORDS})
+
+
+@postgresql_only
+@pytest.mark.parametrize("words", [(b"knox_authtoken",), (b"dealpurge_purgerun", b"dealpurge_purgerun")])
+def test_a_database_that_does_not_answer(
+    http: Client, superuser: User, bearer: Bearer, monkeypatch: pytest.MonkeyPatch, words: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(silence, "SECONDS", 0.5)
+    headers = bearer(superuser)
+
+    with silent_after(*words):
+        answers = [http.get(UNKNOWN, headers=headers), http.post(PATH, {}, headers=headers)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
