@@ -35,7 +35,7 @@ from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
 from dealpurge.runs.log import log_run
 from dealpurge.runs.record import RunRecord
-from dealpurge.runs.retry import RETRY_SECONDS
+from dealpurge.runs.retry import RETRY_SECONDS, patience
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
 
@@ -75,7 +75,7 @@ def waited_for(deadline: Deadline | None) -> Iterator[None]:
 def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     """Carry out a queued run: what a worker calls. Raises ``RunTaken`` if it is not queued any more, ``RunLost`` if
     it waited too long, ``PurgeNotAllowed`` if its actor may not purge any more, and what ends a run that began."""
-    row = store.claim(UUID(str(run_id)))
+    row = store.claim(UUID(str(run_id)), seconds=patience(_request.deadline))
 
     def prepare() -> Keyspace:
         _check_actor(row)

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error as DatabaseTrouble
 
 from dealpurge.clock import Deadline
 from dealpurge.exceptions import QueueUnavailable
 from dealpurge.execution import Execution, Observer, Progress, check, run, waited_for
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import messages, store
+from dealpurge.runs import messages, silence, store
 from dealpurge.runs.database import bounded, stored
 from dealpurge.runs.log import log_run
+from dealpurge.runs.retry import patience
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
@@ -103,8 +105,11 @@ def queue(
         if fail_queued(row.pk, messages.NOT_QUEUED):
             raise error from exc
         # A worker has it, or had it: whatever the queue's client says, the row knows better.
-    with bounded():
-        return stored().get(pk=row.pk)
+    try:
+        with silence.at_most(patience(deadline)), bounded():
+            return stored().get(pk=row.pk)
+    except DatabaseTrouble:  # it was written down and handed over, whatever became of it
+        return row
 
 
 def cancel(run_id: UUID, origin: Origin | None = None) -> bool:

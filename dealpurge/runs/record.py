@@ -12,7 +12,7 @@ from dealpurge import clock
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import deal_rows, retry, store
+from dealpurge.runs import deal_rows, retry, silence, store
 from dealpurge.runs.database import bounded, durable, revive_connection, stored
 from dealpurge.runs.deal_rows import DealRows
 
@@ -20,8 +20,6 @@ from dealpurge.runs.deal_rows import DealRows
 HEARTBEAT_SECONDS = 1.0
 #: Seconds by which the record may be behind before the run waits for it.
 BEHIND_SECONDS = 5.0
-#: Seconds behind a deadline for which the end is tried to be written.
-GRACE_SECONDS = 3.0
 
 
 class RunRecord:
@@ -57,23 +55,19 @@ class RunRecord:
         """Have it written before this returns, with the counts that ``keep_up`` takes. Raises ``RunLost``."""
         self._note(outcomes, **counts)
         while self._deals.waiting:
-            retry.with_retry(self.run.pk, self._write_batch_now, seconds=self._patience())
+            retry.with_retry(self.run.pk, self._write_batch_now, seconds=retry.patience(self._deadline))
 
     def finish(self, report: PurgeReport, *, total: int, error: str, outcomes: Mapping[bytes, str]) -> None:
         """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
         self._deals.settle(outcomes)
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
-        retry.with_retry(self.run.pk, self._deals.recover, seconds=self._patience())
+        retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
-        store.finish(self.run, report, total=total, error=error, seconds=self._patience())
+        store.finish(self.run, report, total=total, error=error, seconds=retry.patience(self._deadline))
 
     def _note(self, outcomes: Iterable[tuple[bytes, str]], **counts: int) -> None:
         self._deals.note(outcomes)
         self._progress |= {f"keys_{name}": count for name, count in counts.items()}
-
-    def _patience(self) -> float:
-        left = retry.RETRY_FOR_SECONDS if self._deadline is None else max(self._deadline.left, 0) + GRACE_SECONDS
-        return min(left, retry.RETRY_FOR_SECONDS)
 
     def _is_due(self) -> bool:
         full = self._deals.waiting >= deal_rows.BATCH and self._in_trouble is None
@@ -82,10 +76,11 @@ class RunRecord:
     def _write(self) -> None:
         began = clock.seconds()
         try:
-            while self._write_batch(cancel_requested=False):
-                if self._deals.waiting < deal_rows.BATCH:
-                    return
-            self._learn_why()
+            with silence.at_most(retry.patience(self._deadline)):
+                while self._write_batch(cancel_requested=False):
+                    if self._deals.waiting < deal_rows.BATCH:
+                        return
+                self._learn_why()
         except DatabaseTrouble as exc:
             self._bear(exc, began)
         finally:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
+from threading import Event, Thread, local
 from time import monotonic
 from typing import Any
 
@@ -31,6 +31,25 @@ LIMITS = """
 """
 
 Connect = Callable[[dict[str, Any]], Any]
+
+
+class _Limit(local):
+    """Seconds that this thread waits at most, if less than usual."""
+
+    seconds = SQLITE_SECONDS
+
+
+_limit = _Limit()
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Within, nothing is waited for longer than that."""
+    before, _limit.seconds = _limit.seconds, seconds
+    try:
+        yield
+    finally:
+        _limit.seconds = before
 
 
 @contextmanager
@@ -57,6 +76,7 @@ class _Watch:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.hung_up = False
+        self._seconds = min(SECONDS, _limit.seconds)
         self._over = Event()
         self._heard()
 
@@ -75,7 +95,7 @@ class _Watch:
                     self.connection.close()  # the next query makes another
 
     def _heard(self) -> None:
-        self._deadline = monotonic() + SECONDS
+        self._deadline = monotonic() + self._seconds
 
     def _watch(self) -> None:
         while not self._over.wait(max(0, self._deadline - monotonic())):
@@ -92,7 +112,7 @@ class _Watch:
                 if connection.fileno() == number:
                     self.hung_up = True
                     sock.shutdown(socket.SHUT_RDWR)
-                    logger.warning("the database of the record has not answered for %g seconds", SECONDS)
+                    logger.warning("the database of the record has not answered for %g seconds", self._seconds)
 
     def _execute(self, execute: Callable[..., Any], *args: Any) -> Any:
         self._heard()
@@ -107,15 +127,15 @@ class _Watch:
             raise OperationalError("The database does not answer.")
         if self.connection.vendor in ("postgresql", "mysql"):
             # The thread that makes it is to end too; libpq knows no less than two seconds.
-            limit, wanted = max(2, round(SECONDS)), int(params.get("connect_timeout") or 0)
+            limit, wanted = max(2, round(self._seconds)), int(params.get("connect_timeout") or 0)
             params = {**params, "connect_timeout": wanted if 0 < wanted < limit else limit}
         try:
-            return _made_in_time(connect, params)
+            return _made_in_time(connect, params, self._seconds)
         finally:
             self._heard()
 
 
-def _made_in_time(connect: Connect, params: dict[str, Any]) -> Any:
+def _made_in_time(connect: Connect, params: dict[str, Any], seconds: float) -> Any:
     """A new connection, in a thread: no driver bounds what a name server takes, nor a pool its look at a connection."""
     made: Future[Any] = Future()
 
@@ -134,7 +154,7 @@ def _made_in_time(connect: Connect, params: dict[str, Any]) -> Any:
 
     Thread(target=make, name="dealpurge-connect", daemon=True).start()
     try:
-        return made.result(SECONDS)
+        return made.result(seconds)
     except BaseException as exc:
         if made.cancel() and isinstance(exc, TimeoutError):
             raise OperationalError("The database does not answer.") from None
@@ -160,15 +180,16 @@ def _connecting(connection: BaseDatabaseWrapper, connect: Callable[[Connect, dic
 @contextmanager
 def _bounded_sqlite(connection: BaseDatabaseWrapper) -> Iterator[None]:
     before: list[int] = []
+    most = min(SQLITE_SECONDS, _limit.seconds)
 
     def shorten(sqlite: Any) -> Any:
         before[:] = sqlite.execute("PRAGMA busy_timeout").fetchone()
-        sqlite.execute(f"PRAGMA busy_timeout = {min(*before, round(SQLITE_SECONDS * 1000))}")
+        sqlite.execute(f"PRAGMA busy_timeout = {min(*before, round(most * 1000))}")
         return sqlite
 
     def connect(connect: Connect, params: dict[str, Any]) -> Any:
         wanted = params.get("timeout", 5.0)
-        short = min(wanted, SQLITE_SECONDS)
+        short = min(wanted, most)
         sqlite = shorten(connect({**params, "timeout": short}))  # the host's init_command may wait for a lock too
         if before == [round(short * 1000)]:  # or it said what holds instead
             before[:] = [round(wanted * 1000)]

@@ -83,11 +83,12 @@ def create(
     return run
 
 
-def claim(run_id: UUID) -> PurgeRun:
-    """Take a queued run for this process. Raises ``RunTaken`` if it is queued no more, ``RunLost`` if for too long."""
+def claim(run_id: UUID, *, seconds: float | None = None) -> PurgeRun:
+    """Take a queued run for this process; tried for so many ``seconds``. Raises ``RunTaken`` if it is queued no more,
+    ``RunLost`` if for too long."""
     waiting = Q(pk=run_id, status=Status.QUEUED, created_at__gte=Now() - QUEUE_EXPIRES_AFTER)
-    if with_retry(run_id, lambda: update(waiting, **_running())):
-        return with_retry(run_id, bounded()(lambda: stored().get(pk=run_id)))
+    if with_retry(run_id, lambda: update(waiting, **_running()), seconds=seconds):
+        return with_retry(run_id, bounded()(lambda: stored().get(pk=run_id)), seconds=seconds)
     fail_lost_runs()
     with bounded():
         taken = stored().filter(pk=run_id).exclude(status=Status.FAILED, started_at=None).exists()

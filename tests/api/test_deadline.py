@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
+from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -18,7 +20,7 @@ from dealpurge import clock, permissions, services
 from dealpurge.engine import passes
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.models import PurgeRun
-from dealpurge.runs import record, retry, store
+from dealpurge.runs import retry, store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
@@ -299,7 +301,7 @@ def test_a_run_that_somebody_cancelled_before_is_theirs(
 def test_a_database_in_trouble_at_the_end_is_not_waited_for_much_longer(
     post: Post, engine: Callable[..., None], time_passes: TimePasses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "GRACE_SECONDS", 0.1)
     monkeypatch.setattr(retry, "RETRY_FOR_SECONDS", LONG)
 
     with ExitStack() as lock:
@@ -317,6 +319,20 @@ def test_a_database_in_trouble_at_the_end_is_not_waited_for_much_longer(
     body = answer.json()
     assert (answer.status_code, body["deleted"], body["report"]["status"]) == (503, 3, "cancelled")
     assert PurgeRun.objects.get(pk=body["run_id"]).status == "running"
+
+
+def test_a_queued_run_is_told_of_also_where_nobody_knows_what_became_of_it(
+    post: Post, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_database(run_id: str) -> None:
+        monkeypatch.setattr(services, "stored", Mock(side_effect=OperationalError("silent")))
+
+    settings.DEALPURGE_ENQUEUE = lose_the_database
+
+    answer = post({"mode": "all"}, Prefer="respond-async")
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert PurgeRun.objects.get().pk == UUID(answer.json()["run_id"])
 
 
 def test_the_schema_knows_the_answer(post: Post, serve: Serve, time_passes: TimePasses) -> None:

@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.fixtures import Settings
 
-from dealpurge import services
+from dealpurge import clock, execution, services
 from dealpurge.exceptions import AuditUnavailable, RunLost, ended_run
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, record, retry, silence, store
@@ -410,6 +410,37 @@ def test_an_end_on_a_locked_file_is_given_up(patient_host: None) -> None:
         store.finish(run, report_of(run))
 
     assert busy_timeout() == 600_000
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> clock.Deadline:
+    """Somebody waits for a run, and will not for long."""
+    monkeypatch.setattr(silence, "SQLITE_SECONDS", 600)
+    monkeypatch.setattr(retry, "RETRY_FOR_SECONDS", 600)
+    monkeypatch.setattr(retry, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(retry, "LAST_TRY_SECONDS", 0.2)
+    return clock.Deadline(0)
+
+
+@sqlite_only
+def test_a_locked_file_is_not_waited_for_longer_than_somebody_waits_for_the_run(
+    patient_host: None, hurry: clock.Deadline
+) -> None:
+    run = store.create(ONE, ORIGIN)
+    kept = record.RunRecord(run, hurry)
+
+    with locked_file():
+        assert kept.keep_up(scanned=1, total=1, deleted=1)
+        with pytest.raises(RunLost):
+            kept.finish(report_of(run), total=1, error="", outcomes={})
+
+
+@sqlite_only
+def test_nor_is_a_queued_run_that_somebody_waits_for(patient_host: None, hurry: clock.Deadline) -> None:
+    run = store.create(ONE, ORIGIN, queued=True)
+
+    with locked_file(), execution.waited_for(hurry), pytest.raises(RunLost):
+        services.run(run.pk)
 
 
 @sqlite_only
