@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from pytest_django.fixtures import Settings
 
 from dealpurge.models import PurgeRun
 
@@ -89,6 +90,26 @@ def test_the_longest_id_does_not_stick_out_either(person: Callable[..., Person],
 
     assert somebody.page.locator(f"li:has-text('{longest}')").count()
     assert somebody.page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_button_that_copies_a_command_covers_none_of_it(
+    person: Callable[..., Person], deals: redis.Redis, settings: Settings, language: str
+) -> None:
+    somebody = person(**NARROW)
+    run = somebody.preview()
+    settings.LANGUAGE_CODE = language
+
+    somebody.go(f"{LIST}{run.pk}/change/")
+    somebody.page.click(".dp-copy >> nth=0")
+    somebody.page.wait_for_selector(".dp-copied")
+
+    room = somebody.page.locator(".dp-copyable pre").first.evaluate(
+        "(e) => e.getBoundingClientRect().right - parseFloat(getComputedStyle(e).paddingRight)"
+    )
+    box = somebody.page.locator(".dp-copied").bounding_box()
+    assert box
+    assert room <= box["x"]
 
 
 @pytest.mark.parametrize("width", [1280, 1360])
