@@ -57,7 +57,7 @@ def bounded() -> Iterator[None]:
 def durable() -> Iterator[None]:
     """A transaction that is committed at its end, ``bounded``. Raises ``RuntimeError`` inside another one."""
     connection = connections[alias()]
-    with bounded():
+    with silence.bounded(connection, commits=True):
         within_test_case = connection.in_atomic_block  # its own transaction, which lasts longer than ours
         if not within_test_case and not connection.get_autocommit():
             # atomic() would make savepoints and never commit.

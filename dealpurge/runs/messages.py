@@ -25,7 +25,7 @@ UNEXPECTED = gettext_noop("Unexpected error: {}.", code="unexpected")
 INTERRUPTED = gettext_noop("Interrupted.", code="interrupted")
 #: In words that are true of a dry run. With the seconds of ``DEALPURGE_REQUEST_TIMEOUT``.
 OUT_OF_TIME = gettext_noop(
-    "A request may take {} s, and the run was stopped because they were over. With Prefer: respond-async a worker "
+    "A request may take {} s, and the run was stopped when they were over. With Prefer: respond-async a worker "
     "carries it out without that limit, if TASKS or DEALPURGE_ENQUEUE leads to one; or ask again: a purge takes what "
     "is left.",
     code="out_of_time",

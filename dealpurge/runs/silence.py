@@ -53,12 +53,13 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def bounded(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def bounded(connection: BaseDatabaseWrapper, *, commits: bool = False) -> Iterator[None]:
     """Within, whoever waits too long for an answer gets Django's ``OperationalError``, and the connection is closed.
 
-    Drivers whose connections tell no file number (Oracle's) are left as they are.
+    ``commits``: what is between two statements counts as well, since a COMMIT is none of them; without it other work
+    there may take its time. Drivers whose connections tell no file number (Oracle's) are left as they are.
     """
-    with _bounded_sqlite(connection) if connection.vendor == "sqlite" else _Watch(connection).watching():
+    with _bounded_sqlite(connection) if connection.vendor == "sqlite" else _Watch(connection, commits).watching():
         yield
 
 
@@ -73,8 +74,8 @@ def limit_transaction(connection: BaseDatabaseWrapper) -> None:
 class _Watch:
     """A thread that hangs up on a server that does not answer: that wakes any driver, whatever it waits for."""
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.connection = connection
+    def __init__(self, connection: BaseDatabaseWrapper, commits: bool) -> None:
+        self.connection, self._commits = connection, commits
         self.hung_up = False
         self._seconds = min(SECONDS, _limit.seconds)
         self._over = Event()
@@ -94,14 +95,16 @@ class _Watch:
                 with suppress(DatabaseTrouble):
                     self.connection.close()  # the next query makes another
 
-    def _heard(self) -> None:
+    def _heard(self, *, waiting: bool = True) -> None:
+        self._waiting = waiting or self._commits
         self._deadline = monotonic() + self._seconds
 
     def _watch(self) -> None:
         while not self._over.wait(max(0, self._deadline - monotonic())):
             if monotonic() >= self._deadline:
-                self._hang_up()
-                self._heard()
+                if self._waiting:
+                    self._hang_up()
+                self._deadline = monotonic() + self._seconds
 
     def _hang_up(self) -> None:
         connection = self.connection.connection
@@ -119,7 +122,7 @@ class _Watch:
         try:
             return execute(*args)
         finally:
-            self._heard()
+            self._heard(waiting=False)
 
     def _connect(self, connect: Connect, params: dict[str, Any]) -> Any:
         if self.hung_up:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import redis
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
@@ -40,3 +43,21 @@ def test_a_database_that_does_not_answer(
         answers = [http.get(UNKNOWN, headers=headers), http.post(PATH, {}, headers=headers)]
 
     assert [answer.status_code for answer in answers] == [503, 503]
+
+
+@postgresql_only
+def test_credentials_may_be_asked_for_elsewhere_and_take_their_time(
+    post: Post, fake_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile nothing is asked of the database, so it is no silence."""
+    monkeypatch.setattr(silence, "SECONDS", 0.2)
+    authenticate = TokenAuthentication.authenticate
+
+    def slowly(self: TokenAuthentication, request: Any) -> Any:
+        User.objects.exists()
+        time.sleep(1)
+        return authenticate(self, request)
+
+    monkeypatch.setattr(TokenAuthentication, "authenticate", slowly)
+
+    assert post({"mode": "all"}).status_code == 200
