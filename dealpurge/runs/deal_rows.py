@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from dealpurge.keys.families import make_token, split_token
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs.database import alias
+from dealpurge.runs.database import alias, bounded
 
 #: Rows that are written at once.
 BATCH = 1000
@@ -76,9 +76,11 @@ class DealRows:
 
     def recover(self) -> None:
         """Have written again what was committed and is gone: a replica may have taken over that was behind."""
-        if not self._written or self._rows.filter(run=self.run).count() == len(self._written):
-            return
-        stored = _by_token(self._rows.filter(run=self.run))
+        rows = self._rows.filter(run=self.run)
+        with bounded():
+            if not self._written or rows.count() == len(self._written):
+                return
+            stored = _by_token(rows)
         self._waiting |= {
             token: outcome
             for token, (_, outcome) in self._written.items()

@@ -157,6 +157,14 @@ def test_a_purge_whose_deals_cannot_be_written_down_says_what_it_did(deals: redi
 
 
 @postgresql_only
+def test_a_purge_whose_rows_cannot_be_counted_at_its_end_says_what_it_did(deals: redis.Redis) -> None:
+    with silent_after(b"SELECT COUNT(*)"), pytest.raises(RunLost) as caught:
+        services.purge_deals(mode="all", dry_run=False)
+
+    assert caught.value.report.keys.deleted == KEYS
+
+
+@postgresql_only
 @pytest.mark.parametrize("arrives", [False, True], ids=["the end is lost", "its answer is lost"])
 def test_a_purge_whose_end_cannot_be_written_down_prints_what_it_did(
     deals: redis.Redis, purge: Purge, arrives: bool
