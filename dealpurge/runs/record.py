@@ -61,7 +61,7 @@ class RunRecord:
         """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
         self._deals.settle(outcomes)
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
-        retry.with_retry(self.run.pk, bounded()(self._deals.recover), seconds=retry.patience(self._deadline))
+        retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
         store.finish(self.run, report, total=total, error=error, seconds=retry.patience(self._deadline))
 
