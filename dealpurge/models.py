@@ -175,13 +175,15 @@ class PurgeRunDeal(models.Model):
 
     run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="run_deals", verbose_name=_("run"))
     org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
-    deal_id = models.CharField(_("deal"), max_length=255, db_index=True)
+    deal_id = models.CharField(_("deal"), max_length=255)
     outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
 
     class Meta:
         verbose_name = _("deal of a run")
         verbose_name_plural = _("deals of a run")
         default_permissions = ()
+        # Not by db_index, with which PostgreSQL has a second one, for LIKE, that every row pays for.
+        indexes = (models.Index(fields=("deal_id",), name="dealpurge_run_deal"),)
 
     def __str__(self) -> str:
         return f"{self.org_id}:{self.deal_id}"

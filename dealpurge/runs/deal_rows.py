@@ -49,6 +49,8 @@ class DealRows:
 
     def settle(self, outcomes: Mapping[bytes, str]) -> None:
         """What is true at the end. An org-less token without an outcome is no deal of its own, as it turned out."""
+        # In the order of their rows, which are found by ranges of keys then.
+        self.note((token, outcomes[token]) for token in self._written if token in outcomes)
         self.note(outcomes.items())
         others = (self._written.keys() | self._waiting.keys()) - outcomes.keys()
         self._waiting |= dict.fromkeys(token for token in others if b":" not in token)
@@ -94,10 +96,9 @@ class DealRows:
         return self._written[token][1] if token in self._written else None
 
     def _insert(self, new: Collection[tuple[bytes, str]]) -> dict[bytes, Row | None]:
-        rows = []
-        for token, outcome in new:
-            org_id, deal_id = split_token(token)
-            rows.append(PurgeRunDeal(run_id=self.run.pk, org_id=org_id, deal_id=deal_id, outcome=outcome))
+        key = self.run.pk
+        # By their places, in half of the time that names take.
+        rows = (PurgeRunDeal(None, key, *split_token(token), outcome) for token, outcome in new)  # type: ignore[misc]
         made = self._rows.bulk_create(rows)
         return {token: (row.pk, row.outcome) for (token, _), row in zip(new, made, strict=True)}
 
@@ -108,9 +109,11 @@ class DealRows:
             keys |= {token: key for token, (key, _) in self._stored(unknown).items()}
         by_outcome: defaultdict[str | None, list[Any]] = defaultdict(list)
         for token, outcome in changed.items():
-            by_outcome[outcome].append(keys[token])
+            if keys[token] is not None:
+                by_outcome[outcome].append(keys[token])
         for outcome, pks in by_outcome.items():
-            rows = self._rows.filter(pk__in=pks)
+            low, high = min(pks), max(pks)
+            rows = self._rows.filter(pk__range=(low, high)) if high - low < len(pks) else self._rows.filter(pk__in=pks)
             if outcome:
                 rows.update(outcome=outcome)
             else:

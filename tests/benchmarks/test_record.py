@@ -19,9 +19,9 @@ MOST = 1.5
 
 
 def seconds() -> Iterator[float]:
-    """The record of a sweep that meets so many deals at once, three times over."""
+    """The record of a sweep that meets so many deals at once, five times over."""
     tokens = [f"org{number % 40:03}:{number * 2654435761 % 2**32:08x}".encode() for number in range(DEALS)]
-    for _ in range(3):
+    for _ in range(5):
         run = store.create(ONE, ORIGIN)
         record, start = RunRecord(run), time.perf_counter()
         for place in range(0, DEALS, PAGE):
@@ -33,4 +33,6 @@ def seconds() -> Iterator[float]:
 
 
 def test_the_record_of_a_deal_costs_microseconds() -> None:
-    assert min(seconds()) < MOST
+    took = [*seconds()]
+
+    assert min(took) < MOST, took
