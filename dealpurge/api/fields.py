@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from dealpurge.api.body import MAX_DIGITS
 from dealpurge.api.errors import MESSAGES
-from dealpurge.scope import MODES, id_problem
+from dealpurge.scope import ID_MAX_BYTES, MODES, id_problem
 
 TRUE_WORDS = frozenset(("true", "1", "yes", "on", "t", "y"))
 FALSE_WORDS = frozenset(("false", "0", "no", "off", "f", "n"))
@@ -41,6 +41,9 @@ class ModeField(serializers.ChoiceField):
 class IdField(serializers.CharField):
     """An id as it stands in a key: never trimmed, never made of something else."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=ID_MAX_BYTES, **kwargs)
+
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Null and absence are both no id."""
         if data is serializers.empty or data is None:
@@ -61,6 +64,9 @@ class LaxBooleanField(serializers.BooleanField):
 
 class SecondsField(serializers.IntegerField):
     """Integers, integral floats and decimal strings, 0 or more; no booleans."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, **kwargs)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Null and absence both spare nobody."""

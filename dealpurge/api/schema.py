@@ -1,64 +1,207 @@
-"""The schema that drf-spectacular publishes. Imported only where that is installed."""
+"""What drf-spectacular publishes of the endpoint: imported only where that is installed.
+
+Everything is told in its own terms but two things, for which it has none: that names besides the six are refused, and
+that Bearer is the one way in, whatever the host's settings say of its own endpoints.
+"""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
-from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
 
-from dealpurge.api.components import COMPONENTS, Schema
-from dealpurge.api.operations import CANCEL_RUN, PURGE_DEALS, PURGE_RUN
-from dealpurge.api.views import CancelRunView, JsonView, PurgeDealsView, PurgeRunView
+from dealpurge.api import answers, examples
+from dealpurge.api.errors import RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
+from dealpurge.api.serializers import PurgeDealsBody
+from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, PurgeDealsView, PurgeRunView
+from dealpurge.exceptions import PurgeInProgress, TooManyRequests
+from dealpurge.runs import database, messages
 
-BEARER: Schema = {"type": "http", "scheme": "bearer"}
-OPERATIONS: dict[type[JsonView], tuple[str, Schema]] = {
-    PurgeDealsView: ("POST", PURGE_DEALS),
-    PurgeRunView: ("GET", PURGE_RUN),
-    CancelRunView: ("POST", CANCEL_RUN),
+PURGE_DEALS = """\
+Deletes what the platform keeps in Redis for one deal or for every deal, and no other key. For superadmins, when the \
+state of a deal is stuck, stale or simply no longer wanted. The request waits for the purge and is answered with its \
+report.
+
+**What goes:** ten families of keys, namely Canvas sessions, locks, presence and events, image crops, the digitization \
+cache, intake summaries, document readiness, the deal-intel cache and brush findings. A site may have families of its \
+own: `families` in a report names them all.
+
+**What stays:** LangGraph checkpoints, because without them synthesis runs in flight are aborted. They go with \
+`include_checkpoints`. Deals that somebody is working on stay with `exclude_active_within_secs`: each is judged by its \
+newest `canvas:events` entry, and again at the moment of its deletion. Without it no deal is spared.
+
+**Two modes:** `by_deal` purges the deal of `deal_id`, which is required then; `all` purges every deal in Redis and \
+refuses a `deal_id`. `org_id` narrows either to one organisation.
+
+**A dry run unless told otherwise:** it takes the same path, counts what a purge would delete, and deletes nothing. A \
+purge happens only with `dry_run` false.
+
+Besides what is described below, booleans may be `0`, `1` and, in any case, `"true"`, `"false"`, `"1"`, `"0"`, \
+`"yes"`, `"no"`, `"on"`, `"off"`, `"t"`, `"f"`, `"y"` and `"n"`, and seconds may be written as `"3600"`, `"3600.0"` or \
+`3600.0`. Everything else is refused with a 422, names that are none of the six and names that stand there twice \
+included.
+"""
+PURGE_RUN = "How far a run is, and its report once it is over. Who may purge, or view runs, may ask for any of them."
+CANCEL_RUN = "Ends a queued run at once, and a running one at its next page. What it did by then stands in its report."
+
+JSON = "application/json"
+TAGS = ["superadmin"]
+
+
+class ClosedBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Of all names but the six none is taken."""
+
+    target_class = PurgeDealsBody
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """What drf-spectacular makes of it, closed."""
+        made = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
+        return {**made, "additionalProperties": False}
+
+
+class EndpointSchema(AutoSchema):
+    """The schema of our views, whatever class the host has for its own."""
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """A Bearer token, and no alternative."""
+        bearer = {"type": "http", "scheme": "bearer"}
+        self.registry.register_on_missing(
+            ResolvedComponent("bearerAuth", ResolvedComponent.SECURITY_SCHEMA, bearer, "bearerAuth")  # type: ignore[no-untyped-call]
+        )
+        return [{"bearerAuth": []}]
+
+    def _get_serializer_name(self, serializer: Any, direction: Any, *args: Any) -> str:
+        """The contract's, also where ``COMPONENT_SPLIT_REQUEST`` gives the host's others."""
+        return super()._get_serializer_name(serializer, "response", *args)
+
+
+def response(description: str, serializer: Any, **examples: Any) -> OpenApiResponse:
+    """An answer, with examples by name: ``_`` stands for a space."""
+    named = [OpenApiExample(name.replace("_", " "), value) for name, value in examples.items()]
+    return OpenApiResponse(serializer, description, named)
+
+
+def refusal(description: str, detail: str, serializer: Any = answers.PurgeError, **more: Any) -> OpenApiResponse:
+    """``detail``, and ``more`` beside it."""
+    return response(description, serializer, example={"detail": detail, **more})
+
+
+def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
+    """Of the answers with these statuses; without any, of requests."""
+    return OpenApiParameter(
+        name, str, OpenApiParameter.HEADER, description=description, response=[*statuses] if statuses else False
+    )
+
+
+UNAUTHORIZED = refusal(
+    "No token, or not a good one. Nothing of the body was read.", "Authentication credentials were not provided."
+)
+FORBIDDEN = refusal("The user may not purge.", "You do not have permission to perform this action.")
+NOT_FOUND = refusal("There is no such run.", "Not Found")
+UNAVAILABLE = refusal("The database of runs cannot be used.", database.WORDS)
+REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN, 503: UNAVAILABLE}
+CHALLENGE = header("WWW-Authenticate", "`Bearer`", 401)
+
+PURGE_RESPONSES = {
+    200: response(
+        "The report, also of a run that was cancelled or could not remove everything.",
+        answers.PurgeReport,
+        a_dry_run=examples.PREVIEW.as_dict(),
+        a_purge=examples.REPORT.as_dict(),
+    ),
+    202: response(
+        "A worker will do it. `Location` says where to ask.", answers.PurgeRunAnswer, example=examples.QUEUED
+    ),
+    400: refusal("The body is no text, or nested too deeply.", BodyUnreadable.default_detail),
+    **REFUSALS,
+    409: refusal(
+        "Another live purge of all deals is under way.",
+        str(PurgeInProgress(examples.RUN)),
+        answers.PurgeRunError,
+        run_id=str(examples.RUN),
+    ),
+    411: refusal(
+        "The body is chunked, and the web server does not say where it ends, as Django's `runserver` does not.",
+        LengthRequired.default_detail,
+    ),
+    413: refusal("The body is too long.", BodyTooLarge.default_detail),
+    422: response("The body is refused.", answers.HTTPValidationError, example=examples.NO_SUCH_MODE),
+    429: refusal("Too many purges.", str(TooManyRequests(10))),
+    503: refusal(
+        "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
+        "stopped, its status `cancelled`. What was deleted by then stands in the report.",
+        messages.OUT_OF_TIME.format(20),
+        answers.PurgeRedisError,
+        run_id=str(examples.RUN),
+        deleted=examples.OUT_OF_TIME.keys.deleted,
+        report=examples.OUT_OF_TIME.as_dict(),
+    ),
 }
-
-
-class WrittenSchema(AutoSchema):
-    """Written by hand, so that it says the same whatever the host's settings make of serializers."""
-
-    def __init__(self, method: str, operation: Schema) -> None:
-        super().__init__()
-        self.only_method, self.operation = method, operation
-
-    def get_operation(
-        self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
-    ) -> Schema | None:
-        """What drf-spectacular asks for; None for other methods of the same view."""
-        if method != self.only_method:
-            return None
-        for name, schema in COMPONENTS.items():
-            _register(registry, ResolvedComponent.SCHEMA, name, in_version_of_host(schema))
-        _register(registry, ResolvedComponent.SECURITY_SCHEMA, "bearerAuth", BEARER)
-        return deepcopy(self.operation)
-
-
-def in_version_of_host(schema: Any) -> Any:
-    """A copy in the host's version of OpenAPI: 3.1 spells null as a type."""
-    if isinstance(schema, list):
-        return [in_version_of_host(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: in_version_of_host(value) for name, value in schema.items()}
-    if made.get("nullable") is True and str(spectacular_settings.OAS_VERSION) >= "3.1":
-        del made["nullable"]
-        made["type"] = [made["type"], "null"]
-    return made
+PURGE_HEADERS = [
+    OpenApiParameter(
+        "Prefer",
+        str,
+        OpenApiParameter.HEADER,
+        enum=[RESPOND_ASYNC],
+        description="`respond-async` leaves the purge to a worker, which has no time limit, and answers 202.",
+    ),
+    CHALLENGE,
+    header(RUN_HEADER, "The run, as the record knows it.", 200, 202),
+    header("Location", f"Such as `/api/superadmin/purge_runs/{examples.RUN}`.", 202),
+    header("Preference-Applied", f"`{RESPOND_ASYNC}`", 202),
+    header("Retry-After", "Seconds until the next one is taken.", 429),
+]
 
 
 def publish() -> None:
     """Give each view its part of the schema."""
-    for view, (method, operation) in OPERATIONS.items():
-        view.schema = WrittenSchema(method, operation)
-
-
-def _register(registry: ComponentRegistry, kind: str, name: str, schema: Schema) -> None:
-    component = ResolvedComponent(name=name, type=kind, schema=deepcopy(schema), object=name)  # type: ignore[no-untyped-call]
-    registry.register_on_missing(component)
+    extend_schema(
+        operation_id="purge_deals",
+        summary="Purge the Redis state of one deal or of all of them",
+        description=PURGE_DEALS,
+        tags=TAGS,
+        parameters=PURGE_HEADERS,
+        request={
+            JSON: OpenApiRequest(
+                request=PurgeDealsBody,
+                examples=[
+                    OpenApiExample("what would go of one deal", examples.body(examples.ONE_DEAL)),
+                    OpenApiExample("all deals but the active ones", examples.body(examples.ALL_BUT_ACTIVE)),
+                ],
+            )
+        },
+        responses=PURGE_RESPONSES,
+    )(PurgeDealsView.post)
+    extend_schema(
+        operation_id="purge_run",
+        summary="How far a run is, and its report once it is over",
+        description=PURGE_RUN,
+        tags=TAGS,
+        parameters=[CHALLENGE],
+        responses={
+            200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
+            **REFUSALS,
+            404: NOT_FOUND,
+        },
+    )(PurgeRunView.get)
+    extend_schema(
+        operation_id="cancel_purge_run",
+        summary="Stop a run at its next page",
+        description=CANCEL_RUN,
+        tags=TAGS,
+        parameters=[CHALLENGE],
+        request=None,
+        responses={
+            200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),
+            **REFUSALS,
+            404: NOT_FOUND,
+            409: refusal(
+                RunOver.default_detail, RunOver.default_detail, answers.PurgeRunError, run_id=str(examples.RUN)
+            ),
+        },
+    )(CancelRunView.post)
+    for view in (PurgeDealsView, PurgeRunView, CancelRunView):
+        view.schema = EndpointSchema()

@@ -13,20 +13,50 @@ from dealpurge.api.errors import ErrorItem
 from dealpurge.api.fields import IdField, LaxBooleanField, ModeField, SecondsField, refusal
 from dealpurge.exceptions import ScopeError
 from dealpurge.report import LIST_LIMIT
-from dealpurge.scope import PurgeScope
+from dealpurge.scope import ID_MAX_BYTES, PurgeScope
 
+#: What every id has in common, for who reads the published schema.
+ID = (
+    f"1 to {ID_MAX_BYTES} bytes of UTF-8 without white space, control characters, `:`, `{{` and `}}`; `*`, `?` and `[` "
+    "mean themselves."
+)
 REPEATED = "Value error, the name stands in the object more than once"
 
 
 class PurgeDealsBody(serializers.Serializer[PurgeScope]):
-    """Which deals, which keys, and whether for real."""
+    """Which deals, which keys, and whether for real. Names that are none of these six are refused."""
 
     mode = ModeField()
-    deal_id = IdField(required=False, allow_null=True, default=None)
-    org_id = IdField(required=False, allow_null=True, default=None)
-    include_checkpoints = LaxBooleanField(default=False)
-    exclude_active_within_secs = SecondsField(required=False, allow_null=True, default=None)
-    dry_run = LaxBooleanField(default=True)
+    deal_id = IdField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The deal to purge: required with mode `by_deal`, refused with mode `all`. Without `org_id` it means "
+        f"this id in every organisation. Null by default. {ID}",
+    )
+    org_id = IdField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text=f"Only keys of this organisation, in either mode. Null by default: of every organisation. {ID}",
+    )
+    include_checkpoints = LaxBooleanField(
+        default=False,
+        help_text="LangGraph checkpoints go too, which aborts synthesis runs in flight. `false` by default: they stay.",
+    )
+    exclude_active_within_secs = SecondsField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Deals with activity (`canvas:events`) in the last so many seconds stay, and the report lists them. "
+        "0 or more; null by default. With null or 0 no deal is spared.",
+    )
+    dry_run = LaxBooleanField(
+        default=True,
+        help_text="Count what would go, and delete nothing. Only `false` deletes. "
+        'Beware of the words that count as false: `0`, `"off"`, `"no"`, `"f"`, `"n"`, `"0"` and '
+        '`"false"` in any case delete as `false` does.',
+    )
 
     def to_internal_value(self, data: JsonObject) -> dict[str, Any]:
         """All that is wrong at once: an error a field in the order of the fields, names that are no field last."""

@@ -10,11 +10,13 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
-from django.urls import reverse
+from django.urls import ResolverMatch, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -69,6 +71,10 @@ class JsonView(APIView):
 
     authentication_classes = (BearerAuthentication,)
     permission_classes: Sequence[type[BasePermission]] = (MayPurge,)
+    # What is read and answered is never negotiated; these two and the lack of versions are for the published schema.
+    parser_classes = (JSONParser,)
+    renderer_classes = (JSONRenderer,)
+    versioning_class = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """DRF asks for credentials first and negotiates the answer's format; the contract has neither."""
@@ -104,7 +110,7 @@ class PurgeDealsView(JsonView):
             self.deadline = Deadline(conf.request_timeout)
         super().initial(request, *args, **kwargs)
 
-    def post(self, request: Request) -> JsonResponse:
+    def post(self, request: Request, **prefix: Any) -> JsonResponse:
         """The report, or with ``Prefer: respond-async`` the queued run."""
         data = json_object(request._request)
         body = PurgeDealsBody(data=data)
@@ -125,7 +131,7 @@ class PurgeDealsView(JsonView):
     def queue(self, request: Request, scope: PurgeScope) -> JsonResponse:
         """Leave it to a worker, and answer with where to ask."""
         run = services.queue(scope, origin_of(request), deadline=self.deadline)
-        location = reverse(":".join((*_namespaces(request), "purge_run")), args=(run.pk,))
+        location = address_of(run.pk, request._request.resolver_match)
         headers = {"Location": location, "Preference-Applied": RESPOND_ASYNC}
         return run_answer(run.pk, run_as_dict(run), status=202, headers=headers)
 
@@ -136,7 +142,7 @@ class PurgeRunView(JsonView):
     permission_classes = (MayViewRuns,)
     http_method_names = ["get", "head"]  # noqa: RUF012 - as Django declares it
 
-    def get(self, request: Request, run_id: UUID) -> JsonResponse:
+    def get(self, request: Request, run_id: UUID, **prefix: Any) -> JsonResponse:
         """The run as it is now, found lost if its process is gone."""
         return run_answer(run_id, run_as_dict(find(run_id)))
 
@@ -146,7 +152,7 @@ class CancelRunView(JsonView):
 
     http_method_names = ["post"]  # noqa: RUF012 - as Django declares it
 
-    def post(self, request: Request, run_id: UUID) -> JsonResponse:
+    def post(self, request: Request, run_id: UUID, **prefix: Any) -> JsonResponse:
         """The run after it was asked to stop; it may take a page to obey."""
         find(run_id)
         if not services.cancel(run_id, origin_of(request)):
@@ -175,6 +181,12 @@ def find(run_id: UUID) -> PurgeRun:
     return run
 
 
+def address_of(run_id: UUID, match: ResolverMatch | None) -> str:
+    """Where to ask for a run, below the same prefixes and namespaces as the request that began it."""
+    names, prefix = (match.namespaces, match.kwargs) if match else (["dealpurge_api"], {})
+    return reverse(":".join((*names, "purge_run")), kwargs={**prefix, "run_id": run_id})
+
+
 def wants_async(request: Request) -> bool:
     """Whether ``Prefer`` (RFC 7240) has ``respond-async`` among its preferences."""
     preferences = request.META.get("HTTP_PREFER", "").split(",")
@@ -198,9 +210,3 @@ def request_id_of(request: Request) -> str:
 def not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:
     """What is no address of ours: no redirect, and no page of the host's."""
     return answer(404, "Not Found")
-
-
-def _namespaces(request: Request) -> list[str]:
-    """Those that the host has put around this view, ours the last of them."""
-    match = request._request.resolver_match
-    return match.namespaces if match else ["dealpurge_api"]

@@ -25,11 +25,11 @@ from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
 from tests.support.databases import locked_database
+from tests.support.published import document, operations, refusals
 from tests.support.scripted import Script, ScriptedServer
 from tests.support.seeding import key_of
 
 from .conftest import Answer, Post
-from .test_schema import operation, published, refusals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -337,8 +337,8 @@ def test_a_queued_run_is_told_of_also_where_nobody_knows_what_became_of_it(
 
 def test_the_schema_knows_the_answer(post: Post, serve: Serve, time_passes: TimePasses) -> None:
     serve(lambda words: time_passes(20))
-    schema = published()
-    described = operation(schema, "purge_deals")["responses"]["503"]
+    schema = document()
+    described = operations(schema)["purge_deals"]["responses"]["503"]
     content = described["content"]["application/json"]
 
     answer = post({"mode": "all", "dry_run": False})

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import reverse
+from django.urls import path, reverse
+from django.utils.module_loading import import_string
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.validation import validate_schema
 from pytest_django.fixtures import Settings
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
+from dealpurge.api import examples
+from dealpurge.api.fields import FALSE_WORDS, TRUE_WORDS
+from dealpurge.api.urls import urlpatterns
+from dealpurge.keys.families import FAMILIES
 from dealpurge.scope import PurgeScope
+from tests.support.published import Schema, document, operations, refusals
 
 from .conftest import PATH, RUNS, Bearer, Post
-
-Schema = dict[str, Any]
 
 RUN = f"{RUNS}/{{run_id}}"
 OPERATIONS = {
@@ -29,33 +38,10 @@ OPERATIONS = {
 }
 
 
-def published() -> Schema:
-    made: Schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return made
-
-
 def operation(schema: Schema, name: str) -> Schema:
     path, method, _ = OPERATIONS[name]
     found: Schema = schema["paths"][path][method]
     return found
-
-
-def plain(schema: Any) -> Any:
-    """OpenAPI 3.0 as JSON Schema: null is no keyword there."""
-    if isinstance(schema, list):
-        return [plain(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: plain(value) for name, value in schema.items() if name != "nullable"}
-    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") is True else made
-
-
-def refusals(schema: Schema, part: Schema, value: object) -> list[str]:
-    """What is wrong with a value by a part of the published schema."""
-    validator = jsonschema.Draft202012Validator(
-        plain({**part, "components": schema["components"]}), format_checker=jsonschema.FormatChecker()
-    )
-    return [error.message for error in validator.iter_errors(value)]
 
 
 def contents(schema: Schema) -> Iterator[tuple[str, Schema]]:
@@ -69,7 +55,7 @@ def contents(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def test_it_is_openapi() -> None:
-    validate_schema(published())  # type: ignore[no-untyped-call]
+    validate_schema(document())  # type: ignore[no-untyped-call]
 
 
 def test_it_is_served_to_anybody(client: Client) -> None:
@@ -82,7 +68,7 @@ def test_it_is_served_to_anybody(client: Client) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation(name: str) -> None:
-    spec = operation(published(), name)
+    spec = operation(document(), name)
 
     assert (spec["operationId"], spec["security"]) == (name, [{"bearerAuth": []}])
     assert set(spec["responses"]) == OPERATIONS[name][2]
@@ -90,7 +76,7 @@ def test_an_operation(name: str) -> None:
 
 
 def test_names_of_the_contract() -> None:
-    schema = published()
+    schema = document()
     components = schema["components"]
     content = operation(schema, "purge_deals")["requestBody"]["content"]
     refused = operation(schema, "purge_deals")["responses"]["422"]["content"]["application/json"]["schema"]
@@ -105,19 +91,64 @@ def test_names_of_the_contract() -> None:
     assert components["securitySchemes"]["bearerAuth"] == {"type": "http", "scheme": "bearer"}
 
 
-def test_the_fields_of_the_body() -> None:
-    body = published()["components"]["schemas"]["PurgeDealsBody"]
+def test_the_body_is_six_plain_properties() -> None:
+    schema = document()["components"]["schemas"]
+    body = schema["PurgeDealsBody"]
+    fields = {
+        name: {k: v for k, v in field.items() if k != "description"} for name, field in body["properties"].items()
+    }
 
-    assert list(body["properties"]) == [
-        "mode", "deal_id", "org_id", "include_checkpoints", "exclude_active_within_secs", "dry_run",
-    ]  # fmt: skip
+    assert list(fields.items()) == [
+        ("mode", {"$ref": "#/components/schemas/PurgeMode"}),
+        ("deal_id", {"type": ["string", "null"], "minLength": 1, "maxLength": 255}),
+        ("org_id", {"type": ["string", "null"], "minLength": 1, "maxLength": 255}),
+        ("include_checkpoints", {"type": "boolean", "default": False}),
+        ("exclude_active_within_secs", {"type": ["integer", "null"], "minimum": 0}),
+        ("dry_run", {"type": "boolean", "default": True}),
+    ]
+    assert (schema["PurgeMode"]["type"], schema["PurgeMode"]["enum"]) == ("string", ["all", "by_deal"])
+    assert {*body} == {"type", "description", "properties", "required", "additionalProperties"}
     assert (body["required"], body["additionalProperties"]) == (["mode"], False)
-    assert body["properties"]["dry_run"]["default"] is True
-    assert body["properties"]["include_checkpoints"]["default"] is False
+
+
+def test_every_field_is_described() -> None:
+    schemas = document()["components"]["schemas"]
+    body = schemas["PurgeDealsBody"]["properties"] | {"mode": schemas["PurgeMode"]}
+
+    assert [name for name, field in body.items() if len(field["description"]) < 60] == []
+    assert [name for name, schema in schemas.items() if not schema["description"]] == []
+
+
+def test_what_is_taken_beyond_the_schema_is_told_in_words() -> None:
+    schema = document()
+    words = set(re.findall(r'"(\w+)"', operation(schema, "purge_deals")["description"]))
+    dry_run = schema["components"]["schemas"]["PurgeDealsBody"]["properties"]["dry_run"]["description"]
+
+    assert words >= TRUE_WORDS | FALSE_WORDS
+    assert set(re.findall(r'"(\w+)"', dry_run)) == FALSE_WORDS
+
+
+def test_the_families_are_told_in_words() -> None:
+    text = operation(document(), "purge_deals")["description"].lower()
+
+    assert "ten families" in text
+    assert len(FAMILIES) == 10
+    for words in map(str.split, (name.replace("_", " ") for name in FAMILIES)):
+        assert any(word.rstrip("s")[:6] in text for word in words), words
+
+
+def test_answers_are_open() -> None:
+    schemas = document()["components"]["schemas"]
+    later = {**examples.REPORT.as_dict(), "memory": {"bytes": 5}}
+
+    assert [name for name, schema in schemas.items() if schema.get("additionalProperties") is False] == [
+        "PurgeDealsBody"
+    ]
+    assert refusals(document(), {"$ref": "#/components/schemas/PurgeReport"}, later) == []
 
 
 def test_every_body_has_an_example_that_keeps_to_its_schema() -> None:
-    schema = published()
+    schema = document()
 
     for where, content in contents(schema):
         examples = [example["value"] for example in content["examples"].values()]
@@ -126,45 +157,54 @@ def test_every_body_has_an_example_that_keeps_to_its_schema() -> None:
 
 
 def test_an_example_that_does_not_is_found() -> None:
-    schema = published()
+    schema = document()
     _, report = next(item for item in contents(schema) if item[0] == "purge_deals 200")
 
     assert refusals(schema, report["schema"], {"run_id": None, "status": "done"})
 
 
-#: Bodies that the endpoint takes, and some that it refuses.
+#: Bodies that a client should send.
 TAKEN: list[Schema] = [
     {"mode": "all"}, {"mode": "all", "deal_id": None, "org_id": "a"}, {"mode": "by_deal", "deal_id": "*"},
     {"mode": "by_deal", "deal_id": "é" * 63, "org_id": None}, {"mode": "by_deal", "deal_id": "a" * 255},
+    {"mode": "all", "dry_run": False, "include_checkpoints": True}, {"mode": "all", "exclude_active_within_secs": 5.0},
+    {"mode": "all", "exclude_active_within_secs": None}, {"mode": "all", "exclude_active_within_secs": 0},
+]  # fmt: skip
+#: Bodies that are taken besides, as the schema says in words.
+TOLERATED: list[Schema] = [
     {"mode": "all", "dry_run": "off", "include_checkpoints": 1}, {"mode": "all", "dry_run": "TRUE"},
-    {"mode": "all", "exclude_active_within_secs": " 5.0 "}, {"mode": "all", "exclude_active_within_secs": 5.0},
-    {"mode": "all", "exclude_active_within_secs": None}, {"mode": "all", "exclude_active_within_secs": "0" * 5000},
+    {"mode": "all", "exclude_active_within_secs": " 5.0 "}, {"mode": "all", "exclude_active_within_secs": "0" * 5000},
 ]  # fmt: skip
 REFUSED: list[Any] = [
-    {}, [], None, "all", {"mode": "ALL"}, {"mode": None}, {"mode": "all", "x": 1}, {"mode": "all", "deal_id": "a"},
-    {"mode": "by_deal"}, {"mode": "by_deal", "deal_id": None}, {"mode": "by_deal", "deal_id": ""},
-    {"mode": "by_deal", "deal_id": "a:b"}, {"mode": "by_deal", "deal_id": "a" * 256}, {"mode": "all", "org_id": " "},
-    {"mode": "by_deal", "deal_id": 1}, {"mode": "all", "dry_run": None}, {"mode": "all", "dry_run": 2},
-    {"mode": "all", "dry_run": "maybe"}, {"mode": "all", "exclude_active_within_secs": -1},
-    {"mode": "all", "exclude_active_within_secs": 1.5}, {"mode": "all", "exclude_active_within_secs": "5s"},
-    {"mode": "all", "exclude_active_within_secs": True},
+    {}, [], None, "all", {"mode": "ALL"}, {"mode": None}, {"mode": "all", "x": 1}, {"mode": "by_deal", "deal_id": 1},
+    {"mode": "all", "dry_run": None}, {"mode": "all", "dry_run": 2}, {"mode": "all", "dry_run": "maybe"},
+    {"mode": "all", "exclude_active_within_secs": -1}, {"mode": "all", "exclude_active_within_secs": 1.5},
+    {"mode": "all", "exclude_active_within_secs": "5s"}, {"mode": "all", "exclude_active_within_secs": True},
+    {"mode": "by_deal", "deal_id": ""}, {"mode": "by_deal", "deal_id": "a" * 256},
 ]  # fmt: skip
+#: Bodies that only the words refuse: the rule between mode and deal_id, and what an id may hold.
+REFUSED_BY_RULE: list[Schema] = [
+    {"mode": "all", "deal_id": "a"}, {"mode": "by_deal"}, {"mode": "by_deal", "deal_id": None},
+    {"mode": "by_deal", "deal_id": "a:b"}, {"mode": "all", "org_id": " "}, {"mode": "by_deal", "deal_id": "é" * 128},
+]  # fmt: skip
+CASES = [
+    *((body, True, 200) for body in TAKEN),
+    *((body, False, 200) for body in TOLERATED),
+    *((body, False, 422) for body in REFUSED),
+    *((body, True, 422) for body in REFUSED_BY_RULE),
+]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [*((body, 200) for body in TAKEN), *((body, 422) for body in REFUSED)],
-    ids=lambda x: str(x)[:60],
-)
-def test_schema_and_endpoint_agree(post: Post, asked: list[PurgeScope], body: Any, status: int) -> None:
-    schema = published()
+@pytest.mark.parametrize(("body", "fits", "status"), CASES, ids=lambda x: str(x)[:60])
+def test_schema_and_endpoint(post: Post, asked: list[PurgeScope], body: Any, fits: bool, status: int) -> None:
+    schema = document()
     spec = operation(schema, "purge_deals")
 
     answer = post(body)
 
     wrong = refusals(schema, spec["requestBody"]["content"]["application/json"]["schema"], body)
-    assert answer.status_code == status == (422 if wrong else 200)
+    assert (not wrong, answer.status_code) == (fits, status)
     assert (
         refusals(schema, spec["responses"][str(status)]["content"]["application/json"]["schema"], answer.json()) == []
     )
@@ -174,7 +214,7 @@ def test_schema_and_endpoint_agree(post: Post, asked: list[PurgeScope], body: An
 def test_answers_about_a_run_keep_to_the_schema(
     http: Client, superuser: User, bearer: Bearer, valkey_settings: Settings
 ) -> None:
-    schema, headers = published(), bearer(superuser)
+    schema, headers = document(), bearer(superuser)
     queued = http.post(PATH, {"mode": "all"}, "application/json", headers=headers | {"Prefer": "respond-async"})
     address = queued.headers["Location"]
     nowhere = f"{RUNS}/6f9d2c1e-3c54-4b7e-9d3c-0d9a6c3f2b11"
@@ -196,15 +236,67 @@ def test_answers_about_a_run_keep_to_the_schema(
         assert set(described.get("headers", {})) <= set(answer.headers)
 
 
-@pytest.mark.parametrize("version", ["3.0.3", "3.1.1"])
-def test_in_either_version_of_openapi(settings: Settings, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    from drf_spectacular.settings import spectacular_settings
+#: What a host may have set for its own endpoints, and the contract says otherwise of ours.
+HOSTS: list[dict[str, Any]] = [
+    {"COMPONENT_SPLIT_REQUEST": True},
+    {"COMPONENT_SPLIT_REQUEST": True, "COMPONENT_NO_READ_ONLY_REQUIRED": True, "ENFORCE_NON_BLANK_FIELDS": True},
+    {"AUTHENTICATION_WHITELIST": ["rest_framework.authentication.SessionAuthentication"]},
+    {"SECURITY": [{"ApiKey": []}]},
+    {"SORT_OPERATION_PARAMETERS": False, "ENUM_GENERATE_CHOICE_DESCRIPTION": False},
+    {"POSTPROCESSING_HOOKS": []},
+    {"SCHEMA_PATH_PREFIX": "/api"},
+]
 
-    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", version)
-    schema = published()
 
-    assert schema["openapi"] == version
-    assert ("nullable" in json.dumps(schema)) is (version < "3.1")
+@pytest.mark.parametrize("host", HOSTS, ids=str)
+def test_a_hosts_settings_change_nothing_of_ours(monkeypatch: pytest.MonkeyPatch, host: dict[str, Any]) -> None:
+    before = document()
+
+    for name, value in host.items():
+        monkeypatch.setattr(spectacular_settings, name, value)
+
+    assert json.dumps(document(), default=str, sort_keys=True) == json.dumps(before, default=str, sort_keys=True)
+
+
+def test_an_enumeration_of_the_hosts_keeps_its_name() -> None:
+    """drf-spectacular would call two kinds of ``status`` by their components, and break the host's clients."""
+
+    class Order(serializers.Serializer[Any]):
+        status = serializers.ChoiceField(["open", "closed"])
+        mode = serializers.ChoiceField(["cash", "card"])
+
+    class Orders(APIView):
+        @extend_schema(responses=Order)
+        def get(self, request: Request) -> None: ...
+
+    patterns = [path("orders", Orders.as_view()), *urlpatterns]
+    made = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+
+    assert {"StatusEnum", "ModeEnum", "PurgeStatus", "PurgeMode"} <= set(made["components"]["schemas"])
+
+
+def test_in_a_host_of_openapi_3_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.0.3")
+    schema = document()
+    body = schema["components"]["schemas"]["PurgeDealsBody"]["properties"]
+
+    validate_schema(schema)  # type: ignore[no-untyped-call]
+    assert (schema["openapi"], body["org_id"]["type"], body["org_id"]["nullable"]) == ("3.0.3", "string", True)
+
+
+@pytest.mark.parametrize("versioning", ["URLPathVersioning", "NamespaceVersioning", "AcceptHeaderVersioning"])
+@pytest.mark.parametrize("version", [None, "v1", "v2"])
+def test_it_is_in_the_document_of_every_version(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, versioning: str, version: str | None
+) -> None:
+    chosen = f"rest_framework.versioning.{versioning}"
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_VERSIONING_CLASS": chosen}
+    monkeypatch.setattr(APIView, "versioning_class", import_string(chosen))
+
+    made = SchemaGenerator(api_version=version).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+
+    assert operations(made).keys() == OPERATIONS.keys()
+    assert list(operation(made, "purge_deals")["responses"]["200"]["content"]) == ["application/json"]
 
 
 def test_the_page_needs_nothing_from_elsewhere(client: Client) -> None:
