@@ -53,9 +53,9 @@ class PurgeDealsBody(serializers.Serializer[PurgeScope]):
     )
     dry_run = LaxBooleanField(
         default=True,
-        help_text="Count what would go, and delete nothing. Only `false` deletes. "
-        'Beware of the words that count as false: `0`, `"off"`, `"no"`, `"f"`, `"n"`, `"0"` and '
-        '`"false"` in any case delete as `false` does.',
+        help_text="Count what would go, and delete nothing. `true` by default; a purge happens only on `false`. "
+        'Beware: `0` and the words `"off"`, `"no"`, `"f"`, `"n"`, `"0"` and `"false"`, in any case, count as false, '
+        "and delete too.",
     )
 
     def to_internal_value(self, data: JsonObject) -> dict[str, Any]:

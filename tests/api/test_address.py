@@ -54,17 +54,18 @@ def test_the_page_of_a_run_offers_no_call_that_nobody_answers(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_queued_run_has_an_address_in_any_namespace(
-    settings: Settings, superuser: User, bearer: Callable[[User], dict[str, str]]
+@pytest.mark.parametrize(("urlconf", "prefix"), [("nested", "/api/superadmin"), ("tenants", "/acme/api")])
+def test_a_queued_run_has_an_address_below_any_prefix(
+    settings: Settings, superuser: User, bearer: Callable[[User], dict[str, str]], urlconf: str, prefix: str
 ) -> None:
-    settings.ROOT_URLCONF, settings.DEALPURGE_ENQUEUE = "tests.support.urlconfs.nested", Mock()
-    headers = bearer(superuser) | {"Prefer": "respond-async"}
+    settings.ROOT_URLCONF, settings.DEALPURGE_ENQUEUE = f"tests.support.urlconfs.{urlconf}", Mock()
+    headers = bearer(superuser)
 
-    answer = Client().post(
-        "/api/superadmin/purge_deals", {"mode": "all"}, content_type="application/json", headers=headers
+    queued = Client().post(
+        f"{prefix}/purge_deals", {"mode": "all"}, "application/json", headers=headers | {"Prefer": "respond-async"}
     )
+    location = queued.headers["Location"]
 
-    assert (answer.status_code, answer.headers["Location"]) == (
-        202,
-        f"/api/superadmin/purge_runs/{PurgeRun.objects.get().pk}",
-    )
+    assert (queued.status_code, location) == (202, f"{prefix}/purge_runs/{PurgeRun.objects.get().pk}")
+    assert Client().get(location, headers=headers).json()["status"] == "queued"
+    assert Client().post(f"{location}/cancel", headers=headers).json()["status"] == "cancelled"

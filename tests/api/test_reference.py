@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from dealpurge.api.body import JsonObject
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.scope import MAX_SECONDS
+from tests.support.reference import Reference
 from tests.support.samples import sample
 
 FIELDS = ("mode", "deal_id", "org_id", "include_checkpoints", "exclude_active_within_secs", "dry_run")
@@ -32,15 +33,6 @@ STRICTER: dict[str, Callable[[dict[str, Any]], bool]] = {
     "all refuses deal_id": lambda item: item["type"] == "value_error" and item["loc"] == ["body", "deal_id"],
     "an unknown field": lambda item: item["type"] == "extra_forbidden" and item["loc"][1] not in FIELDS,
 }
-
-
-class Reference(BaseModel):
-    mode: Literal["all", "by_deal"]
-    deal_id: str | None = None
-    org_id: str | None = None
-    include_checkpoints: bool = False
-    exclude_active_within_secs: int | None = Field(default=None, ge=0)
-    dry_run: bool = True
 
 
 def expected(body: dict[str, Any]) -> tuple[list[tuple[Any, ...]], Reference | None]:

@@ -25,6 +25,7 @@ from pytest_django.live_server_helper import LiveServer
 from dealpurge.api.views import JsonView
 from dealpurge.models import PurgeRun
 from dealpurge.servers import backoff
+from tests.support.readme_blocks import ROOT
 from tests.support.samples import sample
 
 from .conftest import Bearer
@@ -38,11 +39,17 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 
 Fuzz = Callable[[dict[str, str], int], None]
 
-#: An outage is documented; a 500 never is.
+#: An outage is documented; a 500 never is. Of bodies ``tests.support.fuzzing`` knows more than the schema.
 CONFIGURATION = """
 [checks]
+enabled = true
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", {outage}]
 positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, {outage}]
+
+[[operations]]
+include-operation-id = "purge_deals"
+checks.positive_data_acceptance.enabled = false
+checks.negative_data_rejection.enabled = false
 """
 
 #: Requests by test; the last one counts them all.
@@ -73,7 +80,7 @@ def fuzz(
     monkeypatch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)
 
     def fuzz(headers: dict[str, str], examples: int) -> None:
-        options = {"checks": "all", "max-examples": str(examples * TIMES), "seed": SEED, "generation-database": "none"}
+        options = {"max-examples": str(examples * TIMES), "seed": SEED, "generation-database": "none"}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         words += [f"--header={name}: {value}" for name, value in headers.items()]
         words += ["--include-path-regex=/purge_", f"--report-json-path={tmp_path / 'report.json'}", "--no-color"]
@@ -86,6 +93,7 @@ def fuzz(
             text=True,
             timeout=SECONDS,
             check=False,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.fuzzing", "PYTHONPATH": str(ROOT)},
         )
         assert done.returncode == 0, done.stdout + done.stderr
         SENT[request.node.name] = json.loads((tmp_path / "report.json").read_text())["test_cases"]["generated"]
@@ -96,7 +104,7 @@ def fuzz(
 def test_with_a_token(
     fuzz: Fuzz, seen: Counter[int], superuser: User, bearer: Bearer, valkey_settings: Settings
 ) -> None:
-    fuzz(bearer(superuser), 300)
+    fuzz(bearer(superuser), 350)
 
     assert {200, 202, 404, 405, 409, 422} <= set(seen) <= {200, 202, 400, 401, 404, 405, 409, 422}
     assert PurgeRun.objects.filter(dry_run=False, status="completed").count() > 20
