@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from dealpurge.api.body import json_object
 from dealpurge.api.errors import BodyUnreadable, InvalidBody
 from dealpurge.api.serializers import PurgeDealsBody
+from tests.support.reference import Reference
 from tests.support.samples import sample
 
-from .test_reference import STRICTER, Reference
+from .test_reference import STRICTER
 
 Verdict = tuple[int, list[dict[str, Any]]]
 
