@@ -75,10 +75,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) ->
                 continue
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            path.write_text(f"urlpatterns = []\n{text}" if name == "urls.py" else text)
 
     def apply(text: str) -> None:
-        names: dict[str, Any] = {"INSTALLED_APPS": []}
+        names: dict[str, Any] = {"INSTALLED_APPS": [], "REST_FRAMEWORK": {**settings.REST_FRAMEWORK}}
         exec(compile(text, "settings.py", "exec"), names)  # noqa: S102 - our own README
         assert set(names.pop("INSTALLED_APPS")) <= set(settings.INSTALLED_APPS)
         for name, value in names.items():

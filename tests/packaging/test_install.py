@@ -67,10 +67,8 @@ def test_with_the_extras_there_are_a_worker_and_a_schema(
 ) -> None:
     newcomer.shell('pip install ".[openapi]"')
     make_token = follow_the_readme(newcomer)
-    newcomer.paste("settings.py", 'INSTALLED_APPS += ["drf_spectacular"]\n')
-    newcomer.paste("settings.py", 'REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = "drf_spectacular.openapi.AutoSchema"\n')
     for block in (*of_kind("extra"), *of_kind("files")):
-        if "[tasks]" in block.text or "django_tasks_db" in block.text:
+        if any(words in block.text for words in ("[tasks]", "django_tasks_db", "drf_spectacular")):
             newcomer.follow(block)
     migrate, work = (command for block in of_kind("worker") for command in block.commands)
 
@@ -78,6 +76,8 @@ def test_with_the_extras_there_are_a_worker_and_a_schema(
     assert "/api/superadmin/purge_deals:" in newcomer.manage("spectacular", "--validate", "--fail-on-warn")
 
     with newcomer.site() as browser:
+        assert "operationId: purge_deals" in browser.open("/api/schema").text
+        assert "swagger" in browser.open("/api/docs").text
         token = newcomer.follow(make_token).strip()
         purge_by_endpoint(browser, token, Prefer="respond-async")
     assert keys[2] <= names(client)
