@@ -9,9 +9,16 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: When a run ends is not known; a client asks again after so many seconds.
+BUSY_RETRY_SECONDS = 10
+#: An outage of Redis, of the database or of the queue that ends by itself lasts about as long: a failover or a restart.
+OUTAGE_RETRY_SECONDS = 30
+
 
 class DealPurgeError(Exception):
-    """Base of all errors that the purge raises on purpose."""
+    """Base of all errors that the purge raises on purpose. ``retry_after``: seconds, where waiting may help."""
+
+    retry_after: int | None = None
 
 
 class PurgeConfigurationError(ImproperlyConfigured, DealPurgeError):
@@ -46,9 +53,21 @@ class PreviewRefused(DealPurgeError):
 class PurgeInProgress(DealPurgeError):
     """Another live purge of all deals is queued or running; ``run_id`` names it."""
 
+    retry_after = BUSY_RETRY_SECONDS
+
     def __init__(self, run_id: UUID | None) -> None:
         super().__init__("Another purge of all deals is in progress" + (f" (run {run_id})." if run_id else "."))
         self.run_id = run_id
+
+
+class RequestRepeated(DealPurgeError):
+    """There is a run of this user and idempotency key: ``run``, a ``PurgeRun`` as it is now."""
+
+    retry_after = BUSY_RETRY_SECONDS
+
+    def __init__(self, run: Any) -> None:
+        super().__init__(f"The run of this Idempotency-Key is under way (run {run.pk}).")
+        self.run = run
 
 
 class TooManyRequests(DealPurgeError):
@@ -62,13 +81,17 @@ class TooManyRequests(DealPurgeError):
 class AuditUnavailable(DealPurgeError):
     """The run cannot be written down, so nothing is purged."""
 
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 
-    def __init__(self, message: str, run_id: UUID) -> None:
+    def __init__(self, message: str, run_id: UUID, *, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.run_id = run_id
+        self.run_id, self.retry_after = run_id, retry_after
 
 
 class RunLost(DealPurgeError):
@@ -122,5 +145,7 @@ class RedisUnavailable(DealPurgeError):
     def __init__(self, reason: RedisFailure, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        # The others are settings, of Redis or of ours: through a failover a run has waited by itself.
+        self.retry_after = OUTAGE_RETRY_SECONDS if reason == "unreachable" else None
         self.run_id: UUID | None = None
         self.report: Any = None

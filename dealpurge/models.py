@@ -117,6 +117,8 @@ class PurgeRun(models.Model):
     # The codes and parameters of the error and of the report's warnings, to say them in another language.
     sentences = models.JSONField(null=True, blank=True, editable=False)
 
+    # A digest of whose request it was and of that request's idempotency key, while no other run may have it.
+    idempotency_key = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001 - null: none
     exclusive = models.CharField(max_length=10, null=True, unique=True, editable=False)  # noqa: DJ001 - null: not exclusive
     preview = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="applied", verbose_name=_("preview")
@@ -133,6 +135,8 @@ class PurgeRun(models.Model):
             models.Index(fields=("status", "heartbeat_at"), name="dealpurge_run_live"),
             models.Index(fields=("actor", "created_at"), name="dealpurge_run_actor"),
         )
+        # Not by unique=True, with which PostgreSQL has a second index, for LIKE, that every row pays for.
+        constraints = (models.UniqueConstraint(fields=("idempotency_key",), name="dealpurge_run_idempotency"),)
 
     def __str__(self) -> str:
         return f"{self.pk}"

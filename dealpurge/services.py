@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseTrouble
 
 from dealpurge.clock import Deadline
-from dealpurge.exceptions import QueueUnavailable
+from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
 from dealpurge.execution import Execution, Observer, Progress, check, run, waited_for
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
@@ -68,7 +69,8 @@ def start(
     observer: Observer | None = None,
     deadline: Deadline | None = None,
 ) -> PurgeReport:
-    """``purge_deals`` for a scope that is made already. Raises ``OutOfTime`` where it was stopped at the deadline."""
+    """``purge_deals`` for a scope that is made already. Raises ``OutOfTime`` where it was stopped at the deadline, and
+    ``RequestRepeated`` where the origin's idempotency key has a run."""
     keyspace = check(scope)
     row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest)
     return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
@@ -87,8 +89,8 @@ def queue(
 
     An ``inventory`` is a dry run that keeps what each deal holds.
 
-    Raises what ``purge_deals`` does except ``RedisUnavailable``, which is then the run's own end, and
-    ``QueueUnavailable`` where it cannot be handed over.
+    Raises what ``purge_deals`` does except ``RedisUnavailable``, which is then the run's own end, ``RequestRepeated``
+    as ``start``, and ``QueueUnavailable`` where it cannot be handed over.
     """
     from dealpurge import tasks  # this import fails where TASKS cannot be used
 
@@ -99,7 +101,8 @@ def queue(
         with waited_for(deadline):
             tasks.enqueue(row.pk)
     except Exception as exc:
-        error = QueueUnavailable(messages.NOT_QUEUED, row.pk)
+        wait = None if isinstance(exc, ImproperlyConfigured) else OUTAGE_RETRY_SECONDS
+        error = QueueUnavailable(messages.NOT_QUEUED, row.pk, retry_after=wait)
         reason = f"{type(exc).__name__}: {redacted(exc)}"  # without a traceback, whose texts cannot be redacted
         logger.error("the queue failed: %s", reason, extra={"run_id": str(row.pk), "request_id": origin.request_id})
         if fail_queued(row.pk, messages.NOT_QUEUED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import JsonResponse
@@ -37,16 +37,19 @@ CONTEXTS: Mapping[str, Mapping[str, Any]] = {
     "string_too_long": {"max_length": ID_MAX_BYTES},
 }
 
+#: Seconds after which the same request may succeed.
+RETRY_HEADER = "Retry-After"
 #: Names the run beside the request's own id, so that the host's logs lead to the record.
 RUN_HEADER = "X-Purge-Run-ID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorItem:
-    """One thing wrong with a body; ``loc`` without the leading ``"body"``."""
+    """One thing wrong with a request; ``loc`` without the leading ``place``."""
 
     code: str
     input: Any
+    place: Literal["body", "header"] = "body"
     loc: tuple[str | int, ...] = ()
     message: str = ""
     ctx: Mapping[str, Any] | None = None
@@ -55,7 +58,7 @@ class ErrorItem:
         """The item as the contract shows it."""
         item: dict[str, Any] = {
             "type": self.code,
-            "loc": ["body", *(part[:ECHO_LIMIT] if isinstance(part, str) else part for part in self.loc)],
+            "loc": [self.place, *(part[:ECHO_LIMIT] if isinstance(part, str) else part for part in self.loc)],
             "msg": self.message or MESSAGES[self.code],
             "input": echo(self.input),
         }
@@ -64,7 +67,7 @@ class ErrorItem:
 
 
 class InvalidBody(APIException):
-    """422: the body is refused for these reasons."""
+    """422: the body, or a header, is refused for these reasons."""
 
     status_code = 422
 

@@ -11,9 +11,10 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.log import log_response
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
-from dealpurge.api.errors import InvalidBody, RunOver, answer
+from dealpurge.api.errors import RETRY_HEADER, InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
     AuditUnavailable,
+    DealPurgeError,
     OutOfTime,
     PreviewRefused,
     PurgeConfigurationError,
@@ -21,6 +22,7 @@ from dealpurge.exceptions import (
     PurgeNotAllowed,
     QueueUnavailable,
     RedisUnavailable,
+    RequestRepeated,
     RunLost,
     TooManyRequests,
     ended_run,
@@ -70,7 +72,12 @@ def _(exc: Exception) -> JsonResponse:
 
 @to_answer.register
 def _(exc: PurgeInProgress) -> JsonResponse:
-    return answer(409, str(exc), run_id=exc.run_id)
+    return answer(409, str(exc), run_id=exc.run_id, headers=_retry_after(exc))
+
+
+@to_answer.register
+def _(exc: RequestRepeated) -> JsonResponse:
+    return answer(409, str(exc), run_id=exc.run.pk, headers=_retry_after(exc))
 
 
 @to_answer.register
@@ -85,19 +92,19 @@ def _(exc: PreviewRefused) -> JsonResponse:
 
 @to_answer.register
 def _(exc: TooManyRequests) -> JsonResponse:
-    return answer(429, str(exc), headers={"Retry-After": str(exc.retry_after)})
+    return answer(429, str(exc), headers=_retry_after(exc))
 
 
 @to_answer.register(RedisUnavailable)
 @to_answer.register(RunLost)
 @to_answer.register(OutOfTime)
 def _(exc: RedisUnavailable | RunLost | OutOfTime) -> JsonResponse:
-    return answer(503, str(exc), run_id=exc.run_id, report=exc.report)
+    return answer(503, str(exc), run_id=exc.run_id, report=exc.report, headers=_retry_after(exc))
 
 
 @to_answer.register
 def _(exc: QueueUnavailable) -> JsonResponse:
-    return answer(503, str(exc), run_id=exc.run_id)
+    return answer(503, str(exc), run_id=exc.run_id, headers=_retry_after(exc))
 
 
 @to_answer.register
@@ -108,7 +115,12 @@ def _(exc: PurgeConfigurationError) -> JsonResponse:
 
 @to_answer.register
 def _(exc: AuditUnavailable) -> JsonResponse:
-    return answer(503, str(exc))
+    return answer(503, str(exc), headers=_retry_after(exc))
+
+
+def _retry_after(exc: DealPurgeError) -> dict[str, str]:
+    """Where waiting helps."""
+    return {} if exc.retry_after is None else {RETRY_HEADER: str(exc.retry_after)}
 
 
 def _unexpected(exc: Exception, request: HttpRequest) -> JsonResponse:

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from dealpurge import permissions, services
-from dealpurge.api import handler
+from dealpurge.api import handler, idempotency
 from dealpurge.api.authentication import BearerAuthentication
 from dealpurge.api.body import json_object
 from dealpurge.api.errors import InvalidBody, RunOver, answer, run_answer
@@ -29,7 +29,7 @@ from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody, item
 from dealpurge.clock import Deadline
 from dealpurge.conf import conf
-from dealpurge.exceptions import ScopeError
+from dealpurge.exceptions import RequestRepeated, ScopeError
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import alias, bounded, stored, unwritable
 from dealpurge.runs.log import valid_request_id
@@ -125,15 +125,30 @@ class PurgeDealsView(JsonView):
 
     def purge(self, request: Request, scope: PurgeScope) -> JsonResponse:
         """Do it now, and answer with the report, in time for the web server to pass it on."""
-        report = services.start(scope, origin_of(request), deadline=self.deadline)
+        try:
+            report = services.start(scope, self.origin(request, scope), deadline=self.deadline)
+        except RequestRepeated as exc:
+            idempotency.check_scope(request, scope, exc.run)
+            if not exc.run.is_over:
+                raise
+            return idempotency.answer_again(exc.run)
         return run_answer(report.run_id, report.as_dict())
 
     def queue(self, request: Request, scope: PurgeScope) -> JsonResponse:
         """Leave it to a worker, and answer with where to ask."""
-        run = services.queue(scope, origin_of(request), deadline=self.deadline)
+        try:
+            run = services.queue(scope, self.origin(request, scope), deadline=self.deadline)
+        except RequestRepeated as exc:
+            run = exc.run
+            idempotency.check_scope(request, scope, run)
         location = address_of(run.pk, request._request.resolver_match)
         headers = {"Location": location, "Preference-Applied": RESPOND_ASYNC}
         return run_answer(run.pk, run_as_dict(run), status=202, headers=headers)
+
+    def origin(self, request: Request, scope: PurgeScope) -> Origin:
+        """Who asked, and if a live purge, with which key. Raises ``InvalidBody`` for a key that is none."""
+        origin, key = origin_of(request), None if scope.dry_run else idempotency.key_of(request)
+        return origin if key is None else idempotency.with_key(origin, key)
 
 
 class PurgeRunView(JsonView):

@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, ProgrammingError, connections, router, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+    router,
+    transaction,
+)
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from dealpurge.exceptions import AuditUnavailable
+from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, AuditUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.models import PurgeRun, UTCDateTimeField
 from dealpurge.runs import silence
@@ -96,7 +104,10 @@ def unwritable(cause: BaseException, using: str = DEFAULT_DB_ALIAS) -> AuditUnav
     first_line = str(cause).partition("\n")[0]
     logger.error("the record cannot be written: %s", redacted(f"{type(cause).__name__}: {first_line}"))
     behind = isinstance(cause, OperationalError | ProgrammingError) and migrations_are_missing(using)
-    return AuditUnavailable(MIGRATE if behind else WORDS)
+    if behind:
+        return AuditUnavailable(MIGRATE)
+    away = isinstance(cause, OperationalError | InterfaceError)
+    return AuditUnavailable(WORDS, retry_after=OUTAGE_RETRY_SECONDS if away else None)
 
 
 def migrations_are_missing(using: str = DEFAULT_DB_ALIAS) -> bool:

@@ -14,27 +14,38 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from dealpurge.exceptions import AuditUnavailable, PreviewRefused, PurgeInProgress, RunLost, RunTaken
+from dealpurge.exceptions import (
+    DealPurgeError,
+    PreviewRefused,
+    PurgeInProgress,
+    RequestRepeated,
+    RunLost,
+    RunTaken,
+)
 from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import messages, throttling
+from dealpurge.runs import idempotency, messages, throttling
 from dealpurge.runs.database import alias, bounded, durable, ended, storable, stored, unwritable, update
 from dealpurge.runs.retry import with_retry
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
 Status = PurgeRun.Status
+#: How often a row is tried to be inserted where what stood in its way is gone, or its idempotency key free by now.
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked, through which door, and why; ``request_id`` is for the log alone."""
+    """Who asked, through which door, and why; ``request_id`` is for the log alone. ``idempotency_key`` is what
+    ``idempotency.digest`` makes of one: no second run begins with it."""
 
     source: str
     actor: AbstractBaseUser | None = None
     actor_name: str = ""
     reason: str = ""
     request_id: str = ""
+    idempotency_key: str | None = None
 
     @property
     def name(self) -> str:
@@ -51,7 +62,7 @@ def create(
     inventory: bool = False,
     families_digest: str = "",
 ) -> PurgeRun:
-    """Commit the row of a run that is to begin. Raises ``PurgeInProgress``, ``PreviewRefused``,
+    """Commit the row of a run that is to begin. Raises ``RequestRepeated``, ``PurgeInProgress``, ``PreviewRefused``,
     ``TooManyRequests``, ``AuditUnavailable``, and ``RuntimeError`` inside an open transaction."""
     fail_lost_runs()
     actor = origin.actor
@@ -71,15 +82,11 @@ def create(
         families_digest=families_digest,
         exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
         preview_id=preview.pk if preview else None,
+        idempotency_key=origin.idempotency_key,
         created_at=Now(),
         **({} if queued else _running()),
     )
-    try:
-        _insert(run)
-    except PurgeInProgress as exc:
-        if exc.run_id:
-            raise
-        _insert_again(run)  # the other one ended in between
+    _insert(run, TRIES)
     return run
 
 
@@ -123,7 +130,7 @@ def _running() -> dict[str, Any]:
     return {"status": Status.RUNNING, "started_at": Now(), "heartbeat_at": Now()}
 
 
-def _insert(run: PurgeRun) -> None:
+def _insert(run: PurgeRun, tries: int) -> None:
     try:
         with durable(), throttling.admission(run, alias()):
             run.save(force_insert=True, using=alias())
@@ -131,30 +138,30 @@ def _insert(run: PurgeRun) -> None:
             run.refresh_from_db(using=alias())
     except IntegrityError as exc:
         try:
-            conflict = _conflict(run, exc)
+            conflict = _conflict(run)
         except DatabaseTrouble as trouble:
             raise unwritable(trouble, alias()) from trouble
-        raise conflict from exc
+        if conflict is None and tries > 1:
+            run._state.adding = True  # where the COMMIT failed, Django takes it for saved
+            _insert(run, tries - 1)
+            return
+        # Where no other run stood in the way, the user may have been deleted since.
+        raise conflict or unwritable(exc, alias()) from exc
     except DatabaseTrouble as exc:
         raise unwritable(exc, alias()) from exc
 
 
-def _insert_again(run: PurgeRun) -> None:
-    run._state.adding = True  # where the COMMIT failed, Django takes it for saved
-    try:
-        _insert(run)
-    except PurgeInProgress as exc:
-        # No other run stood in the way: the user may have been deleted since.
-        raise exc if exc.run_id else unwritable(exc.__cause__ or exc, alias()) from exc
-
-
-@bounded()
-def _conflict(run: PurgeRun, cause: IntegrityError) -> PurgeInProgress | PreviewRefused | AuditUnavailable:
-    if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
-        return PreviewRefused(_("This preview was applied before."))
-    if run.exclusive is None:
-        return unwritable(cause, alias())
-    return PurgeInProgress(stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first())
+def _conflict(run: PurgeRun) -> DealPurgeError | None:
+    """What stands in the way of the row; None where it did, if anything, and is gone."""
+    with bounded():
+        if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
+            return PreviewRefused(_("This preview was applied before."))
+        other = run.exclusive and stored().filter(exclusive=run.exclusive).values_list("pk", flat=True).first()
+    # The same request that comes again is not another purge. Asked last: if ``other`` has the key, it has it by now.
+    holder = run.idempotency_key and idempotency.holder(run.idempotency_key)
+    if holder:
+        return RequestRepeated(holder)
+    return PurgeInProgress(other) if other else None
 
 
 @bounded()

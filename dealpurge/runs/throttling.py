@@ -17,15 +17,12 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from dealpurge.conf import conf
-from dealpurge.exceptions import PurgeConfigurationError, TooManyRequests
+from dealpurge.exceptions import BUSY_RETRY_SECONDS, PurgeConfigurationError, TooManyRequests
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import utc_now
 
 RATE = re.compile(r"([1-9]\d*)/(?:(s|sec|second)|(m|min|minute)|(h|hour)|(d|day))", re.ASCII)
 PERIODS = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
-
-#: When a live run ends is not known; a client asks again after so many seconds.
-BUSY_RETRY_SECONDS = 10
 
 LIVE = Q(dry_run=False)
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING
@@ -167,9 +167,9 @@ def test_one_that_ends_between_refusal_and_look_blocks_nobody(monkeypatch: pytes
     other = store.create(LIVE, ORIGIN)
     conflict = store._conflict
 
-    def late(run: PurgeRun, cause: IntegrityError) -> Exception:
+    def late(run: PurgeRun) -> Exception | None:
         store.finish(other, report_of(other))
-        return conflict(run, cause)
+        return conflict(run)
 
     monkeypatch.setattr(store, "_conflict", late)
 
