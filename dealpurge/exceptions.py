@@ -73,6 +73,8 @@ class RequestRepeated(DealPurgeError):
 class TooManyRequests(DealPurgeError):
     """The rate limit is reached; the next request is accepted in ``retry_after`` seconds."""
 
+    retry_after: int
+
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many purges. Try again in {retry_after} seconds.")
         self.retry_after = retry_after

@@ -21,11 +21,11 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.conf import conf
 from dealpurge.engine import passes
-from dealpurge.exceptions import RedisUnavailable, TooManyRequests
+from dealpurge.exceptions import BUSY_RETRY_SECONDS, RedisUnavailable, TooManyRequests
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store, termination, throttling
 from dealpurge.runs.store import Origin
-from dealpurge.runs.throttling import BUSY_RETRY_SECONDS, Rate
+from dealpurge.runs.throttling import Rate
 from dealpurge.scope import PurgeScope
 
 from .conftest import LIVE, Bearer, Call
