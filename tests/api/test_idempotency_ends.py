@@ -22,7 +22,7 @@ from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
 from tests.support.scripted import Script, ScriptedServer
-from tests.support.seeding import key_of, seed_deal
+from tests.support.seeding import seed_deal
 
 from .conftest import Answer, Post
 
@@ -237,22 +237,26 @@ def test_what_nobody_expected_in_the_middle(ask: Ask, engine: Callable[[Engine],
     assert again.json() == first.json() | {"detail": "Unexpected error: ValueError."}
 
 
-NONSENSE = b"$-1\r\n"
-
-
+@pytest.mark.parametrize("goes", [True, False], ids=["the server goes", "the reply is nonsense"])
 @pytest.mark.parametrize("org_id", ["acme", None], ids=["with an organisation", "without"])
 @pytest.mark.parametrize("seconds", [None, 60], ids=["sweep", "guarded"])
-def test_replies_were_lost(ask: Ask, serve: Serve, settings: Settings, seconds: int | None, org_id: str | None) -> None:
+def test_replies_were_lost(
+    ask: Ask, serve: Serve, settings: Settings, seconds: int | None, org_id: str | None, goes: bool
+) -> None:
     """Keys have gone, and none is in the counts."""
+    settings.DEALPURGE_RETRY_SECONDS = 0.1
     settings.DEALPURGE_KEY_FAMILIES = {} if org_id else {"image_crops": "canvas:image_crop:{deal_id}"}
-    keys = [key_of("image_crops", "acme", "deal-1", number) for number in range(1, 20)]
-    if org_id is None:
-        keys = [key.replace("acme:", "") for key in keys]
+    organisation = f"{org_id}:" if org_id else ""
+    keys = [f"canvas:image_crop:{organisation}deal-1:{number}" for number in range(20)]
 
     def lose(words: list[bytes]) -> bytes | None:
+        if goes and not server.keys:
+            raise ConnectionError
         if words[0] == b"EXEC" or (words[0] == b"UNLINK" and not seconds and words[1] in server.keys):
             server.keys.clear()
-            return b":1000000\r\n" if seconds else NONSENSE
+            if goes:
+                raise ConnectionError
+            return b":1000000\r\n"
         return None
 
     server = serve(keys, lose)

@@ -26,10 +26,11 @@ from dealpurge.exceptions import (
 )
 from dealpurge.models import PurgeRun
 from dealpurge.report import DealCounts, KeyCounts
-from dealpurge.runs import database, idempotency, messages, store, termination
+from dealpurge.runs import database, idempotency, messages, silence, store, termination
 from dealpurge.runs.idempotency import digest
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from tests.runs.test_silent_database import FIRST_ROW, postgresql_only, silent_after
 from tests.support.databases import ReplicaRouter, locked_database
 from tests.support.runs import LIVE, ONE, report_of
 
@@ -283,6 +284,20 @@ def test_a_look_that_fails_is_a_domain_error(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(AuditUnavailable):
         store.create(ONE, KEYED)
+
+
+@postgresql_only
+def test_a_database_that_falls_silent_then_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "SECONDS", 0.5)
+    run = ended()
+
+    for words in ((FIRST_ROW, b"SELECT"), (FIRST_ROW, b"SELECT", b'SET "idempotency_key"')):
+        with silent_after(*words), pytest.raises(AuditUnavailable):
+            store.create(ONE, KEYED)
+        run.refresh_from_db()
+        assert run.idempotency_key == KEYED.idempotency_key
+
+    assert store.create(ONE, KEYED) != run
 
 
 def test_a_first_row_whose_commit_was_not_heard_of_is_no_second_run(monkeypatch: pytest.MonkeyPatch) -> None:
