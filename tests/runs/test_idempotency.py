@@ -147,6 +147,22 @@ def test_a_key_that_is_freed_between_refusal_and_look_is_free(monkeypatch: pytes
     assert store.create(ONE, KEYED).status == "running"
 
 
+def test_a_freed_key_that_another_request_took_first_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run is the same request again, not another purge of all deals."""
+    termination.fail_queued(store.create(LIVE, KEYED, queued=True).pk, messages.NOT_QUEUED)
+    holder, first = idempotency.holder, list[PurgeRun]()
+
+    def late(key: str) -> PurgeRun | None:
+        monkeypatch.setattr(idempotency, "holder", holder)
+        found = holder(key)
+        first.append(store.create(LIVE, KEYED))
+        return found
+
+    monkeypatch.setattr(idempotency, "holder", late)
+
+    assert [repeated(LIVE)] == first
+
+
 def test_a_user_who_was_deleted_meanwhile_purges_nothing(superuser: User) -> None:
     ghost = User.objects.get(pk=superuser.pk)
     superuser.delete()
