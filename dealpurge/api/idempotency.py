@@ -53,9 +53,8 @@ def answer_again(run: PurgeRun) -> JsonResponse:
     """What the first request was answered, or would have been: the report of a run that is over, or the error that
     ended it."""
     if ended_in_error(run):
-        report = {"deleted": run.report["keys"]["deleted"], "report": run.report} if run.report else {}
-        body = {"detail": run.error, "run_id": str(run.pk), "deleted": run.keys_deleted, **report}
-        return run_answer(run.pk, body, status=503)
+        body = {"detail": run.error, "run_id": str(run.pk), "deleted": run.keys_deleted}
+        return run_answer(run.pk, body | ({"report": run.report} if run.report else {}), status=503)
     return run_answer(run.pk, run.report or _never_begun(run))
 
 

@@ -32,7 +32,7 @@ def holder(key: str) -> PurgeRun | None:
         return None
     if run.now - run.created_at < VALID_FOR and not deleted_nothing(run):
         return run
-    update(Q(pk=run.pk, idempotency_key=key), idempotency_key=None)
+    update(Q(pk=run.pk), idempotency_key=None)
     return None
 
 

@@ -31,7 +31,8 @@ from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
 Status = PurgeRun.Status
-#: How often a row is tried to be inserted where what stood in its way is gone, or its idempotency key free by now.
+#: How often a row is tried to be inserted where what stood in its way is gone by now: a run that failed long ago, one
+#: that took the key of that at the same time and failed at once, and then nothing.
 TRIES = 3
 
 

@@ -163,6 +163,21 @@ def test_a_freed_key_that_another_request_took_first_is_theirs(monkeypatch: pyte
     assert [repeated(LIVE)] == first
 
 
+def test_unless_that_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    termination.fail_queued(store.create(LIVE, KEYED, queued=True).pk, messages.NOT_QUEUED)
+    holder = idempotency.holder
+
+    def late(key: str) -> PurgeRun | None:
+        monkeypatch.setattr(idempotency, "holder", holder)
+        found = holder(key)
+        termination.fail_queued(store.create(LIVE, KEYED, queued=True).pk, messages.NOT_QUEUED)
+        return found
+
+    monkeypatch.setattr(idempotency, "holder", late)
+
+    assert store.create(LIVE, KEYED).status == "running"
+
+
 def test_a_user_who_was_deleted_meanwhile_purges_nothing(superuser: User) -> None:
     ghost = User.objects.get(pk=superuser.pk)
     superuser.delete()
