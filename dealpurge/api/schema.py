@@ -13,8 +13,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
 
-from dealpurge.api import answers, examples
-from dealpurge.api.errors import RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
+from dealpurge.api import answers, examples, idempotency
+from dealpurge.api.errors import RETRY_HEADER, RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, PurgeDealsView, PurgeRunView
 from dealpurge.exceptions import PurgeInProgress, TooManyRequests
@@ -104,6 +104,7 @@ NOT_FOUND = refusal("There is no such run.", "Not Found")
 UNAVAILABLE = refusal("The database of runs cannot be used.", database.WORDS)
 REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN, 503: UNAVAILABLE}
 CHALLENGE = header("WWW-Authenticate", "`Bearer`", 401)
+WAITING = "Seconds after which to ask again, where waiting may help."
 
 PURGE_RESPONSES = {
     200: response(
@@ -118,7 +119,7 @@ PURGE_RESPONSES = {
     400: refusal("The body is no text, or nested too deeply.", BodyUnreadable.default_detail),
     **REFUSALS,
     409: refusal(
-        "Another live purge of all deals is under way.",
+        "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is.",
         str(PurgeInProgress(examples.RUN)),
         answers.PurgeRunError,
         run_id=str(examples.RUN),
@@ -128,7 +129,9 @@ PURGE_RESPONSES = {
         LengthRequired.default_detail,
     ),
     413: refusal("The body is too long.", BodyTooLarge.default_detail),
-    422: response("The body is refused.", answers.HTTPValidationError, example=examples.NO_SUCH_MODE),
+    422: response(
+        "The body is refused, or the `Idempotency-Key`.", answers.HTTPValidationError, example=examples.NO_SUCH_MODE
+    ),
     429: refusal("Too many purges.", str(TooManyRequests(10))),
     503: refusal(
         "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
@@ -148,11 +151,18 @@ PURGE_HEADERS = [
         enum=[RESPOND_ASYNC],
         description="`respond-async` leaves the purge to a worker, which has no time limit, and answers 202.",
     ),
+    header(
+        idempotency.HEADER,
+        "For a client that may have to ask again: 1 to 255 characters of visible ASCII without a comma, such as a "
+        "UUID, new for every purge. For a day the same key and body are answered from the run there is, and nothing is "
+        "purged twice; another body is refused. A run that failed before it deleted anything frees its key. Without "
+        "effect in a dry run.",
+    ),
     CHALLENGE,
     header(RUN_HEADER, "The run, as the record knows it.", 200, 202),
     header("Location", f"Such as `/api/superadmin/purge_runs/{examples.RUN}`.", 202),
     header("Preference-Applied", f"`{RESPOND_ASYNC}`", 202),
-    header("Retry-After", "Seconds until the next one is taken.", 429),
+    header(RETRY_HEADER, WAITING, 409, 429, 503),
 ]
 
 
@@ -180,7 +190,7 @@ def publish() -> None:
         summary="How far a run is, and its report once it is over",
         description=PURGE_RUN,
         tags=TAGS,
-        parameters=[CHALLENGE],
+        parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
         responses={
             200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
             **REFUSALS,
@@ -192,7 +202,7 @@ def publish() -> None:
         summary="Stop a run at its next page",
         description=CANCEL_RUN,
         tags=TAGS,
-        parameters=[CHALLENGE],
+        parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
         request=None,
         responses={
             200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),

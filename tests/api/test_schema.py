@@ -242,7 +242,7 @@ HOSTS: list[dict[str, Any]] = [
     {"COMPONENT_SPLIT_REQUEST": True, "COMPONENT_NO_READ_ONLY_REQUIRED": True, "ENFORCE_NON_BLANK_FIELDS": True},
     {"AUTHENTICATION_WHITELIST": ["rest_framework.authentication.SessionAuthentication"]},
     {"SECURITY": [{"ApiKey": []}]},
-    {"SORT_OPERATION_PARAMETERS": False, "ENUM_GENERATE_CHOICE_DESCRIPTION": False},
+    {"ENUM_GENERATE_CHOICE_DESCRIPTION": False},
     {"POSTPROCESSING_HOOKS": []},
     {"SCHEMA_PATH_PREFIX": "/api"},
 ]

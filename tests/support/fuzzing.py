@@ -35,6 +35,8 @@ def bodies_are_taken_by_the_contract(ctx: Any, response: Any, case: Any) -> None
     if isinstance(media_type, bytes):
         media_type = media_type.decode("latin-1")
     taken = media_type == "application/json" and is_taken(raw if isinstance(raw, bytes) else raw.encode())
+    if response.status_code == 422 and response.json()["detail"][0]["loc"][0] == "header":
+        return
     if response.status_code == 422:
         assert not taken, f"refused, and by the contract it is taken: {raw!r}"
     elif response.status_code in (200, 202, 409, 429, 503):
