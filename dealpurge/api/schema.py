@@ -12,11 +12,12 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
+from rest_framework.renderers import JSONRenderer
 
 from dealpurge.api import answers, examples, idempotency
 from dealpurge.api.errors import RETRY_HEADER, RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
 from dealpurge.api.serializers import PurgeDealsBody
-from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, PurgeDealsView, PurgeRunView
+from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, JsonView, PurgeDealsView, PurgeRunView
 from dealpurge.exceptions import PurgeInProgress, TooManyRequests
 from dealpurge.runs import database, messages
 
@@ -72,6 +73,10 @@ class EndpointSchema(AutoSchema):
             ResolvedComponent("bearerAuth", ResolvedComponent.SECURITY_SCHEMA, bearer, "bearerAuth")  # type: ignore[no-untyped-call]
         )
         return [{"bearerAuth": []}]
+
+    def map_renderers(self, attribute: str) -> list[Any]:
+        """JSON, also where ``RENDERER_WHITELIST`` knows others."""
+        return [getattr(JSONRenderer, attribute)]
 
     def _get_serializer_name(self, serializer: Any, direction: Any, *args: Any) -> str:
         """The contract's, also where ``COMPONENT_SPLIT_REQUEST`` gives the host's others."""
@@ -168,11 +173,12 @@ PURGE_HEADERS = [
 
 def publish() -> None:
     """Give each view its part of the schema."""
-    extend_schema(
+    describe(
+        PurgeDealsView,
+        "post",
         operation_id="purge_deals",
         summary="Purge the Redis state of one deal or of all of them",
         description=PURGE_DEALS,
-        tags=TAGS,
         parameters=PURGE_HEADERS,
         request={
             JSON: OpenApiRequest(
@@ -184,24 +190,26 @@ def publish() -> None:
             )
         },
         responses=PURGE_RESPONSES,
-    )(PurgeDealsView.post)
-    extend_schema(
+    )
+    describe(
+        PurgeRunView,
+        "get",
         operation_id="purge_run",
         summary="How far a run is, and its report once it is over",
         description=PURGE_RUN,
-        tags=TAGS,
         parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
         responses={
             200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
             **REFUSALS,
             404: NOT_FOUND,
         },
-    )(PurgeRunView.get)
-    extend_schema(
+    )
+    describe(
+        CancelRunView,
+        "post",
         operation_id="cancel_purge_run",
         summary="Stop a run at its next page",
         description=CANCEL_RUN,
-        tags=TAGS,
         parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
         request=None,
         responses={
@@ -212,6 +220,12 @@ def publish() -> None:
                 RunOver.default_detail, RunOver.default_detail, answers.PurgeRunError, run_id=str(examples.RUN)
             ),
         },
-    )(CancelRunView.post)
-    for view in (PurgeDealsView, PurgeRunView, CancelRunView):
-        view.schema = EndpointSchema()
+    )
+
+
+def describe(view: type[JsonView], method: str, **told: Any) -> None:
+    """Tell of a method of a view, in our schema and not in what the host has made of its own."""
+    handler: Any = getattr(view, method)
+    view.schema = EndpointSchema()
+    handler.schema = EndpointSchema  # what extend_schema builds upon; without it, upon DEFAULT_SCHEMA_CLASS
+    extend_schema(tags=TAGS, **told)(handler)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +21,8 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.validation import validate_schema
 from pytest_django.fixtures import Settings
 from rest_framework import serializers
+from rest_framework.parsers import FormParser
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -27,6 +32,7 @@ from dealpurge.api.urls import urlpatterns
 from dealpurge.keys.families import FAMILIES
 from dealpurge.scope import PurgeScope
 from tests.support.published import Schema, document, operations, refusals
+from tests.support.readme_blocks import ROOT
 
 from .conftest import PATH, RUNS, Bearer, Post
 
@@ -245,6 +251,7 @@ HOSTS: list[dict[str, Any]] = [
     {"ENUM_GENERATE_CHOICE_DESCRIPTION": False},
     {"POSTPROCESSING_HOOKS": []},
     {"SCHEMA_PATH_PREFIX": "/api"},
+    {"PARSER_WHITELIST": [FormParser], "RENDERER_WHITELIST": [BrowsableAPIRenderer]},
 ]
 
 
@@ -256,6 +263,43 @@ def test_a_hosts_settings_change_nothing_of_ours(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(spectacular_settings, name, value)
 
     assert json.dumps(document(), default=str, sort_keys=True) == json.dumps(before, default=str, sort_keys=True)
+
+
+#: What a host may have for views of its own, as drf-standardized-errors does, or DRF's, which drf-spectacular is not.
+CLASSES = {
+    "of the host": """
+class Schema(AutoSchema):
+    get_tags = lambda self: ["host"]
+    get_auth = lambda self: [{"cookie": []}]
+    get_examples = lambda self: [OpenApiExample("of the host", {"errors": []}, status_codes=["403"])]
+    _get_serializer_name = lambda self, *args: "Host" + super()._get_serializer_name(*args)
+""",
+    "of DRF": "from rest_framework.schemas.openapi import AutoSchema as Schema",
+}
+PROJECT = """
+import json, django
+django.setup()
+from django.conf import settings
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample
+{made}
+settings.REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = Schema
+settings.ROOT_URLCONF = "tests.support.urlconfs.plain"
+from tests.support.published import document
+print(json.dumps(document()))
+"""
+
+
+@pytest.mark.parametrize("made", CLASSES.values(), ids=CLASSES)
+def test_the_class_of_the_hosts_schema_changes_nothing_of_ours(settings: Settings, made: str) -> None:
+    code, environment = PROJECT.format(made=made), os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    settings.ROOT_URLCONF = "tests.support.urlconfs.plain"
+    assert (done.stderr, json.loads(done.stdout)) == ("", json.loads(json.dumps(document())))
 
 
 def test_an_enumeration_of_the_hosts_keeps_its_name() -> None:
