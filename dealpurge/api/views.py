@@ -10,8 +10,9 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
-from django.urls import ResolverMatch, reverse
 from django.utils.decorators import method_decorator
+from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.parsers import JSONParser
@@ -110,7 +111,7 @@ class PurgeDealsView(JsonView):
             self.deadline = Deadline(conf.request_timeout)
         super().initial(request, *args, **kwargs)
 
-    def post(self, request: Request, **prefix: Any) -> JsonResponse:
+    def post(self, request: Request, *unnamed: Any, **prefix: Any) -> JsonResponse:
         """The report, or with ``Prefer: respond-async`` the queued run."""
         data = json_object(request._request)
         body = PurgeDealsBody(data=data)
@@ -141,8 +142,7 @@ class PurgeDealsView(JsonView):
         except RequestRepeated as exc:
             run = exc.run
             idempotency.check_scope(request, scope, run)
-        location = address_of(run.pk, request._request.resolver_match)
-        headers = {"Location": location, "Preference-Applied": RESPOND_ASYNC}
+        headers = {"Location": address_of(run.pk, request._request), "Preference-Applied": RESPOND_ASYNC}
         return run_answer(run.pk, run_as_dict(run), status=202, headers=headers)
 
     def origin(self, request: Request, scope: PurgeScope) -> Origin:
@@ -196,10 +196,10 @@ def find(run_id: UUID) -> PurgeRun:
     return run
 
 
-def address_of(run_id: UUID, match: ResolverMatch | None) -> str:
-    """Where to ask for a run, below the same prefixes and namespaces as the request that began it."""
-    names, prefix = (match.namespaces, match.kwargs) if match else (["dealpurge_api"], {})
-    return reverse(":".join((*names, "purge_run")), kwargs={**prefix, "run_id": run_id})
+def address_of(run_id: UUID, request: HttpRequest) -> str:
+    """Where to ask for a run: beside the address of the request that began it, whatever the host has put before."""
+    parent, _, _ = escape_leading_slashes(escape_uri_path(request.path)).rpartition("/")
+    return f"{parent}/purge_runs/{run_id}"
 
 
 def wants_async(request: Request) -> bool:

@@ -54,7 +54,13 @@ def test_the_page_of_a_run_offers_no_call_that_nobody_answers(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("urlconf", "prefix"), [("nested", "/api/superadmin"), ("tenants", "/acme/api")])
+@pytest.mark.parametrize(
+    ("urlconf", "prefix"),
+    [
+        ("nested", "/api/superadmin"), ("tenants", "/acme/api"), ("options", "/api"), ("unnamed", "/acme/api"),
+        ("numbered", "/7/api"), ("twice", "/old/api"), ("twice", "/new/api"), ("anything", "/%2Fother.test/%C3%BC%3F/api"),
+    ],
+)  # fmt: skip
 def test_a_queued_run_has_an_address_below_any_prefix(
     settings: Settings, superuser: User, bearer: Callable[[User], dict[str, str]], urlconf: str, prefix: str
 ) -> None:
