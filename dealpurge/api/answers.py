@@ -113,7 +113,8 @@ class PurgeReport(PurgeScopeFields):
     deals = PurgeDealCounts()
     keys = PurgeKeyCounts()
     families = serializers.DictField(
-        child=count(), help_text="Keys deleted by family, or in a dry run keys that would be. Every family is there."
+        child=count(),
+        help_text="Keys deleted or vanished by family, or in a dry run keys that would go. Every family is there.",
     )
     skipped = serializers.ListField(
         child=PurgeSkippedDeal(), max_length=LIST_LIMIT, help_text=f"Deals that stay; {LIST_LIMIT} of them at most."

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from dealpurge.api.errors import ErrorItem
 from dealpurge.api.representation import run_as_dict
+from dealpurge.keys.families import CHECKPOINTS, FAMILIES
 from dealpurge.models import PurgeRun
 from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
@@ -17,6 +18,7 @@ RUN = UUID("6f9d2c1e-3c54-4b7e-9d3c-0d9a6c3f2b11")
 BEGAN = datetime(2026, 11, 23, 21, 40, tzinfo=UTC)
 ONE_DEAL = PurgeScope(mode="by_deal", deals=((None, "deal-1"),))
 ALL_BUT_ACTIVE = PurgeScope(mode="all", exclude_active_within_secs=3600, dry_run=False)
+KEYS_OF_A_DEAL = dict(zip(FAMILIES, (2, 1, 3, 1, 30, 4, 1, 1, 2, 2), strict=True))
 
 
 def body(scope: PurgeScope) -> dict[str, Any]:
@@ -31,13 +33,18 @@ def body(scope: PurgeScope) -> dict[str, Any]:
     }
 
 
+def families(deals: int) -> dict[str, int]:
+    """Of so many deals that have the same keys each, every family by its name."""
+    return {name: deals * KEYS_OF_A_DEAL.get(name, 0) for name in (*FAMILIES, CHECKPOINTS)}
+
+
 PREVIEW = PurgeReport(
     run_id=RUN,
     status="completed",
     scope=ONE_DEAL,
     deals=DealCounts(matched=1, purged=1),
-    keys=KeyCounts(scanned=2617, matched=11, checkpoints_kept=2, unclaimed=0),
-    families={"canvas_sessions": 2, "locks": 1, "presence": 3, "events": 1, "image_crops": 4, "checkpoints": 0},
+    keys=KeyCounts(scanned=2617, matched=47, checkpoints_kept=2, unclaimed=0),
+    families=families(1),
     started_at=BEGAN,
     duration_ms=6,
 )
@@ -45,24 +52,21 @@ REPORT = PurgeReport(
     run_id=RUN,
     status="completed",
     scope=ALL_BUT_ACTIVE,
-    deals=DealCounts(matched=20000, purged=10084, skipped_active=9916),
-    keys=KeyCounts(scanned=1180000, matched=940000, deleted=473948, checkpoints_kept=40000),
-    families={"canvas_sessions": 413444, "locks": 60504, "checkpoints": 0},
+    deals=DealCounts(matched=20000, purged=19999, skipped_active=1),
+    keys=KeyCounts(scanned=1180000, matched=940000, deleted=939953, checkpoints_kept=40000),
+    families=families(19999),
     skipped=(SkippedDeal(org_id="org037", deal_id="a5399c2e", last_active_at=BEGAN - timedelta(minutes=10)),),
-    skipped_truncated=True,
     started_at=BEGAN,
     duration_ms=2750,
 )
-FAILED = replace(
+OUT_OF_TIME = replace(
     REPORT,
-    status="failed",
-    deals=DealCounts(matched=7100, purged=7100),
-    keys=KeyCounts(scanned=420000, matched=168000, deleted=168000),
-    families={"canvas_sessions": 150000, "locks": 18000, "checkpoints": 0},
-    skipped=(),
-    skipped_truncated=False,
+    status="cancelled",
+    deals=DealCounts(matched=7101, purged=7100, skipped_active=1),
+    keys=replace(REPORT.keys, deleted=333700),
+    families=families(7100),
+    duration_ms=20004,
 )
-OUT_OF_TIME = replace(FAILED, status="cancelled")
 
 
 def run(**columns: Any) -> dict[str, Any]:
@@ -75,7 +79,8 @@ def run(**columns: Any) -> dict[str, Any]:
 
 
 QUEUED = run()
-RUNNING = run(status="running", keys_scanned=420000, keys_total=1180000, keys_deleted=168000, started_at=BEGAN)
+#: One that spares active deals has looked at all keys before it deletes the first.
+RUNNING = run(status="running", keys_scanned=1180000, keys_total=1180000, keys_deleted=333700, started_at=BEGAN)
 CANCELLING = RUNNING | {"cancel_requested": True}
 NO_SUCH_MODE = {
     "detail": [

@@ -15,6 +15,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiReque
 from rest_framework.renderers import JSONRenderer
 
 from dealpurge.api import answers, examples, idempotency
+from dealpurge.api.body import MAX_DIGITS
 from dealpurge.api.errors import RETRY_HEADER, RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, JsonView, PurgeDealsView, PurgeRunView
@@ -41,9 +42,9 @@ refuses a `deal_id`. `org_id` narrows either to one organisation.
 purge happens only with `dry_run` false.
 
 Besides what is described below, booleans may be `0`, `1` and, in any case, `"true"`, `"false"`, `"1"`, `"0"`, \
-`"yes"`, `"no"`, `"on"`, `"off"`, `"t"`, `"f"`, `"y"` and `"n"`, and seconds may be written as `"3600"`, `"3600.0"` or \
-`3600.0`. Everything else is refused with a 422, names that are none of the six and names that stand there twice \
-included.
+`"yes"`, `"no"`, `"on"`, `"off"`, `"t"`, `"f"`, `"y"` and `"n"`, and seconds may be written as `3600.0` or as text, \
+such as `"3600"`, `"3600.0"`, `"+3_600"` or `" 3600 "`. Everything else is refused with a 422, names that are none of \
+the six and names that stand there twice included.
 """
 PURGE_RUN = "How far a run is, and its report once it is over. Who may purge, or view runs, may ask for any of them."
 CANCEL_RUN = "Ends a queued run at once, and a running one at its next page. What it did by then stands in its report."
@@ -121,7 +122,11 @@ PURGE_RESPONSES = {
     202: response(
         "A worker will do it. `Location` says where to ask.", answers.PurgeRunAnswer, example=examples.QUEUED
     ),
-    400: refusal("The body is no text, or nested too deeply.", BodyUnreadable.default_detail),
+    400: refusal(
+        "The body cannot be read: it is no text, nested too deeply, shorter than it says, or has an integer of more "
+        f"than {MAX_DIGITS} digits in it.",
+        BodyUnreadable.default_detail,
+    ),
     **REFUSALS,
     409: refusal(
         "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is.",

@@ -17,8 +17,8 @@ from dealpurge.scope import ID_MAX_BYTES, PurgeScope
 
 #: What every id has in common, for who reads the published schema.
 ID = (
-    f"An id has 1 to {ID_MAX_BYTES} bytes of UTF-8, and no white space, control characters, colons or braces in it; "
-    "asterisks, question marks and brackets mean themselves."
+    f"An id has 1 to {ID_MAX_BYTES} bytes of UTF-8, and no spaces, control characters of ASCII, colons or braces in "
+    "it; asterisks, question marks and brackets mean themselves."
 )
 REPEATED = "Value error, the name stands in the object more than once"
 

@@ -58,7 +58,8 @@ def test_the_page_of_a_run_offers_no_call_that_nobody_answers(
     ("urlconf", "prefix"),
     [
         ("nested", "/api/superadmin"), ("tenants", "/acme/api"), ("options", "/api"), ("unnamed", "/acme/api"),
-        ("numbered", "/7/api"), ("twice", "/old/api"), ("twice", "/new/api"), ("anything", "/%2Fother.test/%C3%BC%3F/api"),
+        ("numbered", "/7/api"), ("twice", "/old/api"), ("twice", "/new/api"),
+        ("anything", "/%2Fother.test/%C3%BC%3F/api"),
     ],
 )  # fmt: skip
 def test_a_queued_run_has_an_address_below_any_prefix(

@@ -29,7 +29,8 @@ from rest_framework.views import APIView
 from dealpurge.api import examples
 from dealpurge.api.fields import FALSE_WORDS, TRUE_WORDS
 from dealpurge.api.urls import urlpatterns
-from dealpurge.keys.families import FAMILIES
+from dealpurge.conf import conf
+from dealpurge.keys.families import CHECKPOINTS, FAMILIES
 from dealpurge.scope import PurgeScope
 from tests.support.published import Schema, document, operations, refusals
 from tests.support.readme_blocks import ROOT
@@ -162,6 +163,29 @@ def test_every_body_has_an_example_that_keeps_to_its_schema() -> None:
         assert [refusals(schema, content["schema"], example) for example in examples] == [[]] * len(examples), where
 
 
+def reports(schema: Schema) -> Iterator[Schema]:
+    """Those in the examples of answers."""
+    for name in OPERATIONS:
+        for answer in operation(schema, name)["responses"].values():
+            for example in answer["content"]["application/json"]["examples"].values():
+                value = example["value"]
+                yield from (part for part in (value, value.get("report")) if part and "families" in part)
+
+
+def test_the_numbers_of_an_example_are_those_of_a_real_report() -> None:
+    found = list(reports(document()))
+
+    assert {report["status"] for report in found} == {"completed", "cancelled"}
+    for report in found:
+        deals, keys, limit = report["deals"], report["keys"], conf.request_timeout or 0
+        assert list(report["families"]) == [*FAMILIES, CHECKPOINTS]
+        assert sum(report["families"].values()) == (keys["matched"] if report["dry_run"] else keys["deleted"])
+        assert deals["matched"] == deals["purged"] + deals["skipped_active"] + deals["interrupted"]
+        assert keys["scanned"] >= keys["matched"] + keys["checkpoints_kept"]
+        assert len(report["skipped"]) == deals["skipped_active"]
+        assert (report["duration_ms"] >= limit * 1000) is (report["status"] == "cancelled")
+
+
 def test_an_example_that_does_not_is_found() -> None:
     schema = document()
     _, report = next(item for item in contents(schema) if item[0] == "purge_deals 200")
@@ -180,6 +204,7 @@ TAKEN: list[Schema] = [
 TOLERATED: list[Schema] = [
     {"mode": "all", "dry_run": "off", "include_checkpoints": 1}, {"mode": "all", "dry_run": "TRUE"},
     {"mode": "all", "exclude_active_within_secs": " 5.0 "}, {"mode": "all", "exclude_active_within_secs": "0" * 5000},
+    {"mode": "all", "exclude_active_within_secs": "+3_600"}, {"mode": "all", "exclude_active_within_secs": "3600.0"},
 ]  # fmt: skip
 REFUSED: list[Any] = [
     {}, [], None, "all", {"mode": "ALL"}, {"mode": None}, {"mode": "all", "x": 1}, {"mode": "by_deal", "deal_id": 1},
