@@ -1,0 +1,83 @@
+"""Answers by what makes them, held to the schema with no room left in it: each name is told, and each that is told is
+answered."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from dealpurge.api import examples
+from dealpurge.api.errors import ErrorItem, InvalidBody, answer
+from dealpurge.api.handler import to_answer
+from dealpurge.models import PurgeRun
+from dealpurge.report import LIST_LIMIT, SkippedDeal, Status
+from dealpurge.scope import PurgeScope
+from tests.support.published import Schema, document, operations, refusals
+
+SEVERAL = PurgeScope(mode="by_deal", deals=((None, "deal-1"), *(("acme", f"deal-{n}") for n in range(LIST_LIMIT))))
+#: With null wherever a report may have it, and lists as long as they get.
+REPORT = replace(
+    examples.REPORT,
+    run_id=None,
+    scope=SEVERAL,
+    skipped=(SkippedDeal(org_id=None, deal_id="deal-1", last_active_at=None),) * LIST_LIMIT,
+    unclaimed_sample=("notes:deal-1",) * LIST_LIMIT,
+    warnings=("Read this.",),
+)
+ITEMS = [
+    ErrorItem(code="json_invalid", loc=(14,), input={}, ctx={"error": "Expecting ',' delimiter"}),
+    ErrorItem(code="missing", input=None),
+    ErrorItem(code="extra_forbidden", loc=("colour",), input=[1]),
+]
+ANSWERS: dict[str, tuple[str, int, Any]] = {
+    **{f"a {word} report": ("purge_deals", 200, replace(REPORT, status=word).as_dict()) for word in get_args(Status)},
+    **{f"a {word} run": ("purge_run", 200, examples.run(status=word)) for word in PurgeRun.Status.values},
+    "a run that is over": ("purge_run", 200, examples.run(report=REPORT.as_dict(), finished_at=examples.BEGAN)),
+    "a queued run": ("purge_deals", 202, examples.run()),
+    "a run to be cancelled": ("cancel_purge_run", 200, examples.CANCELLING),
+    "a body that is refused": ("purge_deals", 422, to_answer(InvalidBody(*ITEMS))),
+    "another purge": ("purge_deals", 409, answer(409, "Why.", run_id=examples.RUN)),
+    "a run that was over": ("cancel_purge_run", 409, answer(409, "Why.", run_id=examples.RUN)),
+    "no database": ("purge_deals", 503, answer(503, "Why.")),
+    "no worker": ("purge_deals", 503, answer(503, "Why.", run_id=examples.RUN)),
+    "no Redis": ("purge_deals", 503, answer(503, "Why.", run_id=examples.RUN, report=REPORT)),
+    "no database for a run": ("purge_run", 503, answer(503, "Why.")),
+    "no such run": ("purge_run", 404, answer(404, "Why.")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def closed() -> Schema:
+    """The document, as if no answer could have a name that it does not tell."""
+    schema = deepcopy(document())
+    for component in schema["components"]["schemas"].values():
+        if "properties" in component:
+            component["additionalProperties"] = False
+    return schema
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_is_answered_is_told(closed: Schema, name: str) -> None:
+    operation, status, made = ANSWERS[name]
+    told = operations(closed)[operation]["responses"][str(status)]["content"]["application/json"]["schema"]
+
+    assert refusals(closed, told, made if isinstance(made, dict) else json.loads(made.content)) == []
+
+
+def test_a_name_that_is_not_told_is_found(closed: Schema) -> None:
+    assert refusals(closed, {"$ref": "#/components/schemas/PurgeReport"}, REPORT.as_dict() | {"later": 1})
+
+
+def test_what_is_told_is_answered(closed: Schema) -> None:
+    """The names that are not in every answer are in some."""
+    seen = "".join(
+        json.dumps(made) if isinstance(made, dict) else made.content.decode() for *_, made in ANSWERS.values()
+    )
+    components = closed["components"]["schemas"]
+    told = {name for key, part in components.items() if key != "PurgeDealsBody" for name in part.get("properties", ())}
+
+    assert sorted(name for name in told if f'"{name}":' not in seen) == []
