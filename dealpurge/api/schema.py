@@ -111,6 +111,7 @@ UNAVAILABLE = refusal("The database of runs cannot be used.", database.WORDS)
 REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN, 503: UNAVAILABLE}
 CHALLENGE = header("WWW-Authenticate", "`Bearer`", 401)
 WAITING = "Seconds after which to ask again, where waiting may help."
+RUN_ID = "The run, as the record knows it."
 
 PURGE_RESPONSES = {
     200: response(
@@ -169,7 +170,7 @@ PURGE_HEADERS = [
         "effect in a dry run.",
     ),
     CHALLENGE,
-    header(RUN_HEADER, "The run, as the record knows it.", 200, 202),
+    header(RUN_HEADER, RUN_ID, 200, 202, 409),
     header("Location", f"Such as `/api/superadmin/purge_runs/{examples.RUN}`.", 202),
     header("Preference-Applied", f"`{RESPOND_ASYNC}`", 202),
     header(RETRY_HEADER, WAITING, 409, 429, 503),
@@ -202,7 +203,7 @@ def publish() -> None:
         operation_id="purge_run",
         summary="How far a run is, and its report once it is over",
         description=PURGE_RUN,
-        parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
+        parameters=[CHALLENGE, header(RUN_HEADER, RUN_ID, 200), header(RETRY_HEADER, WAITING, 503)],
         responses={
             200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
             **REFUSALS,
@@ -215,7 +216,7 @@ def publish() -> None:
         operation_id="cancel_purge_run",
         summary="Stop a run at its next page",
         description=CANCEL_RUN,
-        parameters=[CHALLENGE, header(RETRY_HEADER, WAITING, 503)],
+        parameters=[CHALLENGE, header(RUN_HEADER, RUN_ID, 200, 409), header(RETRY_HEADER, WAITING, 503)],
         request=None,
         responses={
             200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),

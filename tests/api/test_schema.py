@@ -27,6 +27,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from dealpurge.api import examples
+from dealpurge.api.errors import RUN_HEADER
 from dealpurge.api.fields import FALSE_WORDS, TRUE_WORDS
 from dealpurge.api.urls import urlpatterns
 from dealpurge.conf import conf
@@ -265,6 +266,7 @@ def test_answers_about_a_run_keep_to_the_schema(
         described = operation(schema, name)["responses"][str(status)]
         assert refusals(schema, described["content"]["application/json"]["schema"], json.loads(answer.content)) == []
         assert set(described.get("headers", {})) <= set(answer.headers)
+        assert (RUN_HEADER in described.get("headers", {})) == (RUN_HEADER in answer.headers)
 
 
 #: What a host may have set for its own endpoints, and the contract says otherwise of ours.
