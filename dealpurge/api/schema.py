@@ -76,7 +76,7 @@ class EndpointSchema(AutoSchema):
         return [{"bearerAuth": []}]
 
     def map_renderers(self, attribute: str) -> list[Any]:
-        """JSON, also where ``RENDERER_WHITELIST`` knows others."""
+        """JSON, whatever renderers the host has."""
         return [getattr(JSONRenderer, attribute)]
 
     def _get_serializer_name(self, serializer: Any, direction: Any, *args: Any) -> str:

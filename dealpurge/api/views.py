@@ -15,9 +15,7 @@ from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -72,10 +70,7 @@ class JsonView(APIView):
 
     authentication_classes = (BearerAuthentication,)
     permission_classes: Sequence[type[BasePermission]] = (MayPurge,)
-    # What is read and answered is never negotiated; these two and the lack of versions are for the published schema.
-    parser_classes = (JSONParser,)
-    renderer_classes = (JSONRenderer,)
-    versioning_class = None
+    versioning_class = None  # for the published schema: nothing of a request is negotiated
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """DRF asks for credentials first and negotiates the answer's format; the contract has neither."""

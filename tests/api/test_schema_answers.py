@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django.fixtures import Settings
 
 from dealpurge.api import examples
 from dealpurge.api.errors import ErrorItem, InvalidBody, answer
@@ -17,6 +20,8 @@ from dealpurge.models import PurgeRun
 from dealpurge.report import LIST_LIMIT, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
 from tests.support.published import Schema, document, operations, refusals
+
+from .conftest import PATH, Bearer, Post
 
 SEVERAL = PurgeScope(mode="by_deal", deals=((None, "deal-1"), *(("acme", f"deal-{n}") for n in range(LIST_LIMIT))))
 #: With null wherever a report may have it, and lists as long as they get.
@@ -81,3 +86,23 @@ def test_what_is_told_is_answered(closed: Schema) -> None:
     told = {name for key, part in components.items() if key != "PurgeDealsBody" for name in part.get("properties", ())}
 
     assert sorted(name for name in told if f'"{name}":' not in seen) == []
+
+
+@pytest.mark.django_db
+def test_what_is_refused_is_refused_in_the_words_of_the_example(
+    http: Client, post: Post, staff: User, bearer: Bearer, settings: Settings, closed: Schema
+) -> None:
+    settings.DEALPURGE_MAX_BODY_BYTES = 100
+    refused: dict[int, Any] = {
+        400: post(b"\xff"),
+        401: http.post(PATH),
+        403: http.post(PATH, headers=bearer(staff)),
+        411: post(**{"Transfer-Encoding": "chunked"}),
+        413: post(b" " * 101),
+        422: post({"mode": "by_org"}),
+    }
+
+    for status, answered in refused.items():
+        content = operations(closed)["purge_deals"]["responses"][str(status)]["content"]["application/json"]
+        (example,) = content["examples"].values()
+        assert (answered.status_code, json.loads(answered.content)) == (status, example["value"])
