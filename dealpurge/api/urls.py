@@ -8,9 +8,9 @@ from django.urls import path, re_path
 from dealpurge.api.views import CancelRunView, PurgeDealsView, PurgeRunView, not_found
 
 if apps.is_installed("drf_spectacular"):
-    from dealpurge.api import schema
+    from dealpurge.api import operations
 
-    schema.publish()
+    operations.publish()
 
 app_name = "dealpurge_api"
 
