@@ -42,8 +42,11 @@ def ended_in_error(run: PurgeRun) -> bool:
 
 
 def deleted_nothing(run: PurgeRun) -> bool:
-    """Whether the run ended in an error and had certainly deleted nothing. Not so where its process was lost."""
-    if not ended_in_error(run):
+    """Whether the run ended in an error and had certainly deleted nothing. Not so where its process was lost.
+
+    Nor is it carried out anew where somebody wanted it cancelled, and it ended before it knew.
+    """
+    if run.cancel_requested or not ended_in_error(run):
         return False
     if run.report is None:
         return run.started_at is None

@@ -308,3 +308,25 @@ def test_its_process_was_lost(ask: Ask, superuser: Any) -> None:
     assert (answer.status_code, answer.json()) == (503, told)
     assert answer.headers["X-Purge-Run-ID"] == str(run.pk)
     assert_the_same(ask(), answer)
+
+
+@pytest.mark.parametrize("ends", ["failed", "cancelled"])
+def test_somebody_wanted_it_cancelled_when_it_ended_by_itself(
+    ask: Ask, engine: Callable[[Engine], None], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """They were told that it stops; that it had no time left to see that is no reason to carry it out anew."""
+    seconds = clock.seconds
+
+    def end(tally: Tally, watch: Callable[[], bool]) -> None:
+        services.cancel(PurgeRun.objects.get().pk, Origin(source="api", actor_name="ben"))
+        if ends == "failed":
+            raise RedisUnavailable("unreachable", "Redis cannot be reached.")
+        with monkeypatch.context() as patch:
+            patch.setattr(clock, "seconds", lambda: seconds() + 20)
+            tally.cancelled = not watch()
+
+    engine(end)
+    first = ask()
+    assert (first.status_code, first.json()["report"]["status"], first.json()["deleted"]) == (503, ends, 0)
+
+    assert_the_same(ask(), first)
