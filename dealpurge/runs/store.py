@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,9 +25,20 @@ from dealpurge.exceptions import (
 )
 from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import idempotency, messages, throttling
-from dealpurge.runs.database import alias, bounded, durable, ended, storable, stored, unwritable, update
-from dealpurge.runs.retry import with_retry
+from dealpurge.runs import idempotency, messages, silence, throttling
+from dealpurge.runs.database import (
+    WORDS,
+    alias,
+    bounded,
+    durable,
+    ended,
+    revive_connection,
+    storable,
+    stored,
+    unwritable,
+    update,
+)
+from dealpurge.runs.retry import LAST_TRY_SECONDS, with_retry
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 
@@ -149,7 +161,16 @@ def _insert(run: PurgeRun, tries: int) -> None:
         # Where no other run stood in the way, the user may have been deleted since.
         raise conflict or unwritable(exc, alias()) from exc
     except DatabaseTrouble as exc:
+        _withdraw(run)
         raise unwritable(exc, alias()) from exc
+
+
+def _withdraw(run: PurgeRun) -> None:
+    """The row may stand there after all, of a run that nobody carries out: it stands in nobody's way then."""
+    end = {**ended(Status.FAILED), **messages.columns(WORDS), "started_at": None}
+    with suppress(DatabaseTrouble), silence.at_most(LAST_TRY_SECONDS):
+        revive_connection()
+        update(Q(pk=run.pk), **end)
 
 
 def _conflict(run: PurgeRun) -> DealPurgeError | None:

@@ -54,6 +54,14 @@ def age(run: PurgeRun, **time: float) -> None:
     PurgeRun.objects.filter(pk=run.pk).update(created_at=F("created_at") - back, heartbeat_at=F("heartbeat_at") - back)
 
 
+@contextmanager
+def unheard() -> Iterator[None]:
+    """A transaction whose COMMIT is carried out and not answered."""
+    with database.durable():
+        yield
+    raise OperationalError("server closed the connection unexpectedly")
+
+
 # Whose it is
 
 
@@ -331,15 +339,34 @@ def test_a_database_that_falls_silent_then_is_not_waited_for(monkeypatch: pytest
     assert store.create(ONE, KEYED) != run
 
 
-def test_a_first_row_whose_commit_was_not_heard_of_is_no_second_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def unheard() -> Iterator[None]:
-        with database.durable():
-            yield
-        raise OperationalError("server closed the connection unexpectedly")
-
+@pytest.mark.parametrize("queued", [True, False], ids=["queued", "running"])
+@pytest.mark.parametrize("scope", [ONE, LIVE], ids=["by_deal", "all"])
+def test_a_row_whose_commit_was_not_heard_of_stands_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch, scope: PurgeScope, queued: bool
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(store, "durable", unheard)
+        with pytest.raises(AuditUnavailable):
+            store.create(scope, KEYED, queued=queued)
+
+    withdrawn = PurgeRun.objects.get()
+    assert (withdrawn.status, withdrawn.started_at, withdrawn.error) == ("failed", None, database.WORDS)
+    assert store.create(scope, KEYED) != withdrawn
+
+
+def test_nor_does_one_that_could_not_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(PurgeRun, "refresh_from_db", Mock(side_effect=OperationalError("terminated")))
+        with pytest.raises(AuditUnavailable):
+            store.create(LIVE, KEYED)
+
+    assert store.create(LIVE, KEYED).status == "running"
+
+
+def test_where_the_database_is_still_away_then_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "durable", unheard)
+        patch.setattr(store, "update", Mock(side_effect=OperationalError("away")))
         with pytest.raises(AuditUnavailable):
             store.create(ONE, KEYED)
 
