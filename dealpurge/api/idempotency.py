@@ -29,6 +29,7 @@ def key_of(request: Request) -> str | None:
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
+    key = key.strip(" \t")  # what stands around a value is not of it, and uvicorn leaves what stands behind
     if not key:
         raise _refusal("string_too_short", "String should have at least 1 character", key)
     if len(key) > MAX_LENGTH:
