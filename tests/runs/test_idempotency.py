@@ -59,6 +59,9 @@ def unheard() -> Iterator[None]:
     """A transaction whose COMMIT is carried out and not answered."""
     with database.durable():
         yield
+    if connection.vendor == "postgresql":
+        connection.connection.close()
+        connection.errors_occurred = True
     raise OperationalError("server closed the connection unexpectedly")
 
 
