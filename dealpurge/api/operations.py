@@ -131,7 +131,7 @@ PURGE_HEADERS = [
         "effect in a dry run.",
     ),
     CHALLENGE,
-    header(RUN_HEADER, RUN_ID, 200, 202, 409),
+    header(RUN_HEADER, RUN_ID, 200, 202, 409, 503),
     header("Location", f"Such as `/api/superadmin/purge_runs/{examples.RUN}`.", 202),
     header("Preference-Applied", f"`{RESPOND_ASYNC}`", 202),
     header(RETRY_HEADER, WAITING, 409, 429, 503),
