@@ -45,3 +45,12 @@ def test_a_restarted_server_has_its_data_and_another_run_id(valkey_server: Redis
 
     assert client.get("k") == b"v"
     assert client.info("server")["run_id"] != before
+
+
+@pytest.mark.xdist_group("one worker")
+def test_a_group_stays_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """What pytest-xdist sends by is the end of a test's name. It fails where the two do not fit together."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("there is one process only")
+
+    assert request.node.nodeid.endswith("@one worker")
