@@ -138,6 +138,28 @@ PURGE_HEADERS = [
 ]
 
 
+PURGE_BODY = {
+    JSON: OpenApiRequest(
+        request=PurgeDealsBody,
+        examples=[
+            OpenApiExample("what would go of one deal", examples.body(examples.ONE_DEAL)),
+            OpenApiExample("all deals but the active ones", examples.body(examples.ALL_BUT_ACTIVE)),
+        ],
+    )
+}
+RUN_RESPONSES = {
+    200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
+    **REFUSALS,
+    404: NOT_FOUND,
+}
+CANCEL_RESPONSES = {
+    200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),
+    **REFUSALS,
+    404: NOT_FOUND,
+    409: refusal(RunOver.default_detail, RunOver.default_detail, answers.PurgeRunError, run_id=str(examples.RUN)),
+}
+
+
 def publish() -> None:
     """Give each view its part of the schema."""
     describe(
@@ -147,15 +169,7 @@ def publish() -> None:
         summary="Purge the Redis state of one deal or of all of them",
         description=PURGE_DEALS,
         parameters=PURGE_HEADERS,
-        request={
-            JSON: OpenApiRequest(
-                request=PurgeDealsBody,
-                examples=[
-                    OpenApiExample("what would go of one deal", examples.body(examples.ONE_DEAL)),
-                    OpenApiExample("all deals but the active ones", examples.body(examples.ALL_BUT_ACTIVE)),
-                ],
-            )
-        },
+        request=PURGE_BODY,
         responses=PURGE_RESPONSES,
     )
     describe(
@@ -165,11 +179,7 @@ def publish() -> None:
         summary="How far a run is, and its report once it is over",
         description=PURGE_RUN,
         parameters=[CHALLENGE, header(RUN_HEADER, RUN_ID, 200), header(RETRY_HEADER, WAITING, 503)],
-        responses={
-            200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
-            **REFUSALS,
-            404: NOT_FOUND,
-        },
+        responses=RUN_RESPONSES,
     )
     describe(
         CancelRunView,
@@ -179,12 +189,5 @@ def publish() -> None:
         description=CANCEL_RUN,
         parameters=[CHALLENGE, header(RUN_HEADER, RUN_ID, 200, 409), header(RETRY_HEADER, WAITING, 503)],
         request=None,
-        responses={
-            200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),
-            **REFUSALS,
-            404: NOT_FOUND,
-            409: refusal(
-                RunOver.default_detail, RunOver.default_detail, answers.PurgeRunError, run_id=str(examples.RUN)
-            ),
-        },
+        responses=CANCEL_RESPONSES,
     )

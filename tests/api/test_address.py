@@ -76,3 +76,17 @@ def test_a_queued_run_has_an_address_below_any_prefix(
     assert (queued.status_code, location) == (202, f"{prefix}/purge_runs/{PurgeRun.objects.get().pk}")
     assert Client().get(location, headers=headers).json()["status"] == "queued"
     assert Client().post(f"{location}/cancel", headers=headers).json()["status"] == "cancelled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queued_run_has_an_address_below_the_servers_own_prefix(
+    settings: Settings, superuser: User, bearer: Callable[[User], dict[str, str]]
+) -> None:
+    settings.DEALPURGE_ENQUEUE = Mock()
+    headers = bearer(superuser) | {"Prefer": "respond-async"}
+
+    queued = Client(SCRIPT_NAME="/site").post(
+        "/api/superadmin/purge_deals", {"mode": "all"}, "application/json", headers=headers
+    )
+
+    assert queued.headers["Location"] == f"/site/api/superadmin/purge_runs/{PurgeRun.objects.get().pk}"
