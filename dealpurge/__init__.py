@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dealpurge.exceptions import (
         AuditUnavailable,
         DealPurgeError,
+        LimitExceeded,
         PreviewRefused,
         PurgeConfigurationError,
         PurgeInProgress,
@@ -31,6 +32,7 @@ __all__ = [
     "AuditUnavailable",
     "DealPurgeError",
     "Explanation",
+    "LimitExceeded",
     "PreviewRefused",
     "PurgeConfigurationError",
     "PurgeInProgress",

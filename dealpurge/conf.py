@@ -22,6 +22,7 @@ REQUEST_TIMEOUT = 20
 
 AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.", code="callable_is_address")
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}", code="callable_not_imported")
+NO_LIMIT = gettext_noop("{} is no limit: {}.", code="no_limit")
 NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
 
 
@@ -59,6 +60,16 @@ class Settings:
         keys = getattr(settings, OLD_PLAN_SETTING, None)
         old = MAX_PLAN_MEMORY if keys is None else keys * BYTES_A_KEY
         return getattr(settings, "DEALPURGE_MAX_PLAN_MEMORY", old)
+
+    @property
+    def max_deals(self) -> int | None:
+        """Deals that a live purge may delete, through whatever door; None is no limit."""
+        return _limit("DEALPURGE_MAX_DEALS")
+
+    @property
+    def max_keys(self) -> int | None:
+        """Keys that a live purge may delete, through whatever door; None is no limit."""
+        return _limit("DEALPURGE_MAX_KEYS")
 
     @property
     def retry_seconds(self) -> float:
@@ -99,6 +110,14 @@ class Settings:
     def max_body_bytes(self) -> int:
         """Longest body that the endpoint reads; a request takes a few hundred bytes."""
         return getattr(settings, "DEALPURGE_MAX_BODY_BYTES", 1_048_576)
+
+
+def _limit(name: str) -> int | None:
+    """A limit that cannot be read must not be taken for none. Raises ``PurgeConfigurationError``."""
+    value = getattr(settings, name, None)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise PurgeConfigurationError(NO_LIMIT.format(name, repr(value)))
+    return value
 
 
 def _callable(name: str) -> Callable[..., Any] | None:

@@ -60,6 +60,13 @@ class PurgeInProgress(DealPurgeError):
         self.run_id = run_id
 
 
+class LimitExceeded(DealPurgeError):
+    """The purge would delete more deals or keys than were asked for at most, or than the settings allow.
+
+    Nothing was deleted, unless there came more behind the count than there was at first.
+    """
+
+
 class RequestRepeated(DealPurgeError):
     """There is a run of this user and idempotency key: ``run``, a ``PurgeRun`` as it is now."""
 

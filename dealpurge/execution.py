@@ -14,7 +14,9 @@ from uuid import UUID
 from dealpurge.clock import Deadline
 from dealpurge.engine import passes
 from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, SKIPPED_ACTIVE, DealLog
+from dealpurge.engine.sweep.reporting import report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
     DealPurgeError,
@@ -88,7 +90,9 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
 
 
 def check(scope: PurgeScope) -> Keyspace:
-    """The keyspace in force. Raises ``ScopeError`` where it cannot serve the scope."""
+    """The keyspace in force. Raises ``ScopeError`` where it cannot serve the scope, and ``PurgeConfigurationError`` for
+    families or limits that are none."""
+    in_force(scope)
     keyspace = Keyspace.from_settings()
     if scope.guarded and EVENTS not in keyspace.families:
         field, _, message = messages.NO_EVENTS.partition(": ")
@@ -153,6 +157,7 @@ class Execution:
         """What the run is for."""
         keyspace = self.prepare()
         self.families = keyspace.names
+        self.scope = in_force(self.scope)
         if self.is_overdue():  # the database may have been slow, and Redis need not be asked
             self.tally.cancelled = True
         elif self.row.inventory:
@@ -190,7 +195,8 @@ class Execution:
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""
-        return self.tally.report(
+        return report_of(
+            self.tally,
             run_id=self.row.pk,
             scope=self.scope,
             families=self.families,
@@ -202,9 +208,8 @@ class Execution:
     def finish(self, report: PurgeReport, *, error: str = "") -> PurgeReport:
         """Store the end and tell the host. Raises ``RunLost`` where the row is somebody else's by now."""
         outcomes = {} if self.scope.dry_run else self.tally.outcomes()
-        _, total, _ = self.tally.progress()
         try:
-            self.record.finish(report, total=total, error=error, outcomes=outcomes)
+            self.record.finish(report, total=self.tally.total, error=error, outcomes=outcomes)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

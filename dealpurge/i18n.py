@@ -33,8 +33,18 @@ class Deals:
         return "1 deal" if self.deals == 1 else f"{self.deals} deals"
 
 
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of whatever the sentence says."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.number:,}"
+
+
 #: What may stand in place of a ``{}``.
-Parameter = str | Names | Deals
+Parameter = str | Names | Deals | Number
 
 
 class Said(str):
@@ -54,7 +64,7 @@ class Sentence(Said):
 
     def format(self, *parameters: object) -> Said:  # type: ignore[override]
         """With names, numbers of deals, or texts in place of each ``{}``."""
-        told = tuple(item if isinstance(item, Names | Deals) else str(item) for item in parameters)
+        told = tuple(item if isinstance(item, Parameter) else str(item) for item in parameters)
         return Said(super().format(*told), self.code, told)
 
 
@@ -75,7 +85,7 @@ def as_json(text: str) -> dict[str, Any] | None:
     """What ``from_json`` makes a sentence of again; None for words that are no sentence of ours."""
     if not isinstance(text, Said):
         return None
-    parameters = [asdict(item) if isinstance(item, Names | Deals) else item for item in text.parameters]
+    parameters = [item if isinstance(item, str) else asdict(item) for item in text.parameters]
     return {"code": text.code, "parameters": parameters}
 
 
@@ -99,3 +109,5 @@ def _parameters(items: Iterable[object]) -> Iterator[Parameter]:
                 yield Names(tuple(map(str, names)), more)
             case {"deals": int(deals)}:
                 yield Deals(deals)
+            case {"number": int(number)}:
+                yield Number(number)

@@ -94,7 +94,10 @@ class PurgeRun(models.Model):
     org_id = models.CharField(_("organisation"), max_length=255, null=True, blank=True)  # noqa: DJ001 - null: all
     include_checkpoints = models.BooleanField(_("checkpoints included"), default=False)
     exclude_active_within_secs = models.BigIntegerField(_("active within seconds stay"), null=True, blank=True)
+    leave_never_active = models.BooleanField(_("never active stay"), default=False, db_default=False)
     dry_run = models.BooleanField(_("dry run"), default=True)
+    at_most_deals = models.BigIntegerField(_("deals at most"), null=True, blank=True)
+    at_most_keys = models.BigIntegerField(_("keys at most"), null=True, blank=True)
     inventory = models.BooleanField(_("inventory"), default=False)
     families_digest = models.CharField(_("digest of the key families"), max_length=64, blank=True, editable=False)
 
@@ -157,7 +160,10 @@ class PurgeRun(models.Model):
             org_id=self.org_id,
             include_checkpoints=self.include_checkpoints,
             exclude_active_within_secs=self.exclude_active_within_secs,
+            leave_never_active=self.leave_never_active,
             dry_run=self.dry_run,
+            at_most_deals=self.at_most_deals,
+            at_most_keys=self.at_most_keys,
         )
 
     @property
@@ -174,6 +180,7 @@ class PurgeRunDeal(models.Model):
 
         PURGED = "purged", _("purged")
         SKIPPED_ACTIVE = "skipped_active", _("skipped, active")
+        SKIPPED_NEVER_ACTIVE = "skipped_never_active", _("skipped, never active")
         INTERRUPTED = "interrupted", _("interrupted")
         NOT_REMOVED = "not_removed", _("not removed")
 

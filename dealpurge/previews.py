@@ -12,7 +12,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from dealpurge import services
+from dealpurge.engine import limits
 from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeNotAllowed
+from dealpurge.i18n import Said, said_by
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
@@ -62,6 +64,10 @@ class Preview:
         """The number of deals that would be purged."""
         return self.run.deals_purged
 
+    def excess(self) -> Said | None:
+        """By how much it is more than may be purged, by the limits of today. Raises ``PurgeConfigurationError``."""
+        return limits.excess(limits.in_force(self.run.scope), self.run.deals_purged, self.run.keys_to_go)
+
     def refusal(self, user: AbstractUser) -> PreviewRefused | PurgeNotAllowed | None:
         """Why ``user`` cannot apply it; None if they can."""
         run = self.run
@@ -76,6 +82,12 @@ class Preview:
             return PreviewRefused(_("This preview was applied before."))
         if not self.deals:
             return PreviewRefused(_("There is nothing to purge."))
+        try:
+            excess = self.excess()
+        except PurgeConfigurationError as exc:
+            return PreviewRefused(said_by(exc))
+        if excess:
+            return PreviewRefused(excess)
         if self.left < timedelta(0):
             return PreviewRefused(_("This preview is too old to be applied: Redis has moved on since."))
         if _families_changed(run):

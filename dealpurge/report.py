@@ -19,11 +19,13 @@ LIST_LIMIT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DealCounts:
-    """Deals: found in scope, purged (in a dry run: would be), left as active, given up half-way."""
+    """Deals: found in scope, purged (in a dry run: would be), left as active, left for want of any events key, given up
+    half-way."""
 
     matched: int = 0
     purged: int = 0
     skipped_active: int = 0
+    skipped_never_active: int = 0
     interrupted: int = 0
 
 
@@ -97,7 +99,10 @@ def scope_as_dict(scope: PurgeScope) -> dict[str, Any]:
         "org_id": _escape_or_none(scope.organisation),
         "include_checkpoints": scope.include_checkpoints,
         "exclude_active_within_secs": scope.exclude_active_within_secs,
+        "leave_never_active": scope.leave_never_active,
         "dry_run": scope.dry_run,
+        "at_most_deals": scope.at_most_deals,
+        "at_most_keys": scope.at_most_keys,
     }
     if len(scope.deals) > 1:
         body["deals_named"] = [_deal(deal) for deal in scope.deals[:LIST_LIMIT]]

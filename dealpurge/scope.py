@@ -66,7 +66,12 @@ class PurgeScope:
     org_id: str | None = None
     include_checkpoints: bool = False
     exclude_active_within_secs: int | None = None
+    #: Whether deals stay, too, that have no events key to tell of any activity.
+    leave_never_active: bool = False
     dry_run: bool = True
+    #: How many deals and keys a purge may delete; one that would delete more deletes nothing.
+    at_most_deals: int | None = None
+    at_most_keys: int | None = None
 
     def __post_init__(self) -> None:
         errors = [error for error in self._errors() if error]
@@ -112,7 +117,10 @@ class PurgeScope:
         yield self._org_error()
         yield _bool_error("include_checkpoints", self.include_checkpoints)
         yield self._seconds_error()
+        yield self._never_active_error()
         yield _bool_error("dry_run", self.dry_run)
+        yield _limit_error("at_most_deals", self.at_most_deals)
+        yield _limit_error("at_most_keys", self.at_most_keys)
 
     def _mode_error(self) -> FieldError | None:
         if self.mode in MODES:
@@ -153,6 +161,13 @@ class PurgeScope:
             return _error("exclude_active_within_secs", "greater_than_equal", message)
         return None
 
+    def _never_active_error(self) -> FieldError | None:
+        problem = _bool_error("leave_never_active", self.leave_never_active)
+        if problem or not self.leave_never_active or self.guarded:
+            return problem
+        message = "Value error, leave_never_active needs exclude_active_within_secs, by which deals are judged"
+        return _error("leave_never_active", "value_error", message)
+
 
 def _is_pair(deal: object) -> bool:
     return isinstance(deal, tuple | list) and len(deal) == 2
@@ -160,6 +175,14 @@ def _is_pair(deal: object) -> bool:
 
 def _bool_error(field: str, value: object) -> FieldError | None:
     return None if isinstance(value, bool) else _error(field, "bool_type", "Input should be a valid boolean")
+
+
+def _limit_error(field: str, value: object) -> FieldError | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _error(field, "int_type", "Input should be a valid integer")
+    return None if value > 0 else _error(field, "greater_than_equal", "Input should be greater than or equal to 1")
 
 
 def _error(field: str, code: str, message: str | Promise) -> FieldError:

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseTrouble
 
 from dealpurge.clock import Deadline
+from dealpurge.engine import limits
 from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
 from dealpurge.execution import Execution, Observer, Progress, check, run, waited_for
 from dealpurge.models import PurgeRun
@@ -24,7 +25,7 @@ from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
 from dealpurge.text import redacted
 
-__all__ = ["Observer", "Progress", "cancel", "check", "purge_deals", "queue", "run", "start"]
+__all__ = ["Observer", "Progress", "cancel", "check", "excess", "purge_deals", "queue", "run", "start"]
 
 logger = logging.getLogger("dealpurge")
 
@@ -36,7 +37,10 @@ def purge_deals(
     org_id: str | None = None,
     include_checkpoints: bool = False,
     exclude_active_within_secs: int | None = None,
+    leave_never_active: bool = False,
     dry_run: bool = True,
+    at_most_deals: int | None = None,
+    at_most_keys: int | None = None,
     source: str = PurgeRun.Source.COMMAND,
     actor: AbstractBaseUser | None = None,
     actor_name: str = "",
@@ -46,8 +50,8 @@ def purge_deals(
 ) -> PurgeReport:
     """Purge, or with ``dry_run`` count what a purge would delete, and write it down.
 
-    Raises ``ScopeError``, ``PurgeInProgress``, ``PreviewRefused``, ``AuditUnavailable``, ``RedisUnavailable``,
-    ``RunLost``, and ``RuntimeError`` inside an open transaction.
+    Raises ``ScopeError``, ``LimitExceeded``, ``PurgeInProgress``, ``PreviewRefused``, ``AuditUnavailable``,
+    ``RedisUnavailable``, ``RunLost``, and ``RuntimeError`` inside an open transaction.
     """
     scope = PurgeScope(
         mode=mode,
@@ -55,7 +59,10 @@ def purge_deals(
         org_id=org_id,
         include_checkpoints=include_checkpoints,
         exclude_active_within_secs=exclude_active_within_secs,
+        leave_never_active=leave_never_active,
         dry_run=dry_run,
+        at_most_deals=at_most_deals,
+        at_most_keys=at_most_keys,
     )
     origin = Origin(source=source, actor=actor, actor_name=actor_name, reason=reason)
     return start(scope, origin, preview=preview, observer=observer)
@@ -113,6 +120,11 @@ def queue(
             return stored().get(pk=row.pk)
     except DatabaseTrouble:  # it was written down and handed over, whatever became of it
         return row
+
+
+def excess(report: PurgeReport) -> str | None:
+    """By how much what a dry run found is more than a purge may delete; None if it is not."""
+    return limits.excess(report.scope, report.deals.purged, sum(report.families.values()))
 
 
 def cancel(run_id: UUID, origin: Origin | None = None) -> bool:

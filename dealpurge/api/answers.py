@@ -67,6 +67,7 @@ class PurgeDealCounts(serializers.Serializer[Any]):
     matched = count("Found in scope.")
     purged = count("Purged; in a dry run: would be.")
     skipped_active = count("Left, because somebody was active within `exclude_active_within_secs`.")
+    skipped_never_active = count("Left with `leave_never_active`, because nothing tells of any activity.")
     interrupted = count("Begun and left half-way, or nobody knows whether their last keys went.")
 
 
@@ -99,7 +100,12 @@ class PurgeScopeFields(serializers.Serializer[Any]):
     org_id = serializers.CharField(allow_null=True)
     include_checkpoints = serializers.BooleanField()
     exclude_active_within_secs = count(allow_null=True)
+    leave_never_active = serializers.BooleanField(
+        help_text="Deals without any events stay, too. Only the command and Python may ask for it."
+    )
     dry_run = serializers.BooleanField()
+    at_most_deals = count("Deals that a purge may delete; of more it deletes none. Null is no limit.", allow_null=True)
+    at_most_keys = count("The same of keys.", allow_null=True)
     deals_named = serializers.ListField(
         child=PurgeDealName(), required=False, max_length=LIST_LIMIT, help_text="Where several deals were named."
     )
@@ -171,6 +177,16 @@ class PurgeRunError(PurgeError):
     """A refusal because of a run."""
 
     run_id = serializers.UUIDField(required=False, help_text="The run in the way.")
+
+
+class PurgeConflict(PurgeRunError):
+    """A refusal because of a run, or because the run would delete more than it may."""
+
+    code = serializers.CharField(
+        required=False, help_text="`limit_exceeded` where the run would delete more than it may."
+    )
+    deleted = count("Keys deleted by then, in that case.", required=False)
+    report = PurgeReport(required=False)
 
 
 class PurgeRedisError(PurgeError):

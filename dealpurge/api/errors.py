@@ -97,6 +97,10 @@ class LengthRequired(APIException):
     default_detail = "Length Required"
 
 
+#: The ``code`` of a 409 that no waiting helps.
+LIMIT_EXCEEDED = "limit_exceeded"
+
+
 class RunOver(APIException):
     """409: there is nothing left to cancel."""
 
@@ -125,12 +129,14 @@ def answer(
     status: int,
     detail: object,
     *,
+    code: str = "",
     run_id: UUID | None = None,
     report: PurgeReport | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
-    """An error as JSON; with ``run_id`` and what was done so far where there was a run."""
-    body: dict[str, Any] = {"detail": detail}
+    """An error as JSON; with ``run_id`` and what was done so far where there was a run, and a ``code`` where the status
+    alone does not tell what it is."""
+    body: dict[str, Any] = {"detail": detail} | ({"code": code} if code else {})
     if run_id is not None:
         body["run_id"] = str(run_id)
     if report is not None:

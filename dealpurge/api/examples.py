@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from dealpurge import services
+from dealpurge.api import errors
 from dealpurge.api.errors import ErrorItem
 from dealpurge.api.representation import run_as_dict
 from dealpurge.keys.families import CHECKPOINTS, FAMILIES
@@ -59,6 +61,14 @@ REPORT = PurgeReport(
     started_at=BEGAN,
     duration_ms=2750,
 )
+REFUSED = replace(
+    REPORT,
+    status="failed",
+    scope=replace(ALL_BUT_ACTIVE, at_most_deals=5000),
+    deals=DealCounts(matched=20000, skipped_active=1),
+    keys=replace(REPORT.keys, deleted=0),
+    families=families(0),
+)
 OUT_OF_TIME = replace(
     REPORT,
     status="cancelled",
@@ -82,6 +92,13 @@ QUEUED = run()
 #: One that spares active deals has looked at all keys before it deletes the first.
 RUNNING = run(status="running", keys_scanned=1180000, keys_total=1180000, keys_deleted=333700, started_at=BEGAN)
 CANCELLING = RUNNING | {"cancel_requested": True}
+LIMIT_EXCEEDED = {
+    "detail": services.excess(replace(REPORT, scope=REFUSED.scope)),
+    "code": errors.LIMIT_EXCEEDED,
+    "run_id": str(RUN),
+    "deleted": 0,
+    "report": REFUSED.as_dict(),
+}
 NO_SUCH_MODE = {
     "detail": [
         ErrorItem(

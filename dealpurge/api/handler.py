@@ -11,10 +11,11 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.log import log_response
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
-from dealpurge.api.errors import RETRY_HEADER, InvalidBody, RunOver, answer
+from dealpurge.api.errors import LIMIT_EXCEEDED, RETRY_HEADER, InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
     AuditUnavailable,
     DealPurgeError,
+    LimitExceeded,
     OutOfTime,
     PreviewRefused,
     PurgeConfigurationError,
@@ -83,6 +84,12 @@ def _(exc: RequestRepeated) -> JsonResponse:
 @to_answer.register
 def _(exc: RunOver) -> JsonResponse:
     return answer(409, str(exc.detail), run_id=exc.run_id)
+
+
+@to_answer.register
+def _(exc: LimitExceeded) -> JsonResponse:
+    run_id, report = ended_run(exc)
+    return answer(409, str(exc), code=LIMIT_EXCEEDED, run_id=run_id, report=report)
 
 
 @to_answer.register

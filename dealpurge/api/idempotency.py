@@ -10,10 +10,10 @@ from django.http import JsonResponse
 from rest_framework.request import Request
 
 from dealpurge import services
-from dealpurge.api.errors import ErrorItem, InvalidBody, run_answer
+from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, run_answer
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs.idempotency import digest, ended_in_error
+from dealpurge.runs.idempotency import digest, ended_in_error, stopped_at_limit
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 
@@ -54,8 +54,9 @@ def answer_again(run: PurgeRun) -> JsonResponse:
     """What the first request was answered, or would have been: the report of a run that is over, or the error that
     ended it."""
     if ended_in_error(run):
-        body = {"detail": run.error, "run_id": str(run.pk), "deleted": run.keys_deleted}
-        return run_answer(run.pk, body | ({"report": run.report} if run.report else {}), status=503)
+        code = {"code": LIMIT_EXCEEDED} if stopped_at_limit(run) else {}
+        body = {"detail": run.error} | code | {"run_id": str(run.pk), "deleted": run.keys_deleted}
+        return run_answer(run.pk, body | ({"report": run.report} if run.report else {}), status=409 if code else 503)
     return run_answer(run.pk, run.report or _never_begun(run))
 
 

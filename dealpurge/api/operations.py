@@ -90,11 +90,12 @@ PURGE_RESPONSES = {
         BodyUnreadable.default_detail,
     ),
     **REFUSALS,
-    409: refusal(
-        "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is.",
-        str(PurgeInProgress(examples.RUN)),
-        answers.PurgeRunError,
-        run_id=str(examples.RUN),
+    409: response(
+        "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is. Or this purge would "
+        "delete more deals or keys than the settings allow, and deleted none, unless there came more meanwhile.",
+        answers.PurgeConflict,
+        another_purge={"detail": str(PurgeInProgress(examples.RUN)), "run_id": str(examples.RUN)},
+        a_limit=examples.LIMIT_EXCEEDED,
     ),
     411: refusal(
         "The body is chunked, and the web server does not say where it ends, as Django's `runserver` does not.",

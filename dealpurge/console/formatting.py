@@ -96,10 +96,15 @@ def scope(run: PurgeRun, first: Sequence[str | None] | None = None) -> str:
 def conditions(run: PurgeRun) -> list[str]:
     """What limits or widens a run besides its deals."""
     seconds = run.exclude_active_within_secs
-    return [
-        _("deals active within %(span)s stay") % {"span": span(seconds)} if seconds else _("active deals go too"),
-        _("checkpoints go too") if run.include_checkpoints else _("checkpoints stay"),
-    ]
+    told = [_("deals active within %(span)s stay") % {"span": span(seconds)} if seconds else _("active deals go too")]
+    if run.leave_never_active:
+        told.append(_("deals without any activity stay"))
+    told.append(_("checkpoints go too") if run.include_checkpoints else _("checkpoints stay"))
+    if run.at_most_deals is not None:
+        told.append(_("at most %(deals)s") % {"deals": deals(run.at_most_deals)})
+    if run.at_most_keys is not None:
+        told.append(_("at most %(keys)s") % {"keys": keys(run.at_most_keys)})
+    return told
 
 
 def family(name: str) -> str:

@@ -38,6 +38,7 @@ WORDS = {
     ("deal_id", "missing"): _("Name at least one deal."),
     ("deal_id", "value_error"): _("A purge of all deals names none."),
     ("exclude_active_within_secs", "value_error"): _("There is no events family to judge activity by."),
+    ("leave_never_active", "value_error"): _("Give a time above: without one no deal is judged by its activity."),
     "string_too_short": _("An id has at least 1 character."),
     "string_too_long": _("An id has at most 255 bytes."),
     "string_pattern_mismatch": _("An id has no control characters, spaces, ':', '{' or '}'."),
@@ -114,6 +115,13 @@ class PurgeForm(forms.Form):
             "Empty or 0: deals go even while somebody works on them."
         ),
     )
+    leave_never_active = forms.BooleanField(
+        label=_("Leave deals without any activity too"),
+        required=False,
+        help_text=_(
+            "Of deals that were just made, or whose events have expired, nothing tells of activity. Without it they go."
+        ),
+    )
     include_checkpoints = forms.BooleanField(
         label=_("Purge LangGraph checkpoints too"),
         required=False,
@@ -149,6 +157,7 @@ class PurgeForm(forms.Form):
             org_id=None if named else org_id,
             include_checkpoints=data["include_checkpoints"],
             exclude_active_within_secs=data["exclude_active"],
+            leave_never_active=data["leave_never_active"],
             dry_run=True,
         )
 

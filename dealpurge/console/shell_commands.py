@@ -48,12 +48,12 @@ def commands(run: PurgeRun) -> Commands:
 
 
 def curl(run: PurgeRun, url: str) -> str | None:
-    """The call of the endpoint that does what this run did, dry or live; None where it takes more than one call.
+    """The call of the endpoint that does what this run did, dry or live; None where there is none that does.
 
     JSON spells every id in ASCII.
     """
     scope = run.scope
-    if len(scope.deals) > 1:
+    if len(scope.deals) > 1 or scope.leave_never_active or scope.at_most_deals or scope.at_most_keys:
         return None
     org_id, deal_id = scope.single or (scope.org_id, None)
     body: dict[str, Any] = {
@@ -96,5 +96,10 @@ def _options(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: s
         yield "--include-checkpoints"
     if scope.exclude_active_within_secs:
         yield f"--exclude-active-within-secs={scope.exclude_active_within_secs}"
+    if scope.leave_never_active:
+        yield "--leave-never-active"
+    for option, limit in (("--at-most-deals", scope.at_most_deals), ("--at-most-keys", scope.at_most_keys)):
+        if limit is not None:
+            yield f"{option}={limit}"
     if reason:
         yield f"--reason={reason}"

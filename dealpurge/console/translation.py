@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 
 import dealpurge.services  # noqa: F401 - with it comes every module that marks sentences
 from dealpurge.console import formatting
-from dealpurge.i18n import SENTENCES, Deals, Names, Parameter, Said, from_json
+from dealpurge.i18n import SENTENCES, Deals, Names, Number, Parameter, Said, from_json
 from dealpurge.models import PurgeRun
 
 
@@ -40,4 +40,6 @@ def _in_language(parameter: Parameter) -> str:
             return f"{', '.join(names)} {words}"
         case Deals(count):
             return formatting.deals(count)
+        case Number(number):
+            return formatting.number(number)
     return str(parameter)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from dealpurge.engine.guard.active_deals import ActiveDeals, KeepActive
 from dealpurge.engine.guard.guarded_pass import GuardedPass
+from dealpurge.engine.limits import Budget, excess
 from dealpurge.engine.pass_warnings import (
     BROKEN_OFF_WARNING,
     BROKEN_WARNING,
@@ -41,22 +43,45 @@ MOST_PASSES = 3
 def purge(
     scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, keep_active: KeepActive | None = None
 ) -> None:
-    """Carry out ``scope`` and count into ``tally``, also when it raises. Only this thread calls ``keep_going``, and
-    ``keep_active``, which writes down who was seen active before anything else is deleted.
+    """Carry out ``scope``, whose limits are those in force, and count into ``tally``, also when it raises. Only this
+    thread calls ``keep_going``, and ``keep_active``, which writes down who was seen active before anything else goes.
 
-    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and what these two raise.
+    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, ``LimitExceeded``, and what these two raise.
     """
     finished = False
+    budget = Budget.of(scope)
     try:
-        run_to_end(Passes(scope, keyspace, tally, keep_going, keep_active))
+        if budget and not scope.guarded:  # whose plan tells
+            count_first(scope, keyspace, tally, keep_going, budget)
+        if not tally.cancelled:
+            run_to_end(Passes(scope, keyspace, tally, keep_going, keep_active, budget))
         finished = not tally.cancelled
+        words = excess(scope, *tally.would_go()) if scope.dry_run else None
+        if words:
+            tally.warn(words)
     finally:
         # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
-        left = tally.begun if scope.guarded else tally.matched_deals
+        left = tally.begun if scope.guarded else tally.matched_deals - tally.untouched
         if left and not finished and not scope.dry_run:
             tally.warn(BROKEN_OFF_WARNING)
             tally.interrupted |= left
             tally.untouched -= left
+
+
+def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, budget: Budget) -> None:
+    """A sweep deletes as it goes, so what would go is counted before: by a dry run. Raises ``LimitExceeded``."""
+    counted = tally.count_before = Tally()
+    may_go_on = False
+    try:
+        run_to_end(Passes(replace(scope, dry_run=True), keyspace, counted, keep_going))
+        if not counted.cancelled:
+            budget.check(*counted.would_go())
+            may_go_on = True
+    finally:
+        tally.count_before = Tally(scanned=counted.scanned, total=counted.total) if may_go_on else None
+        if not may_go_on:
+            tally.keep_count(counted)
+            tally.add_up_children()
 
 
 def run_to_end(run: Passes) -> None:
@@ -85,11 +110,13 @@ class Passes:
         tally: Tally,
         keep_going: KeepGoing,
         keep_active: KeepActive | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
         self.keep_going = keep_going
+        self.budget = budget
         self.servers: discovery.Servers
         #: Whether the servers were reached once; from then on they are waited for.
         self._met = False
@@ -156,7 +183,7 @@ class Passes:
     def _sweep(self, departed: list[ServerConnection], connection: ServerConnection) -> bool:
         while True:
             tally = self.tally.child()
-            selection = Selection(self.scope, self.keyspace, tally)
+            selection = Selection(self.scope, self.keyspace, tally, self.budget)
             scan = Scan(connection, selection, selection.take)
             try:
                 scan.run()
@@ -170,7 +197,9 @@ class Passes:
                 return not scan.stopped
 
     def _guarded(self, connections: Sequence[ServerConnection]) -> set[Identity]:
-        guarded = GuardedPass(self.scope, self.keyspace, self.tally, self.keep_going, self.seen, self.active_deals)
+        guarded = GuardedPass(
+            self.scope, self.keyspace, self.tally, self.keep_going, self.seen, self.active_deals, self.budget
+        )
         return guarded.run(connections)
 
     def _same_servers(self, layout: object, seen: set[Identity]) -> bool:

@@ -19,6 +19,9 @@ PURGE_OPTIONS = {
     "org_id": None,
     "include_checkpoints": False,
     "exclude_active_within_secs": None,
+    "leave_never_active": False,
+    "at_most_deals": None,
+    "at_most_keys": None,
     "dry_run": True,
     "interactive": True,
     "reason": "",
@@ -51,6 +54,15 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--exclude-active-within-secs", type=int, metavar="N", help="skip deals with events in the last N seconds"
     )
+    parser.add_argument(
+        "--leave-never-active",
+        action="store_true",
+        help="skip deals without any events, too; they count as idle otherwise",
+    )
+    parser.add_argument(
+        "--at-most-deals", type=int, metavar="N", help="delete nothing if it would be keys of more than N deals"
+    )
+    parser.add_argument("--at-most-keys", type=int, metavar="N", help="delete nothing if it would be more than N keys")
     parser.add_argument("--dry-run", action=BooleanOptionalAction, default=True, help="count and report only (default)")
     parser.add_argument(
         "--no-input",
@@ -73,7 +85,10 @@ def scope_of(options: Mapping[str, Any]) -> PurgeScope:
             org_id=options["org_id"],
             include_checkpoints=options["include_checkpoints"],
             exclude_active_within_secs=options["exclude_active_within_secs"],
+            leave_never_active=options["leave_never_active"],
             dry_run=options["dry_run"],
+            at_most_deals=options["at_most_deals"],
+            at_most_keys=options["at_most_keys"],
         )
         services.check(scope)
     except ScopeError as exc:
@@ -104,5 +119,7 @@ def _option_error(error: FieldError) -> str:
         return "--mode by_deal needs a --deal-id"
     if (error.field, error.code) == ("deal_id", "value_error"):
         return "--deal-id does not go with --mode all"
+    if (error.field, error.code) == ("leave_never_active", "value_error"):
+        return "--leave-never-active needs a time within which deals count as active, --exclude-active-within"
     option = "--" + error.field.replace("_", "-")
     return f"argument {option}: {error.message.removeprefix('Value error, ')}"

@@ -38,15 +38,22 @@ def sentence(report: PurgeReport) -> str:
     deals = report.deals
     if report.scope.dry_run:
         text = f"Dry run: a purge would delete {_count(would_delete(report), 'key')} of {_count(deals.purged, 'deal')}"
-        return text + (f" and skip {_count(deals.skipped_active, 'active deal')}." if deals.skipped_active else ".")
+        return _listed([text, *(f"skip {skipped}" for skipped in _skipped_counts(report))]) + "."
     done = [f"Deleted {_count(report.keys.deleted, 'key')} of {_count(deals.purged, 'deal')}"]
-    if deals.skipped_active:
-        done.append(f"skipped {_count(deals.skipped_active, 'active deal')}")
+    done += [f"skipped {skipped}" for skipped in _skipped_counts(report)]
     if deals.interrupted:
         done.append(f"stopped half-way at {_count(deals.interrupted, 'deal')} that became active")
     if report.keys.not_removed:
         done.append(f"could not remove {_count(report.keys.not_removed, 'key')}")
     return _listed(done) + "."
+
+
+def _skipped_counts(report: PurgeReport) -> Iterator[str]:
+    deals = report.deals
+    if deals.skipped_active:
+        yield _count(deals.skipped_active, "active deal")
+    if deals.skipped_never_active:
+        yield _count(deals.skipped_never_active, "deal") + " without any events"
 
 
 def would_delete(report: PurgeReport) -> int:

@@ -16,6 +16,7 @@ from dealpurge.runs.database import alias, bounded
 #: Rows that are written at once.
 BATCH = 1000
 Outcome = PurgeRunDeal.Outcome
+SKIPPED = (Outcome.SKIPPED_ACTIVE, Outcome.SKIPPED_NEVER_ACTIVE)
 
 #: A row's key, where the database tells it of new ones, and its outcome.
 Row = tuple[int | None, str]
@@ -42,7 +43,7 @@ class DealRows:
         """What is true of deals from now on. One that may have lost keys is never merely skipped."""
         for token, outcome in outcomes:
             known = self._known(token)
-            if outcome == Outcome.SKIPPED_ACTIVE and known not in (None, outcome):
+            if outcome in SKIPPED and known not in (None, *SKIPPED):
                 outcome = Outcome.INTERRUPTED
             if outcome != known:
                 self._waiting[token] = outcome

@@ -9,6 +9,7 @@ from hashlib import sha256
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Q
 
+from dealpurge.engine import limits
 from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import bounded, stored, update, utc_now
@@ -39,6 +40,12 @@ def holder(key: str) -> PurgeRun | None:
 def ended_in_error(run: PurgeRun) -> bool:
     """Whether the run failed, or was stopped when its request's time was over; who cancels one gives no reason."""
     return run.status == Status.FAILED or (run.status == Status.CANCELLED and bool(run.error))
+
+
+def stopped_at_limit(run: PurgeRun) -> bool:
+    """Whether the run failed because it would have deleted more than it may."""
+    error = (run.sentences or {}).get("error") or {}
+    return error.get("code") in limits.CODES
 
 
 def deleted_nothing(run: PurgeRun) -> bool:

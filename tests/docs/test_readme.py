@@ -17,6 +17,7 @@ from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.urls import urlpatterns
 from dealpurge.checks import setting_names
+from dealpurge.engine.sweep.reporting import report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import CHECKPOINT_PREFIXES, FAMILIES
 from dealpurge.management.commands.purge_deals import Command
@@ -71,9 +72,9 @@ def test_every_option_of_the_command() -> None:
 
 def test_every_field_of_the_report() -> None:
     scope = PurgeScope(mode="all")
-    report = (
-        Tally().report(run_id=None, scope=scope, families=(), started_at=datetime.now(UTC), duration_ms=0).as_dict()
-    )
+    report = report_of(
+        Tally(), run_id=None, scope=scope, families=(), started_at=datetime.now(UTC), duration_ms=0
+    ).as_dict()
     nested = {f"{name}.{part}" for name in ("deals", "keys") for part in report[name]}
 
     assert words_in(defined(section("The report"), "field", "meaning")) == (set(report) | nested) - {"deals", "keys"}

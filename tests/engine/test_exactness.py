@@ -90,7 +90,8 @@ def requests(draw: st.DrawFn, few: list[str]) -> Request:
         deals=tuple(deals),
         org_id=None if named else draw(organisations),
         include_checkpoints=draw(st.booleans()),
-        exclude_active_within_secs=draw(st.sampled_from([None, 0, SPAN, SPAN, SPAN])),
+        exclude_active_within_secs=(span := draw(st.sampled_from([None, 0, SPAN, SPAN, SPAN]))),
+        leave_never_active=bool(span) and draw(st.booleans()),
     )
 
 
@@ -245,3 +246,13 @@ def test_the_org_less_keys_of_several_holders_stay_while_one_is_active(server: r
 
     check(server, case)
     check(server, replace(case, request=replace(case.request, mode="by_deal", deals=((org_id, "1"),))))
+
+
+def test_the_org_less_keys_of_several_holders_stay_while_one_is_never_active(server: redis.Redis) -> None:
+    """Whatever of the id's other deals has gone by then, their events included."""
+    request = Request(mode="all", include_checkpoints=True, exclude_active_within_secs=SPAN, leave_never_active=True)
+    keys = {b"canvas:events:%b:1" % org: IDLE[2] for org in (b"acme", b"zeta")} | {b"checkpoint:1:x": IDLE[0]}
+
+    check(server, replace(guarded(max_planned_keys=1), keys=keys, request=request))
+    with_another = keys | {b"canvas:lock:initech:1": IDLE[0]}
+    check(server, replace(guarded(max_planned_keys=9), keys=with_another, request=request))

@@ -16,8 +16,8 @@ from django.test import Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from dealpurge import services
-from dealpurge.engine.sweep.tally import Tally
+from dealpurge import execution, services
+from dealpurge.engine.sweep import reporting
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import record
@@ -249,13 +249,13 @@ def test_no_deal_is_purged_by_the_record_that_has_keys_left(
 def test_an_interruption_while_the_report_is_made_ends_the_run(
     deals: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Tally.report
+    make = reporting.report_of
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(Tally, "report", make)
+        monkeypatch.setattr(execution, "report_of", make)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Tally, "report", interrupted)
+    monkeypatch.setattr(execution, "report_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         services.purge_deals(**ALL)
 

@@ -45,6 +45,7 @@ class Request:
     org_id: str | None = None
     include_checkpoints: bool = False
     exclude_active_within_secs: int | None = None
+    leave_never_active: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +104,19 @@ def expect(
     kept = {key for key in scope if claims[key][0] == "checkpoints" and not request.include_checkpoints}
     matched = scope - kept
     deals = {claims[key][1:] for key in matched}
-    active = _active(request, deals, {claim[1:] for claim in claims.values()}, keys, claims, now)
-    gone = frozenset(key for key in matched if claims[key][1:] not in active)
+    everyone = {claim[1:] for claim in claims.values()}
+    active = _active(request, deals, everyone, keys, claims, now)
+    never = _never_active(request, deals - active, everyone, claims)
+    gone = frozenset(key for key in matched if claims[key][1:] not in active | never)
     counted = {deal for deal in deals if deal[0] is not None or not any(o and d == deal[1] for o, d in deals)}
     unclaimed = frozenset(key for key in keys if key not in claims and _carries(request, key))
     return Expected(
         gone=gone,
         deals={
             "matched": len(counted),
-            "purged": len(counted - active),
+            "purged": len(counted - active - never),
             "skipped_active": len(counted & active),
+            "skipped_never_active": len(counted & never),
             "interrupted": 0,
         },
         keys={
@@ -168,6 +172,25 @@ def _active(
         return any(moment is None or now - moment <= span for moment in moments)
 
     return {deal for deal in deals if stays(*deal)}
+
+
+def _never_active(
+    request: Request,
+    deals: set[Deal],
+    everyone: set[Deal],
+    claims: Mapping[bytes, tuple[str, str | None, str]],
+) -> set[Deal]:
+    """Deals without any events key, where these stay. Keys without an organisation may be any holder's of their id."""
+    if not (request.leave_never_active and request.exclude_active_within_secs):
+        return set()
+    told = {claim[1:] for claim in claims.values() if claim[0] == "events"}
+
+    def is_one(org_id: str | None, deal_id: str) -> bool:
+        holders = [deal for deal in everyone if deal[1] == deal_id and deal[0] is not None]
+        mine = [(org_id, deal_id)] if org_id is not None else holders
+        return (None, deal_id) not in told and not (mine and all(holder in told for holder in mine))
+
+    return {deal for deal in deals if is_one(*deal)}
 
 
 def _carries(request: Request, key: bytes) -> bool:

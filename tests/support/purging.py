@@ -13,7 +13,8 @@ import pytest
 from dealpurge.engine import passes
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
 from dealpurge.engine.guard.active_deals import KeepActive
-from dealpurge.engine.sweep import unlink
+from dealpurge.engine.limits import in_force
+from dealpurge.engine.sweep import reporting, unlink
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
@@ -39,11 +40,12 @@ def carry_out(
     **options: Any,
 ) -> None:
     """Purge on the Redis of the settings, counting in the tally whatever ends it."""
-    passes.purge(scope_of(**options), Keyspace.from_settings(), tally, keep_going, keep_active)
+    passes.purge(in_force(scope_of(**options)), Keyspace.from_settings(), tally, keep_going, keep_active)
 
 
 def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:
-    return tally.report(
+    return reporting.report_of(
+        tally,
         run_id=None,
         scope=scope_of(**options),
         families=Keyspace.from_settings().names,

@@ -16,6 +16,7 @@ from dealpurge.console import formatting, shell_commands, translation
 from dealpurge.console.runs.deal_rows import Skipped
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.exceptions import DealPurgeError
+from dealpurge.i18n import said_by
 from dealpurge.keys.families import CHECKPOINTS, in_order
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
@@ -120,6 +121,8 @@ class RunPage(RunProgress):
         yield Tile(number=deals["matched"], label=_("deals found"))
         yield Tile(number=deals["purged"], label=_("would be purged") if dry else _("purged"))
         yield Tile(number=deals["skipped_active"], label=self._skipped_label())
+        if self.run.leave_never_active:
+            yield Tile(number=deals["skipped_never_active"], label=_("stay: without any activity"))
         words = (
             _("keys would go, of %(n)s scanned in %(time)s") if dry else _("keys deleted, of %(n)s scanned in %(time)s")
         )
@@ -187,6 +190,11 @@ class RunPage(RunProgress):
     def refusal(self) -> DealPurgeError | None:
         """Why this user cannot apply this preview."""
         return self.preview.refusal(self.user)
+
+    @property
+    def refusal_words(self) -> str:
+        """The same in the reader's language."""
+        return translation.in_language(said_by(self.refusal)) if self.refusal else ""
 
     @property
     def minutes_left(self) -> int:

@@ -136,6 +136,7 @@ class Console(ConsolePages):
                 "org_id": run.org_id or "",
                 "include_checkpoints": run.include_checkpoints,
                 "exclude_active": run.exclude_active_within_secs,
+                "leave_never_active": run.leave_never_active,
                 "reason": run.reason,
             }
         return initial
@@ -184,7 +185,7 @@ class Console(ConsolePages):
         if preview.applied_as:
             return self.go("change", preview.applied_as.pk)
         if request.method == "POST" and problem:
-            self.message_user(request, str(problem), messages.ERROR)
+            self.message_user(request, in_language(said_by(problem)), messages.ERROR)
         return self.go("change", preview.run.pk)
 
     def _complain(self, request: HttpRequest, exc: DealPurgeError) -> None:

@@ -41,6 +41,8 @@ class ActiveDeals:
         #: holder of its id.
         self._owners: dict[bytes, Sighting] = {}
         self._ids: dict[bytes, Sighting] = {}
+        #: Whose events told that nobody works on them: the purge takes those events keys too.
+        self._idle: set[bytes] = set()
         self._number = 0
         self._keep = keep
         self._unwritten: dict[bytes, bool] = {}
@@ -68,6 +70,14 @@ class ActiveDeals:
         with self._lock:
             self._interrupted.add(token)
             self._unwritten[token] = True
+
+    def note_idle(self, owners: Iterable[bytes]) -> None:
+        """The events of these deals tell of an activity, and not of a recent one."""
+        self._idle.update(owners)
+
+    def was_idle(self, owner: bytes) -> bool:
+        """Whether any look of the run found events of the deal, and those idle."""
+        return owner in self._idle
 
     def sighting(self, token: bytes) -> Sighting | None:
         """The newest that is known of a deal; an unknown organisation matches every one."""

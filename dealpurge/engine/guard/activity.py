@@ -84,6 +84,13 @@ class Verdict(NamedTuple):
     last_active: int | None
     #: Whether it counts as active because an events key is too large to be read.
     unread: bool = False
+    #: Whether it is to stay for want of any events key.
+    never_active: bool = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether the deal is left alone."""
+        return self.active or self.never_active
 
 
 def moment_of(kind: bytes, reply: Any) -> int | None:

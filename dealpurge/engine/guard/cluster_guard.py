@@ -107,7 +107,7 @@ class ClusterGuard(Guard):
                 unit, self._watched(connection, near, [key for key in unit.events if key not in near])
             )
         removal = None
-        if not verdict.active:
+        if not verdict.stays:
             self.connection.backoff.confirm()
             with self._deleting([unit]):
                 removal = (commit if near else remove)(connection, chunk.keys)

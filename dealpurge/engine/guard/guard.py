@@ -47,6 +47,8 @@ class Guard(DealJudge):
                         self._pipelined(self.pipeline.finish_in_flight)
                         return False
                     self.active_deals.write_down()  # while nothing is watched
+                    if self.selection.budget:
+                        self.selection.budget.take([unit.token for unit in group], sum(unit.size for unit in group))
                     self._take(group)
             self._pipelined(self.pipeline.finish_in_flight)
         except BaseException:
@@ -219,7 +221,7 @@ class Guard(DealJudge):
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         answers = self._open(unit.events).answers()
         verdict = self._verdict(unit, self.activity.answers(unit.events, self._first_look, answers))
-        if verdict.active:
+        if verdict.stays:
             discard(self.connection)
             return verdict
         self._before_delete()
@@ -234,7 +236,7 @@ class Guard(DealJudge):
     def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
         self._before_delete()  # it may take its time, and nothing watches between this look and the delete
         verdict = self._look_once(unit)  # a look that may be begun anew would renew the time for tries of what follows
-        if verdict.active:
+        if verdict.stays:
             return verdict
         self.tally.plain.add(unit.token)
         self.connection.backoff.confirm()

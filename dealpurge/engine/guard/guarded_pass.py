@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from dealpurge.conf import conf
@@ -10,9 +11,11 @@ from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
 from dealpurge.engine.guard.cluster_guard import guard_of, share_out
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
+from dealpurge.engine.limits import Budget
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import LimitExceeded
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
@@ -24,7 +27,7 @@ from dealpurge.servers.parallel import on_each
 
 SHARED_WARNING = gettext_noop(
     "Keys without an organisation were left, because several organisations hold the deal id and one of them is "
-    "active: {}.",
+    "left: {}.",
     code="shared_ids_left",
 )
 
@@ -33,7 +36,7 @@ class GuardedPass:
     """One pass over all servers, in as many parts as memory asks for. Counts into ``tally``.
 
     ``seen``: every deal's token that earlier passes have met; ``active_deals``: who was seen active in them. What this
-    one finds is added.
+    one finds is added. ``budget``: of a live purge with a limit.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class GuardedPass:
         keep_going: KeepGoing,
         seen: set[bytes],
         active_deals: ActiveDeals,
+        budget: Budget | None = None,
     ) -> None:
         self.scope = scope
         self.keyspace = keyspace
@@ -51,21 +55,48 @@ class GuardedPass:
         self.keep_going = keep_going
         self.seen = seen
         self.active_deals = active_deals
+        self.budget = budget
+        #: The number of each connection's process when the plan in hand was complete.
+        self._planned_on: dict[ServerConnection, int] = {}
         active_deals.begin_pass()
 
     def run(self, connections: Sequence[ServerConnection]) -> set[Identity]:
-        """Plan and purge part after part; the processes that were scanned or purged. Raises ``Departed``."""
+        """Plan and purge part after part; the processes that were scanned or purged. Raises ``Departed``,
+        ``LimitExceeded``."""
         part: Part | None = WHOLE
         processes = set[Identity]()
+        counted = self._count(connections, self.budget) if self.budget else None
+        while part and not self.tally.cancelled:
+            plan = counted or self._plan(connections, part)
+            part, counted = plan.left, None
+            if not self.tally.cancelled:
+                self._purge(connections, plan, self.tally.child(), self.scope)
+            for connection, number in self._planned_on.items():
+                processes.update(connection.processes[number:])
+        return processes
+
+    def _count(self, connections: Sequence[ServerConnection], budget: Budget) -> Plan | None:
+        """Judge all deals before one is deleted; the plan, where one held all of them. Raises ``LimitExceeded``."""
+        counted, before = Tally(), len(self.tally.children)
+        plan: Plan | None = None
+        part: Part | None = WHOLE
         while part and not self.tally.cancelled:
             plan = self._plan(connections, part)
             part = plan.left
-            scanned = {connection: len(connection.processes) - 1 for connection in connections}
             if not self.tally.cancelled:
-                self._purge(connections, plan)
-            for connection, number in scanned.items():
-                processes.update(connection.processes[number:])
-        return processes
+                self._purge(connections, plan, counted.child(), replace(self.scope, dry_run=True))
+        if self.tally.cancelled:
+            return None
+        counted.add_up_children()
+        try:
+            budget.check(*counted.would_go())
+        except LimitExceeded:
+            self.tally.keep_count(counted)
+            raise
+        if plan and plan.part == WHOLE:
+            return plan
+        self.tally.forget(before)
+        return None
 
     def _plan(self, connections: Sequence[ServerConnection], part: Part) -> Plan:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
@@ -80,6 +111,7 @@ class GuardedPass:
                     raise
             else:
                 self.seen.update(plan.deals)
+                self._planned_on = {connection: len(connection.processes) - 1 for connection in connections}
                 return plan
             finally:
                 if part.start:  # the first pass has counted what there is
@@ -92,8 +124,7 @@ class GuardedPass:
         scan.run()
         return not scan.stopped
 
-    def _purge(self, connections: Sequence[ServerConnection], plan: Plan) -> None:
-        tally = self.tally.child()
+    def _purge(self, connections: Sequence[ServerConnection], plan: Plan, tally: Tally, scope: PurgeScope) -> None:
         misread, oversized = plan.misread(), plan.oversized()
         missing = self.active_deals.missing(lambda token: token in plan.deals or not plan.part.holds(token))
         if missing:
@@ -105,7 +136,8 @@ class GuardedPass:
             tally.skipped |= dict.fromkeys(misread)
         shares = share_out(connections, plan)
         guards = {
-            connection: self._guard(tally.child(), connection, plan, tokens) for connection, tokens in shares.items()
+            connection: self._guard(scope, tally.child(), connection, plan, tokens)
+            for connection, tokens in shares.items()
         }
         tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
         # Org-less keys that go with their deal have no turn of their own.
@@ -121,9 +153,12 @@ class GuardedPass:
             tally.add_up_children()
             _note_shared(tally)
 
-    def _guard(self, tally: Tally, connection: ServerConnection, plan: Plan, tokens: Sequence[bytes]) -> Guard:
+    def _guard(
+        self, scope: PurgeScope, tally: Tally, connection: ServerConnection, plan: Plan, tokens: Sequence[bytes]
+    ) -> Guard:
         tally.untouched = set(tokens)
-        return guard_of(connection, Selection(self.scope, self.keyspace, tally), plan, self.active_deals)
+        selection = Selection(scope, self.keyspace, tally, None if scope.dry_run else self.budget)
+        return guard_of(connection, selection, plan, self.active_deals)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped
@@ -132,6 +167,6 @@ class GuardedPass:
 def _note_shared(tally: Tally) -> None:
     """Org-less keys that stayed are in no count of deals where the id's deals have gone."""
     ids = {token.rpartition(b":")[2] for token in tally.matched_deals if b":" in token}
-    left = ids & (tally.skipped.keys() | tally.interrupted)
+    left = ids & (tally.skipped.keys() | tally.never_active | tally.interrupted)
     if left:
         tally.warn(SHARED_WARNING, *left)

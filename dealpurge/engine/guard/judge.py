@@ -32,6 +32,7 @@ class DealJudge:
         self.active_deals = active_deals
         self.tally = selection.tally
         self.activity = ActivityReader(connection, self.tally)
+        self._leave_never_active = selection.scope.leave_never_active
         self._window = (selection.scope.exclude_active_within_secs or 0) * 1000
         self._first_look = Reading(0)
         #: Carries out a step that starts again at its WATCH after a lost connection.
@@ -41,9 +42,9 @@ class DealJudge:
         """Those that nobody works on; the others are skipped."""
         verdicts = [(unit, self._verdict(unit, reading)) for unit in units]
         for unit, verdict in verdicts:
-            if verdict.active:
+            if verdict.stays:
                 self._skip(unit, verdict)
-        return [unit for unit, verdict in verdicts if not verdict.active]
+        return [unit for unit, verdict in verdicts if not verdict.stays]
 
     def _verdict(self, unit: Unit, reading: Readings) -> Verdict:
         """By a look, and by those before it: a deal once seen active is so for the rest of the run."""
@@ -55,12 +56,21 @@ class DealJudge:
             return verdict
         sighting = self.active_deals.sighting(unit.token)
         if sighting is None:
-            return verdict
+            never_active = self._leave_never_active and self._is_never_active(unit, reading)
+            return verdict._replace(never_active=True) if never_active else verdict
         if self.active_deals.is_lost(sighting, verdict):
             self.tally.warn(LOST_WRITES_WARNING, unit.token.replace(b":", b" "))
         verdict = Verdict(True, sighting.last_active)
         self._note_active(unit, verdict, {})
         return verdict
+
+    def _is_never_active(self, unit: Unit, reading: Readings) -> bool:
+        """Whether it, or in case of keys without an organisation any holder of its id, has no events key; nor had one
+        by an earlier look, for then this run may have deleted it."""
+        owners = [(owner, reading.verdict(keys, self._window)) for owner, keys in self.plan.owners(unit.token)]
+        self.active_deals.note_idle(owner for owner, look in owners if look.last_active is not None)
+        orgless, *holders = (self.active_deals.was_idle(owner) for owner, _ in owners)
+        return not orgless and not (holders and all(holders))
 
     def _note_active(self, unit: Unit, verdict: Verdict, owners: Mapping[bytes, int | None]) -> None:
         counted = filter(self.plan.counts, (unit.token, *owners))
@@ -110,13 +120,15 @@ class DealJudge:
 
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)
-        if self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
+        if not verdict.never_active and self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
             self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
         if verdict.unread:
             self.tally.warn(UNREAD_WARNING, unit.token.replace(b":", b" "))
         if interrupted:
             self.tally.interrupted.add(unit.token)
             self.active_deals.note_interrupted(unit.token)
+        elif verdict.never_active:
+            self.tally.never_active.add(unit.token)
         else:
             self.tally.skipped[unit.token] = verdict.last_active
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 #: What became of a deal, as the record has it. Until its end a sweep may have more keys of any deal before it, so a
 #: deal that it has met is interrupted.
 PURGED, SKIPPED_ACTIVE, INTERRUPTED, NOT_REMOVED = "purged", "skipped_active", "interrupted", "not_removed"
+SKIPPED_NEVER_ACTIVE = "skipped_never_active"
 
 
 class DealLog:

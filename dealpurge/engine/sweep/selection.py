@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from dealpurge.engine.limits import Budget
 from dealpurge.engine.sweep.deal_log import INTERRUPTED
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.sweep.unlink import Removal
@@ -31,12 +32,14 @@ ORGANISATION_WARNING = gettext_noop(
 
 
 class Selection:
-    """Takes page after page of one server and returns what goes. Counts into ``tally``."""
+    """Takes page after page of one server and returns what goes, within the ``budget`` if there is one. Counts into
+    ``tally``."""
 
-    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally) -> None:
+    def __init__(self, scope: PurgeScope, keyspace: Keyspace, tally: Tally, budget: Budget | None = None) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
+        self.budget = budget
         self.selects = selector(scope)
         self._claimer = Claimer(keyspace, strangers=bool(scope.single))
         self._checkpoints = keyspace.index(CHECKPOINTS)
@@ -70,8 +73,10 @@ class Selection:
         return [fast, slow]
 
     def take(self, keys: Sequence[bytes]) -> Batch:
-        """The keys that the scope asks for, counted."""
+        """The keys that the scope asks for, counted. Raises ``LimitExceeded``."""
         fast, slow = map(self.narrow, self.claim(keys))
+        if self.budget:
+            self.budget.take({*fast.tokens, *slow.tokens}, len(fast.keys) + len(slow.keys))
         met = {*fast.tokens, *slow.tokens} - self.tally.matched_deals
         self.tally.matched_deals |= met
         if self.tally.log and met:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from heapq import nsmallest
-from uuid import UUID
 
-from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_REMOVED, PURGED, SKIPPED_ACTIVE, DealLog
-from dealpurge.i18n import Names, gettext_noop
-from dealpurge.keys.families import split_token
-from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
-from dealpurge.scope import PurgeScope
-from dealpurge.text import escape
-
-#: Names that a warning spells out.
-NAMES_SHOWN = 5
-#: In words that are true of a dry run, and of deals that stay because somebody works on them.
-SEVERAL_WARNING = gettext_noop(
-    "A deal id that is named without an organisation means that id in every one, and several organisations have it: "
-    "{}.",
-    code="several_organisations",
+from dealpurge.engine.sweep.deal_log import (
+    INTERRUPTED,
+    NOT_REMOVED,
+    PURGED,
+    SKIPPED_ACTIVE,
+    SKIPPED_NEVER_ACTIVE,
+    DealLog,
 )
+from dealpurge.report import LIST_LIMIT
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +34,8 @@ class Tally:
     unremoved_deals: set[bytes] = field(default_factory=set)
     interrupted: set[bytes] = field(default_factory=set)
     skipped: dict[bytes, int | None] = field(default_factory=dict)
+    #: Deals that were left because they have no events key.
+    never_active: set[bytes] = field(default_factory=set)
     #: Deals of which keys went without a transaction.
     plain: set[bytes] = field(default_factory=set)
     #: Deals whose keys lie so in a cluster that no one transaction takes them all.
@@ -60,6 +53,8 @@ class Tally:
     log: DealLog | None = None
     #: Counts of a server or a pass that are not added yet.
     children: list[Tally] = field(default_factory=list)
+    #: The count that goes before a sweep with a limit.
+    count_before: Tally | None = None
 
     def child(self) -> Tally:
         """A tally of its own for one server and pass, which may come to nothing."""
@@ -79,10 +74,27 @@ class Tally:
         """Keep what was done and forget what was left: the servers are gone over again, and it will be found again."""
         self.not_removed = self.checkpoints_kept = self.unattributed = 0
         self.unclaimed = None if self.unclaimed is None else 0
-        self.matched_deals -= self.skipped.keys() | self.untouched - self.begun
+        self.matched_deals -= self.skipped.keys() | self.never_active | self.untouched - self.begun
         self.begun |= self.matched_deals
         for left in (self.unclaimed_sample, self.unremoved_deals, self.skipped, self.untouched, self.interrupted):
             left.clear()
+        self.never_active.clear()
+
+    def keep_count(self, counted: Tally) -> None:
+        """Take in what was counted and then not touched."""
+        counted.add_up_children()
+        counted.untouched = counted.going()
+        counted.families.clear()
+        self.children.append(counted)
+
+    def would_go(self) -> tuple[int, int]:
+        """Deals and keys that the purge would delete whose dry run this is."""
+        return len(without_namesakes(self.matched_deals) & self.going()), sum(self.families.values())
+
+    def going(self) -> set[bytes]:
+        """The deals that are to be purged, or were."""
+        left = self.skipped.keys() | self.never_active | self.interrupted | self.unremoved_deals | self.untouched
+        return self.matched_deals - left
 
     def add_up_children(self) -> None:
         """Add the children. A deal that was begun and then found active is interrupted, not skipped."""
@@ -102,6 +114,9 @@ class Tally:
         """Keys scanned, of about how many, and keys deleted, while it goes on."""
         parts = [child.progress() for child in tuple(self.children)]
         scanned, total, deleted = map(sum, zip((self.scanned, self.total, self.deleted), *parts, strict=True))
+        if self.count_before:  # the keys are walked past twice
+            before, as_many, _ = self.count_before.progress()
+            return before + scanned, as_many + (total or as_many), deleted
         return scanned, total, deleted
 
     def warn(self, text: str, *names: bytes) -> None:
@@ -122,6 +137,7 @@ class Tally:
         self.unremoved_deals |= other.unremoved_deals
         self.interrupted |= other.interrupted
         self.skipped |= other.skipped
+        self.never_active |= other.never_active
         self.plain |= other.plain
         self.scattered |= other.scattered
         self.begun |= other.begun
@@ -133,38 +149,10 @@ class Tally:
             self.unclaimed = (self.unclaimed or 0) + other.unclaimed
             self.unclaimed_sample.extend(other.unclaimed_sample[: LIST_LIMIT - len(self.unclaimed_sample)])
 
-    def report(
-        self,
-        *,
-        run_id: UUID | None,
-        scope: PurgeScope,
-        families: Sequence[str],
-        started_at: datetime,
-        duration_ms: int,
-        failed: bool = False,
-    ) -> PurgeReport:
-        """The report of what was counted so far."""
-        counted = _counted(self.matched_deals)
-        skipped = self.skipped.keys() & counted - self.interrupted
-        return PurgeReport(
-            run_id=run_id,
-            status="failed" if failed else self._status(),
-            scope=scope,
-            deals=self._deal_counts(counted),
-            keys=KeyCounts(**{name: getattr(self, name) for name in _KEY_COUNTS}),
-            families={name: self.families[index] for index, name in enumerate(families)},
-            skipped=tuple(map(self._skipped_deal, nsmallest(LIST_LIMIT, skipped, key=self._newest_first))),
-            skipped_truncated=len(skipped) > LIST_LIMIT,
-            unclaimed_sample=tuple(map(escape, sorted(self.unclaimed_sample))),
-            warnings=tuple(self._sentences(scope)),
-            started_at=started_at,
-            duration_ms=duration_ms,
-        )
-
     def outcomes(self) -> dict[bytes, str]:
         """The outcome of every deal that was found and had its turn, for the record, by its token. Where an id's deals
         have not had theirs, its keys without an organisation are told of by themselves."""
-        return {token: self.outcome(token) for token in sorted(_counted(self.matched_deals - self.untouched))}
+        return {token: self.outcome(token) for token in sorted(without_namesakes(self.matched_deals - self.untouched))}
 
     def outcome(self, token: bytes) -> str:
         """What became of a deal that had its turn."""
@@ -172,60 +160,16 @@ class Tally:
             return INTERRUPTED
         if token in self.skipped:
             return SKIPPED_ACTIVE
+        if token in self.never_active:
+            return SKIPPED_NEVER_ACTIVE
         return NOT_REMOVED if token in self.unremoved_deals else PURGED
 
-    def _status(self) -> Status:
-        if self.cancelled:
-            return "cancelled"
-        return "partial" if self.not_removed or self.interrupted else "completed"
 
-    def _deal_counts(self, matched: set[bytes]) -> DealCounts:
-        interrupted = matched & self.interrupted
-        skipped = matched & self.skipped.keys() - interrupted
-        return DealCounts(
-            matched=len(matched),
-            purged=len(matched - skipped - interrupted - self.unremoved_deals - self.untouched),
-            skipped_active=len(skipped),
-            interrupted=len(interrupted),
-        )
-
-    def _newest_first(self, token: bytes) -> tuple[int, bytes]:
-        return -(self.skipped[token] or 0), token
-
-    def _skipped_deal(self, token: bytes) -> SkippedDeal:
-        org_id, deal_id = split_token(token)
-        active_at = self.skipped[token]
-        moment = None if active_at is None else datetime.fromtimestamp(active_at / 1000, UTC)
-        return SkippedDeal(org_id=org_id, deal_id=deal_id, last_active_at=moment)
-
-    def _sentences(self, scope: PurgeScope) -> Iterator[str]:
-        # Only here are all servers and passes together, and each may have met another organisation.
-        several = held_by_several(scope, self.matched_deals)
-        for text, names in (self.warnings | ({SEVERAL_WARNING: several} if several else {})).items():
-            yield text.format(_listing(names)) if names else text
-
-
-def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:
-    """Organisation and id of the deals that an id named without an organisation stands for, where those are several."""
-    bare = {deal_id.encode() for org_id, deal_id in scope.deals if org_id is None}
-    holders: dict[bytes, list[bytes]] = {}
-    for token in tokens if bare else ():
-        org_id, colon, deal_id = token.rpartition(b":")
-        if colon and deal_id in bare:
-            holders.setdefault(deal_id, []).append(org_id + b" " + deal_id)
-    return {name for names in holders.values() if len(names) > 1 for name in names}
-
-
-def _counted(tokens: set[bytes]) -> set[bytes]:
+def without_namesakes(tokens: set[bytes]) -> set[bytes]:
     """Without org-less tokens whose deal id is also among them with an organisation: those are no deals of their
     own."""
     with_org = {token.rpartition(b":")[2] for token in tokens if b":" in token}
     return {token for token in tokens if b":" in token or token not in with_org}
-
-
-def _listing(names: Collection[bytes]) -> Names:
-    """The first few of ``names`` in their order, and how many there are besides."""
-    return Names(tuple(map(escape, sorted(names)[:NAMES_SHOWN])), max(0, len(names) - NAMES_SHOWN))
 
 
 _SUMS = (
@@ -238,4 +182,3 @@ _SUMS = (
     "checkpoints_kept",
     "unattributed",
 )
-_KEY_COUNTS = (*(name for name in _SUMS if name != "total"), "unclaimed")

@@ -102,6 +102,9 @@ class Command(BaseCommand):
             return
         for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
             self.tell(line)
+        refused = services.excess(report)
+        if refused:
+            raise CommandError(f"{refused} Nothing was purged.")
         word = "all" if scope.mode == "all" else "yes"
         self.tell(f"This cannot be undone. Type '{word}' to purge, anything else to leave all as it is: ", ending="")
         if _answer() != word:

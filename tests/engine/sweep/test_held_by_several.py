@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.sweep.tally import SEVERAL_WARNING, held_by_several
+from dealpurge.engine.sweep.reporting import SEVERAL_WARNING, held_by_several
 from dealpurge.scope import PurgeScope
 from tests.support.purging import purge
 from tests.support.seeding import HOUR, names, seed_deal

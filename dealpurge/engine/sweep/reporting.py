@@ -1,0 +1,102 @@
+"""The report of what was counted, whatever ended the run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from heapq import nsmallest
+from uuid import UUID
+
+from dealpurge.engine.sweep.tally import Tally, without_namesakes
+from dealpurge.i18n import Names, gettext_noop
+from dealpurge.keys.families import split_token
+from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
+from dealpurge.scope import PurgeScope
+from dealpurge.text import escape
+
+#: Names that a warning spells out.
+NAMES_SHOWN = 5
+#: In words that are true of a dry run, and of deals that stay because somebody works on them.
+SEVERAL_WARNING = gettext_noop(
+    "A deal id that is named without an organisation means that id in every one, and several organisations have it: "
+    "{}.",
+    code="several_organisations",
+)
+
+
+def report_of(
+    tally: Tally,
+    *,
+    run_id: UUID | None,
+    scope: PurgeScope,
+    families: Sequence[str],
+    started_at: datetime,
+    duration_ms: int,
+    failed: bool = False,
+) -> PurgeReport:
+    """The report of what was counted so far."""
+    counted = without_namesakes(tally.matched_deals)
+    skipped = tally.skipped.keys() & counted - tally.interrupted
+    first = nsmallest(LIST_LIMIT, skipped, key=lambda token: (-(tally.skipped[token] or 0), token))
+    return PurgeReport(
+        run_id=run_id,
+        status="failed" if failed else _status(tally),
+        scope=scope,
+        deals=_deal_counts(tally, counted),
+        keys=KeyCounts(**{item.name: getattr(tally, item.name) for item in fields(KeyCounts)}),
+        families={name: tally.families[index] for index, name in enumerate(families)},
+        skipped=tuple(_skipped_deal(token, tally.skipped[token]) for token in first),
+        skipped_truncated=len(skipped) > LIST_LIMIT,
+        unclaimed_sample=tuple(map(escape, sorted(tally.unclaimed_sample))),
+        warnings=tuple(_sentences(tally, scope)),
+        started_at=started_at,
+        duration_ms=duration_ms,
+    )
+
+
+def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:
+    """Organisation and id of the deals that an id named without an organisation stands for, where those are several."""
+    bare = {deal_id.encode() for org_id, deal_id in scope.deals if org_id is None}
+    holders: dict[bytes, list[bytes]] = {}
+    for token in tokens if bare else ():
+        org_id, colon, deal_id = token.rpartition(b":")
+        if colon and deal_id in bare:
+            holders.setdefault(deal_id, []).append(org_id + b" " + deal_id)
+    return {name for names in holders.values() if len(names) > 1 for name in names}
+
+
+def _status(tally: Tally) -> Status:
+    if tally.cancelled:
+        return "cancelled"
+    return "partial" if tally.not_removed or tally.interrupted else "completed"
+
+
+def _deal_counts(tally: Tally, matched: set[bytes]) -> DealCounts:
+    interrupted = matched & tally.interrupted
+    skipped = matched & tally.skipped.keys() - interrupted
+    return DealCounts(
+        matched=len(matched),
+        purged=len(matched & tally.going()),
+        skipped_active=len(skipped),
+        skipped_never_active=len(matched & tally.never_active - interrupted - skipped),
+        interrupted=len(interrupted),
+    )
+
+
+def _skipped_deal(token: bytes, active_at: int | None) -> SkippedDeal:
+    org_id, deal_id = split_token(token)
+    moment = None if active_at is None else datetime.fromtimestamp(active_at / 1000, UTC)
+    return SkippedDeal(org_id=org_id, deal_id=deal_id, last_active_at=moment)
+
+
+def _sentences(tally: Tally, scope: PurgeScope) -> Iterator[str]:
+    # Only here are all servers and passes together, and each may have met another organisation.
+    several = held_by_several(scope, tally.matched_deals)
+    for text, names in (tally.warnings | ({SEVERAL_WARNING: several} if several else {})).items():
+        yield text.format(_listing(names)) if names else text
+
+
+def _listing(names: Collection[bytes]) -> Names:
+    """The first few of ``names`` in their order, and how many there are besides."""
+    return Names(tuple(map(escape, sorted(names)[:NAMES_SHOWN])), max(0, len(names) - NAMES_SHOWN))
