@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge.api import examples
-from dealpurge.api.errors import ErrorItem, InvalidBody, answer
+from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, answer
 from dealpurge.api.handler import to_answer
 from dealpurge.models import PurgeRun
 from dealpurge.report import LIST_LIMIT, SkippedDeal, Status
@@ -49,6 +49,7 @@ ANSWERS: dict[str, tuple[str, int, Any]] = {
     "a run that was over": ("cancel_purge_run", 409, answer(409, "Why.", run_id=examples.RUN)),
     "no database": ("purge_deals", 503, answer(503, "Why.")),
     "no worker": ("purge_deals", 503, answer(503, "Why.", run_id=examples.RUN)),
+    "limit": ("purge_deals", 409, answer(409, "Why.", code=LIMIT_EXCEEDED, run_id=examples.RUN, report=REPORT)),
     "no Redis": ("purge_deals", 503, answer(503, "Why.", run_id=examples.RUN, report=REPORT)),
     "no database for a run": ("purge_run", 503, answer(503, "Why.")),
     "no such run": ("purge_run", 404, answer(404, "Why.")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from dealpurge import services
 from dealpurge.console import translation
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.exceptions import ScopeError
-from dealpurge.i18n import SENTENCES, Deals, Names, Said
+from dealpurge.i18n import SENTENCES, Deals, Names, Number, Said
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store
 from dealpurge.runs.messages import NO_EVENTS, columns
@@ -86,19 +87,24 @@ def test_the_api_says_them_as_they_are_stored(
     assert (answer["error"], answer["report"]["warnings"]) == ("Redis cannot be reached (tried for 2 s).", [*WARNED])
 
 
-#: As many parameters as any sentence has; what they are in German, and in English.
+#: Parameters of a sentence, by turns; what they are in German, where that is another thing.
 PARAMETERS: dict[str, tuple[list[Any], list[str]]] = {
     "texts": (["x and 3 more", "'a' has a placeholder that is none: 'b'"], []),
     "templates": ([" cannot be imported: ", "{} is not callable."], []),
     "long": (["x" * 30_000, "<b>"], []),
     "names": ([Names(("d1", "5 deals"), 7), Names(("{deal_id}",))], ["d1, 5 deals und 7 weitere", "{deal_id}"]),
     "deals": ([Deals(1), Deals(12)], ["1 Deal", "12 Deals"]),
+    "numbers": ([Number(1), Number(1200)], ["1", "1.200"]),
 }
+
+
+#: As many parameters as any sentence has, and more.
+MOST = max(sentence.count("{}") for sentence in SENTENCES.values())
 
 
 def every_sentence(parameters: list[Any]) -> list[Said]:
     return [
-        sentence.format(*parameters[: sentence.count("{}")]) if "{}" in sentence else sentence
+        sentence.format(*islice(cycle(parameters), sentence.count("{}"))) if "{}" in sentence else sentence
         for sentence in SENTENCES.values()
     ]
 
@@ -119,7 +125,7 @@ def test_every_sentence_of_a_stored_run_is_said_in_it(
     page = html(by_request, address)
     with override("de"):
         for sentence in SENTENCES.values():
-            told = gettext(sentence).format(*german or parameters) if "{}" in sentence else gettext(sentence)
+            told = gettext(sentence).format(*(german or parameters) * MOST) if "{}" in sentence else gettext(sentence)
             assert f"<li>{escape(told)}</li>" in page
     by_request.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
     page = html(by_request, address)
@@ -139,7 +145,7 @@ def test_every_sentence_that_ended_a_run_is_said_in_it(superuser: User, kind: st
         with override("en"):
             assert translation.error(stored) == said
         with override("de"):
-            told = gettext(sentence).format(*german or parameters) if "{}" in sentence else gettext(sentence)
+            told = gettext(sentence).format(*(german or parameters) * MOST) if "{}" in sentence else gettext(sentence)
             assert translation.error(stored) == told
 
 

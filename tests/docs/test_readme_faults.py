@@ -13,8 +13,9 @@ from dealpurge.i18n import Sentence
 from tests.support.readme_blocks import section
 
 TABLE = section("Redis servers and Sentinel").partition("| what happens | what you see |\n")[2].partition("\n\n")[0]
-#: Those of an organisation that was named or not are in the sections about that.
+#: Those of an organisation that was named or not, and of a limit, are in the sections about that.
 ELSEWHERE = {"NAMESAKE_WARNING", "THREAD_WARNING", "ORGANISATION_WARNING", "SEVERAL_WARNING"}
+ELSEWHERE |= {"DEALS_EXCEEDED", "KEYS_EXCEEDED", "BOTH_EXCEEDED", "DEALS_REACHED", "KEYS_REACHED"}
 SHORTEST = 15
 
 

@@ -32,6 +32,11 @@ family_without_template 1
 hash_tag_only 0
 idle_time_unknown 0
 interrupted 0
+limit_deals_exceeded 3
+limit_deals_reached 1
+limit_keys_exceeded 3
+limit_keys_reached 1
+limits_exceeded 6
 loading 1
 looked_at_singly 0
 max_clients 1
@@ -41,6 +46,7 @@ no_cluster 0
 no_database 0
 no_events 0
 no_handshake 1
+no_limit 2
 no_primary 1
 no_sentinel 1
 no_service 1

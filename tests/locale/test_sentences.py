@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import cycle, islice
 from ssl import SSLCertVerificationError
 
 import pytest
@@ -25,9 +26,10 @@ from redis.exceptions import (
 from dealpurge.conf import NOT_IMPORTED
 from dealpurge.console.translation import in_language
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING
+from dealpurge.engine.limits import KEYS_EXCEEDED
 from dealpurge.engine.pass_warnings import PLAIN_WARNING, SCATTERED_WARNING
 from dealpurge.engine.sweep.selection import ORGANISATION_WARNING
-from dealpurge.i18n import SENTENCES, Deals, Names, Said, Sentence, as_json, from_json, said_by
+from dealpurge.i18n import SENTENCES, Deals, Names, Number, Said, Sentence, as_json, from_json, said_by
 from dealpurge.keys.template import NO_PLACEHOLDER
 from dealpurge.runs import messages
 from dealpurge.servers import errors
@@ -39,6 +41,8 @@ TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in
 ERRORS = {"AuditUnavailable", "PurgeConfigurationError", "PurgeNotAllowed", "RedisUnavailable", "TemplateError"}
 #: Its only error is about a setting of the API, which answers in English.
 OF_THE_API = {"runs/throttling.py"}
+#: As many parameters as any sentence has.
+MOST = max(sentence.count("{}") for sentence in SENTENCES.values())
 FILLED = [sentence for sentence in SENTENCES.values() if "{}" in sentence]
 
 
@@ -65,7 +69,7 @@ def language(code: str) -> override:
 def filled(sentence: Sentence, *parameters: object) -> Said:
     """With as many parameters as it has places for."""
     places = sentence.count("{}")
-    return sentence.format(*[*parameters, *parameters][:places]) if places else sentence
+    return sentence.format(*islice(cycle(parameters), places)) if places else sentence
 
 
 def stored(said: Said) -> Said:
@@ -150,7 +154,9 @@ def test_every_sentence_is_made_of_what_is_stored(sentence: Sentence) -> None:
 
     with language("de"):
         told = in_language(stored(said))
-        assert told == (gettext(sentence).format("acme deal-1", "x") if said != sentence else gettext(sentence))
+        assert told == (
+            gettext(sentence).format(*["acme deal-1", "x"] * MOST) if said != sentence else gettext(sentence)
+        )
     assert told != said
 
 
@@ -163,8 +169,8 @@ def test_every_sentence_is_made_of_what_is_stored(sentence: Sentence) -> None:
 @pytest.mark.parametrize("sentence", FILLED, ids=[sentence.code for sentence in FILLED])
 def test_a_name_is_handed_on_as_it_is(sentence: Sentence, name: str) -> None:
     with language("de"):
-        assert in_language(stored(filled(sentence, name))) == gettext(sentence).format(name, name)
-        assert in_language(stored(filled(sentence, Names((name,))))) == gettext(sentence).format(name, name)
+        assert in_language(stored(filled(sentence, name))) == gettext(sentence).format(*[name] * MOST)
+        assert in_language(stored(filled(sentence, Names((name,))))) == gettext(sentence).format(*[name] * MOST)
 
 
 def test_no_name_makes_a_sentence_another_one() -> None:
@@ -173,7 +179,7 @@ def test_no_name_makes_a_sentence_another_one() -> None:
             (sentence, other)
             for sentence in FILLED
             for other in SENTENCES.values()
-            if in_language(stored(filled(sentence, other))) != gettext(sentence).format(other, other)
+            if in_language(stored(filled(sentence, other))) != gettext(sentence).format(*[other] * MOST)
         ]
 
     assert wrong == []
@@ -198,6 +204,14 @@ def test_a_number_of_deals_is_said_as_the_language_has_it() -> None:
         assert ": 1 Deal. " in in_language(stored(PLAIN_WARNING.format(Deals(1))))
         assert ": 1.200 Deals. " in in_language(stored(SCATTERED_WARNING.format(Deals(1200))))
         assert "etwa {{{org_id}:{deal_id}}}, halten" in in_language(stored(SCATTERED_WARNING.format(Deals(2))))
+
+
+def test_a_number_is_grouped_as_the_language_has_it() -> None:
+    said = KEYS_EXCEEDED.format(Number(61200), Number(11200), Number(50000))
+
+    assert said == "61,200 keys would go, 11,200 more than the limit of 50,000: the purge is refused."
+    with language("de"):
+        assert in_language(stored(said)).startswith("61.200 Schlüssel würden gelöscht, 11.200 mehr als die Grenze von")
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "und 1 weiterer"), (7, "und 7 weitere"), (1200, "und 1.200 weitere")])
@@ -245,7 +259,7 @@ def test_trouble_with_redis(error: Exception, words: str) -> None:
 @pytest.mark.parametrize("sentence", SENTENCES.values(), ids=SENTENCES)
 def test_in_english_a_page_says_what_the_api_does(sentence: Sentence) -> None:
     with language("en-gb"):
-        for parameter in ("5 deals", Names(("d1", "d2"), 7), Names(("d1",)), Deals(1), Deals(2)):
+        for parameter in ("5 deals", Names(("d1", "d2"), 7), Names(("d1",)), Deals(1), Deals(2), Number(1200)):
             assert in_language(stored(filled(sentence, parameter))) == filled(sentence, str(parameter))
 
 
