@@ -233,3 +233,15 @@ def test_why_nothing_was_begun_is_said_in_it(by_request: Client, settings: Setti
 
     assert "Der Lauf konnte nicht eingereiht werden, daher wurde nichts bereinigt." in page
     assert latest().error == "The run could not be queued, so nothing was purged."
+
+
+def test_why_a_preview_is_of_too_much_is_said_in_it(by_request: Client, deals: redis.Redis, settings: Settings) -> None:
+    settings.DEALPURGE_MAX_KEYS = 5
+    by_request.post(FORM, {"mode": "all"})
+    run = latest()
+
+    told = "6 Schlüssel würden gelöscht, 1 mehr als die Grenze von 5: die Bereinigung wird abgelehnt."
+    assert f"<p>{told}</p>" in html(by_request, page_of(run))
+    assert f"<li>{told}</li>" in html(by_request, page_of(run))
+    answer = by_request.post(page_of(run, "apply"), {"typed": "3"}, follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [told]

@@ -122,7 +122,7 @@ class RunPage(RunProgress):
         yield Tile(number=deals["purged"], label=_("would be purged") if dry else _("purged"))
         yield Tile(number=deals["skipped_active"], label=self._skipped_label())
         if self.run.leave_never_active:
-            yield Tile(number=deals["skipped_never_active"], label=_("stay: without any activity"))
+            yield Tile(number=deals.get("skipped_never_active", 0), label=_("stay: without any activity"))
         words = (
             _("keys would go, of %(n)s scanned in %(time)s") if dry else _("keys deleted, of %(n)s scanned in %(time)s")
         )
