@@ -38,9 +38,10 @@ def sentence(report: PurgeReport) -> str:
     deals = report.deals
     if report.scope.dry_run:
         text = f"Dry run: a purge would delete {_count(would_delete(report), 'key')} of {_count(deals.purged, 'deal')}"
-        return _listed([text, *(f"skip {skipped}" for skipped in _skipped_counts(report))]) + "."
+        return text + (f" and skip {skipped}." if (skipped := _skipped_counts(report)) else ".")
     done = [f"Deleted {_count(report.keys.deleted, 'key')} of {_count(deals.purged, 'deal')}"]
-    done += [f"skipped {skipped}" for skipped in _skipped_counts(report)]
+    if skipped := _skipped_counts(report):
+        done.append(f"skipped {skipped}")
     if deals.interrupted:
         done.append(f"stopped half-way at {_count(deals.interrupted, 'deal')} that became active")
     if report.keys.not_removed:
@@ -48,12 +49,13 @@ def sentence(report: PurgeReport) -> str:
     return _listed(done) + "."
 
 
-def _skipped_counts(report: PurgeReport) -> Iterator[str]:
-    deals = report.deals
+def _skipped_counts(report: PurgeReport) -> str:
+    deals, counts = report.deals, []
     if deals.skipped_active:
-        yield _count(deals.skipped_active, "active deal")
+        counts.append(_count(deals.skipped_active, "active deal"))
     if deals.skipped_never_active:
-        yield _count(deals.skipped_never_active, "deal") + " without any events"
+        counts.append(_count(deals.skipped_never_active, "deal") + " without any events")
+    return " and ".join(counts)
 
 
 def would_delete(report: PurgeReport) -> int:
