@@ -32,6 +32,7 @@ W005  DEALPURGE_AUTHENTICATION_CLASSES names a class that the endpoint never ask
 W006  The URLconf has the endpoint nowhere.
 W007  DEALPURGE_MAX_PLANNED_KEYS has another name, and another unit, now.
 W008  TLS cannot be set up here as the cache's options say: a file is missing or unreadable, or they do not fit.
+W009  Nothing prunes the record (``check --database`` and ``migrate`` ask).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -52,6 +53,7 @@ from dealpurge.console.deals.checks import check_admin_sites
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
+from dealpurge.runs.checks import check_pruning
 from dealpurge.servers import discovery
 from dealpurge.servers.construction import TlsUnusable
 from dealpurge.text import redacted
@@ -82,6 +84,9 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
         check_admin_sites,
     )
     return [message for subject in subjects for message in subject()]
+
+
+register(check_pruning, Tags.database)
 
 
 def setting_names() -> list[str]:

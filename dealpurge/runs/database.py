@@ -29,6 +29,8 @@ from dealpurge.text import redacted
 
 logger = logging.getLogger("dealpurge")
 
+#: Rows that are written or deleted at once.
+ROWS_AT_ONCE = 1000
 #: True also of who only looks at a run, or cancels one.
 WORDS = gettext_noop(
     "The record of runs cannot be written, and nothing is purged without it.", code="record_unwritable"
@@ -80,6 +82,20 @@ def update(condition: Q, **values: Any) -> int:
     """One conditional UPDATE, committed; how many rows it changed."""
     with durable():
         return stored().filter(condition).update(**values)
+
+
+def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
+    """Delete rows, each batch in a transaction of its own; yields how many went with it. A million at once would take
+    longer than a call of ours may, and keep others from writing."""
+    deleted = ROWS_AT_ONCE
+    while deleted == ROWS_AT_ONCE:
+        with bounded():  # SQLite lets no transaction write that has read what somebody else has written since
+            keys = list(rows.order_by().values_list("pk", flat=True)[:ROWS_AT_ONCE])
+        deleted = len(keys)
+        if deleted:
+            with durable():
+                rows.model._base_manager.using(rows.db).filter(pk__in=keys).delete()
+            yield deleted
 
 
 def ended(status: str) -> dict[str, Any]:

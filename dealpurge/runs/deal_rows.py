@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 
 from dealpurge.keys.families import make_token, split_token
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs.database import alias, bounded
+from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded
 
 #: Rows that are written at once.
-BATCH = 1000
+BATCH = ROWS_AT_ONCE
 Outcome = PurgeRunDeal.Outcome
 SKIPPED = (Outcome.SKIPPED_ACTIVE, Outcome.SKIPPED_NEVER_ACTIVE)
 

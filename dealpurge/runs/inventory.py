@@ -10,7 +10,7 @@ from django.db.models import F, OrderBy, QuerySet
 
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.runs.database import alias, bounded, durable, stored
+from dealpurge.runs.database import alias, bounded, delete_in_batches, durable, stored
 from dealpurge.runs.deal_rows import BATCH
 from dealpurge.scope import id_problem
 
@@ -40,10 +40,8 @@ def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) 
     with bounded():
         kept = list(stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT])
     old = InventoryDeal.objects.using(alias()).exclude(run__in=kept)
-    deleted = BATCH
-    while deleted == BATCH:  # a million rows at once would take longer than a call of ours may
-        with durable():
-            deleted, _ = old.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
+    for _ in delete_in_batches(old):
+        pass
 
 
 def latest() -> PurgeRun | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dealpurge.models import PurgeRun
@@ -41,3 +42,8 @@ def log_run(
     if cancelled_by:
         fields["cancelled_by"] = escape(cancelled_by)
     logger.log(logging.ERROR if message == "purge lost" else logging.INFO, message, extra=fields)
+
+
+def log_pruning(rows: Mapping[str, int]) -> None:
+    """A record about rows that the record of runs was relieved of, by what they were."""
+    logger.info("record pruned", extra={"rows": dict(rows)})

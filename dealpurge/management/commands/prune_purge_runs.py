@@ -1,0 +1,102 @@
+"""``manage.py prune_purge_runs``: lets the record go of what is past its time."""
+
+from __future__ import annotations
+
+import json
+from argparse import BooleanOptionalAction
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseTrouble
+
+from dealpurge.management.durations import duration
+from dealpurge.management.interrupts import Interruption
+from dealpurge.runs.database import alias, unwritable
+from dealpurge.runs.log import log_pruning
+from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
+
+#: A longer age is no moment to a database.
+MOST_SECONDS = 100 * 365 * 86400
+EPILOG = "Exit codes: 0 done, 1 not done or not all of it, 2 usage, 130 stopped by Ctrl-C, 143 by SIGTERM."
+
+
+class Command(BaseCommand):
+    """A dry run unless told otherwise. Run it daily, as Django's ``clearsessions``."""
+
+    help = (
+        "Drop from the record of purges what is past its time: rows of deals, and the runs that were dry runs. "
+        f"Rows of deals of dry runs go after {PREVIEW_DEALS_KEPT.days} days. Runs that purged stay, unless "
+        "--include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Without abbreviations: nobody is to say --no-dry-run by half."""
+        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=EPILOG, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """All but --older-than may be left out."""
+        parser.add_argument(
+            "--older-than", type=duration, required=True, metavar="TIME", help="age of a run, such as 400d or 52w"
+        )
+        parser.add_argument(
+            "--include-live-runs", action="store_true", help="runs that purged go too: who purged what is forgotten"
+        )
+        parser.add_argument(
+            "--dry-run", action=BooleanOptionalAction, default=True, help="count and report only (default)"
+        )
+        parser.add_argument("--quiet", action="store_true", help="print nothing when all went well")
+        parser.add_argument("--format", choices=("text", "json"), default="text", help="of the outcome")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises ``CommandError`` with the exit code that the epilog lists."""
+        given = options["older_than"]  # as it was written where code calls the command
+        older_than = timedelta(seconds=min(duration(given) if isinstance(given, str) else given, MOST_SECONDS))
+        if older_than < LEAST:
+            raise CommandError("--older-than is a day at least: rate limits look back that far.", returncode=2)
+        pruning = Pruning(older_than, live_runs=options["include_live_runs"])
+        try:
+            with Interruption() as interruption, interruption.during_run():
+                for _ in pruning.steps(dry_run=options["dry_run"]):
+                    if interruption.signal:
+                        raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            words = f"Interrupted. {_sentence(pruning, options)}"
+            raise CommandError(words, returncode=interruption.exit_code) from None
+        except DatabaseTrouble as exc:
+            error = unwritable(exc, alias())
+            raise CommandError(f"{error} {_sentence(pruning, options)} Run it again.") from exc
+        finally:
+            if not options["dry_run"] and any(pruning.rows.values()):
+                log_pruning(pruning.rows)
+        if not options["quiet"]:
+            self.print(pruning, options)
+
+    def print(self, pruning: Pruning, options: Mapping[str, Any]) -> None:
+        """The outcome on the standard output."""
+        if options["format"] == "json":
+            seconds = round(pruning.older_than.total_seconds())
+            told = {"dry_run": options["dry_run"], "older_than_secs": seconds, "rows": dict(pruning.rows)}
+            self.stdout.write(json.dumps(told, indent=2))
+            return
+        heading = "Would be dropped" if options["dry_run"] else "Dropped"
+        for line in _table(pruning.rows, heading):
+            self.stdout.write(line)
+        self.stdout.write(self.style.SUCCESS(_sentence(pruning, options)))
+
+
+def _table(rows: Mapping[str, int], heading: str) -> Iterator[str]:
+    counts = {name: f"{count:,}" for name, count in rows.items()}
+    wide, right = max(map(len, rows)), max(map(len, [*counts.values(), heading]))
+    yield f"{'Rows':<{wide}}  {heading:>{right}}"
+    for name, count in counts.items():
+        yield f"{name:<{wide}}  {count:>{right}}"
+    yield ""
+
+
+def _sentence(pruning: Pruning, options: Mapping[str, Any]) -> str:
+    total = sum(pruning.rows.values())
+    rows = f"{total:,} row" if total == 1 else f"{total:,} rows"
+    stay = "" if LIVE_RUNS in pruning.rows else " Runs that purged stay."
+    return f"Dry run: {rows} would be dropped.{stay}" if options["dry_run"] else f"Dropped {rows}.{stay}"

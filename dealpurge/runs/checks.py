@@ -1,0 +1,48 @@
+"""A system check of the record itself: whether anybody prunes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.core.checks import CheckMessage, Warning
+from django.db import Error as DatabaseTrouble
+
+from dealpurge.models import InventoryDeal, PurgeRunDeal
+from dealpurge.runs.database import alias, bounded
+from dealpurge.runs.pruning import PREVIEW_DEALS_KEPT, past
+
+#: What somebody prunes is gone by then, however long they keep it.
+WEEKS_AGO, YEARS_AGO = 2 * PREVIEW_DEALS_KEPT, timedelta(days=2 * 365)
+
+
+def check_pruning(app_configs: Any = None, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """For ``check --database`` and ``migrate``, which ask databases. Nothing where it cannot be asked."""
+    if alias() not in (databases or ()):
+        return []
+    try:
+        words = _words()
+    except DatabaseTrouble:  # not migrated yet, or away
+        return []
+    if not words:
+        return []
+    hint = "Have manage.py prune_purge_runs --older-than 400d --no-dry-run --quiet run every day."
+    return [Warning(f"Nothing prunes the record of purges: it has {words}.", hint=hint, id="dealpurge.W009")]
+
+
+@bounded()
+def _words() -> str:
+    """What somebody who prunes would have no more; empty if there is nothing."""
+    deals = PurgeRunDeal.objects.using(alias())
+    if deals.filter(run__in=past(WEEKS_AGO).filter(dry_run=True)).exists():
+        return "deals of dry runs of more than two weeks ago"
+    years = past(YEARS_AGO)
+    inventories = InventoryDeal.objects.using(alias())
+    if (
+        years.filter(dry_run=True, applied=None).exists()
+        or deals.filter(run__in=years).exists()
+        or inventories.filter(run__in=years).exists()
+    ):
+        return "rows of more than two years ago"
+    return ""
