@@ -21,6 +21,8 @@ MAX_SECONDS = 10**10
 
 ID_MAX_BYTES = 255
 FORBIDDEN_IN_IDS = frozenset(map(chr, range(0x21))) | frozenset("\x7f:{}")
+#: What no id holds, and a line may have around one; other white space may be part of an id.
+BLANKS = " \t\r\n"
 
 #: Codes that a ``FieldError`` may have.
 CODES = (
@@ -52,6 +54,15 @@ def id_problem(value: object) -> tuple[str, str] | None:
     if size > ID_MAX_BYTES:
         return "string_too_long", f"String should have at most {ID_MAX_BYTES} bytes"
     return None
+
+
+def deal_of_line(line: str, org_id: str | None) -> Deal | None:
+    """The deal that a line names as ``deal_id`` or ``organisation:deal_id``, ids unchecked; None for a blank line.
+
+    ``org_id`` is the organisation of lines without one. Ids hold no colon.
+    """
+    own, colon, deal_id = line.strip(BLANKS).rpartition(":")
+    return (own if colon else org_id, deal_id) if colon or deal_id else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +115,13 @@ class PurgeScope:
         *,
         mode: Any,
         deal_ids: Iterable[Any] = (),
+        deals: Iterable[Deal] = (),
         org_id: Any = None,
         **options: Any,
     ) -> PurgeScope:
-        """The scope of a request that gives deal ids and one organisation apart, as the API and the command do."""
-        deals = tuple((org_id, deal_id) for deal_id in deal_ids)
+        """The scope of a request that gives deal ids and one organisation apart, as the API and the command do, and
+        perhaps ``deals`` besides."""
+        deals = (*((org_id, deal_id) for deal_id in deal_ids), *deals)
         return cls(mode=mode, deals=deals, org_id=None if deals and mode == "by_deal" else org_id, **options)
 
     def _errors(self) -> Iterable[FieldError | None]:

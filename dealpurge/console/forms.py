@@ -16,13 +16,11 @@ from dealpurge.console.translation import in_language
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
 from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
-from dealpurge.scope import MAX_SECONDS, Deal, PurgeScope
+from dealpurge.scope import BLANKS, MAX_SECONDS, Deal, PurgeScope, deal_of_line
 
 #: Lines of the field for deals; more are a purge of an organisation, or of all.
 MAX_DEALS = 10_000
 HOUR = 3600
-#: What no id holds; other white space may be part of one.
-BLANKS = " \t\r\n"
 
 UNITS = (
     (1, _("seconds")),
@@ -197,10 +195,8 @@ class ConfirmForm(forms.Form):
 
 
 def read_deals(text: str, org_id: str | None) -> Iterable[Deal]:
-    """The deals of a text, one a line; ids hold no colon, so ``organisation:deal`` is no deal's id."""
-    for line in filter(None, (line.strip(BLANKS) for line in text.split("\n"))):
-        own, colon, deal_id = line.rpartition(":")
-        yield (own if colon else org_id), deal_id
+    """The deals of a text, one a line."""
+    return filter(None, (deal_of_line(line, org_id) for line in text.split("\n")))
 
 
 def write_deals(deals: Iterable[Iterable[str | None]]) -> str:

@@ -10,14 +10,18 @@ from django.core.management.base import CommandError
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, FieldError, ScopeError
-from dealpurge.scope import MODES, PurgeScope
+from dealpurge.management.deals_file import STANDARD_INPUT, read_deals
+from dealpurge.management.durations import seconds_of
+from dealpurge.scope import MODES, Deal, PurgeScope
 from dealpurge.text import unescape
 
 #: What a purge may be told, and its value where it is not.
 PURGE_OPTIONS = {
     "deal_ids": None,
+    "deals_from": None,
     "org_id": None,
     "include_checkpoints": False,
+    "exclude_active_within": None,
     "exclude_active_within_secs": None,
     "leave_never_active": False,
     "at_most_deals": None,
@@ -25,7 +29,12 @@ PURGE_OPTIONS = {
     "dry_run": True,
     "interactive": True,
     "reason": "",
+    "quiet": False,
 }
+
+#: The code that argparse ends a command with.
+USAGE = 2
+NO_TERMINAL = "There is no terminal to ask at. With --no-input it purges without asking."
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -45,11 +54,19 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="ID",
         help="a deal to purge, in every organisation unless --org-id names one; may be repeated",
     )
+    parser.add_argument(
+        "--deals-from",
+        metavar="FILE",
+        help="deals to purge, one a line, deal-id or organisation:deal-id; - reads the standard input",
+    )
     parser.add_argument("--org-id", metavar="ID", help="only keys of this organisation")
     parser.add_argument(
         "--include-checkpoints",
         action="store_true",
         help="LangGraph checkpoints go too, which aborts synthesis runs in flight",
+    )
+    parser.add_argument(
+        "--exclude-active-within", metavar="TIME", help="skip deals with events within 90d, 12h, 45m or 1d12h"
     )
     parser.add_argument(
         "--exclude-active-within-secs", type=int, metavar="N", help="skip deals with events in the last N seconds"
@@ -71,8 +88,29 @@ def add_options(parser: ArgumentParser) -> None:
         dest="interactive",
         help="purge without showing the numbers first, and without asking",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the outcome")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "jsonl"),
+        default="text",
+        help="of the outcome; jsonl is one line, with an error where there is one, whatever happens",
+    )
     parser.add_argument("--reason", default="", help="why, for the record")
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="say nothing where all went well and there is nothing to warn of; else what there is to know, on the "
+        "standard error",
+    )
+
+
+def must_ask(options: Mapping[str, Any]) -> bool:
+    """Whether somebody has to say yes. Raises ``CommandError`` of usage for options that contradict each other."""
+    if options["quiet"] and options["verbosity"] != 1:
+        raise usage_error(f"--quiet does not go with --verbosity {options['verbosity']}: both say how much is printed")
+    ask = options["interactive"] and not options["dry_run"]
+    if ask and options["deals_from"] == STANDARD_INPUT:
+        raise usage_error(NO_TERMINAL)
+    return bool(ask)
 
 
 def scope_of(options: Mapping[str, Any]) -> PurgeScope:
@@ -82,9 +120,10 @@ def scope_of(options: Mapping[str, Any]) -> PurgeScope:
         scope = PurgeScope.named(
             mode=options["mode"],
             deal_ids=[deal_ids] if isinstance(deal_ids, str) else deal_ids,
+            deals=_deals_of_file(options),
             org_id=options["org_id"],
             include_checkpoints=options["include_checkpoints"],
-            exclude_active_within_secs=options["exclude_active_within_secs"],
+            exclude_active_within_secs=_seconds(options),
             leave_never_active=options["leave_never_active"],
             dry_run=options["dry_run"],
             at_most_deals=options["at_most_deals"],
@@ -109,9 +148,32 @@ def keys_of(options: Mapping[str, Any]) -> list[bytes]:
         raise usage_error(f"argument --explain: {exc}") from exc
 
 
+def _deals_of_file(options: Mapping[str, Any]) -> list[Deal]:
+    if options["deals_from"] is None:
+        return []
+    if options["mode"] == "all":
+        raise usage_error("--deals-from does not go with --mode all")
+    try:
+        return read_deals(str(options["deals_from"]), options["org_id"])
+    except ValueError as exc:
+        raise usage_error(f"argument --deals-from: {exc}") from exc
+
+
+def _seconds(options: Mapping[str, Any]) -> int | None:
+    duration, seconds = options["exclude_active_within"], options["exclude_active_within_secs"]
+    if duration is None:
+        return seconds  # type: ignore[no-any-return]
+    if seconds is not None:
+        raise usage_error("--exclude-active-within and --exclude-active-within-secs say the same: give one of them")
+    try:
+        return seconds_of(str(duration))
+    except ValueError as exc:
+        raise usage_error(f"argument --exclude-active-within: {exc}") from exc
+
+
 def usage_error(message: str) -> CommandError:
-    """Ends the command with the code that argparse ends it with."""
-    return CommandError(message, returncode=2)
+    """Ends the command as argparse ends it."""
+    return CommandError(message, returncode=USAGE)
 
 
 def _option_error(error: FieldError) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
+from django.core.management.base import OutputWrapper
+
 from dealpurge.keys.explain import Explanation
-from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, timestamp
+from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, scope_as_dict, timestamp
+from dealpurge.scope import PurgeScope
 from dealpurge.services import Progress
-from dealpurge.text import escape
+from dealpurge.text import escape, in_ascii
 
 #: Skipped deals shown at a normal verbosity.
 SKIPPED_SHOWN = 10
@@ -58,6 +62,25 @@ def _skipped_counts(report: PurgeReport) -> str:
     return " and ".join(counts)
 
 
+def to_be_read(report: PurgeReport, called: str) -> Iterator[str]:
+    """What somebody must read who wants to read nothing of what went well: the one sentence and the warnings."""
+    if report.status != "completed" or report.warnings:
+        yield f"{called}: {sentence(report)} (Run {report.run_id}.)"
+    yield from warnings(report)
+
+
+def warnings(report: PurgeReport) -> Iterator[str]:
+    """A line each."""
+    return (f"Warning: {warning}" for warning in report.warnings)
+
+
+def json_line(report: PurgeReport | None, scope: PurgeScope | None, error: str) -> str:
+    """The report on one line, or what was asked where there is none, and the error, if any, that it ended with."""
+    asked = scope_as_dict(scope) if scope else {}
+    outcome = report.as_dict() if report else {"run_id": None, "status": "failed", **asked}
+    return json.dumps({**outcome, "error": error})
+
+
 def would_delete(report: PurgeReport) -> int:
     """Keys that the purge would delete whose dry run this is."""
     return sum(report.families.values())
@@ -73,6 +96,15 @@ def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
                 yield f"  {label:<8}  {data[label]}"
         yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
         yield ""
+
+
+def printable_on(stream: OutputWrapper, text: str) -> str:
+    """``text`` with escapes where the stream's encoding lacks a character: no purge ends in a UnicodeEncodeError."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return in_ascii(text)
+    return text
 
 
 class ProgressLine:
@@ -151,8 +183,7 @@ def _skipped(report: PurgeReport, style: Any, limit: int) -> Iterator[str]:
 def _remarks(report: PurgeReport, style: Any) -> Iterator[str]:
     remarks = list(_facts(report))
     yield from remarks
-    for warning in report.warnings:
-        yield style.WARNING(f"Warning: {warning}")
+    yield from map(style.WARNING, warnings(report))
     if remarks or report.warnings:
         yield ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import Error as DatabaseTrouble
@@ -37,6 +38,13 @@ def request_cancel(run_id: UUID, by: str = "", request_id: str = "") -> bool:
             return False
     _log("purge cancel requested", row, Status.RUNNING, request_id, name)
     return True
+
+
+def canceller(run_id: UUID) -> str:
+    """The name of who cancelled a run; empty where nobody did, or the database does not tell."""
+    with suppress(DatabaseTrouble), bounded():
+        return stored().filter(pk=run_id).values_list("cancelled_by", flat=True).first() or ""
+    return ""
 
 
 def fail_queued(run_id: UUID, error: str) -> bool:

@@ -58,13 +58,16 @@ def test_the_help_lists_every_option(purge: Purge) -> None:
     for option in (
         "--mode {all,by_deal}",
         "--deal-id ID",
+        "--deals-from FILE",
         "--org-id ID",
         "--include-checkpoints",
+        "--exclude-active-within TIME",
         "--exclude-active-within-secs N",
         "--dry-run, --no-dry-run",
         "--no-input",
-        "--format {text,json}",
+        "--format {text,json,jsonl}",
         "--reason REASON",
+        "--quiet",
     ):
         assert option in text
 

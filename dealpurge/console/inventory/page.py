@@ -12,12 +12,12 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
-from dealpurge.console.forms import BLANKS, write_deals
+from dealpurge.console.forms import write_deals
 from dealpurge.console.runs.page import RunPage, Tile
 from dealpurge.keys.families import in_order
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs import inventory
-from dealpurge.scope import Deal
+from dealpurge.scope import BLANKS, Deal
 from dealpurge.text import escape
 
 PER_PAGE = 50

@@ -19,9 +19,9 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from dealpurge.console.forms import BLANKS
 from dealpurge.models import PurgeRun, PurgeRunDeal, stored_zone
 from dealpurge.runs.database import storable
+from dealpurge.scope import BLANKS
 
 #: Longer than any id or name; SQLite refuses to look for 50,000 characters.
 LONGEST_TERM = 255

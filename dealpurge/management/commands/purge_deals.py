@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, ended_run
 from dealpurge.keys.explain import explain
-from dealpurge.management import output
+from dealpurge.management import failures, output
+from dealpurge.management.actor import os_user
 from dealpurge.management.interrupts import Interruption
-from dealpurge.management.options import add_options, keys_of, scope_of, usage_error
+from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, keys_of, must_ask, scope_of, usage_error
 from dealpurge.models import PurgeRun
 from dealpurge.previews import Preview
 from dealpurge.report import PurgeReport
-from dealpurge.runs import store
+from dealpurge.runs import messages, store
 from dealpurge.runs.database import revive_connection
 from dealpurge.scope import PurgeScope
-from dealpurge.text import in_ascii
 
 EPILOG = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
@@ -51,33 +51,57 @@ class Command(BaseCommand):
         """Of a purge, and of ``--explain``."""
         add_options(parser)
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """With ``--format jsonl`` one line at the end, whatever that is, unless the options made no sense."""
+        self.scope: PurgeScope | None = None
+        self.report: PurgeReport | None = None
+        error: str | None = ""
+        try:
+            return super().execute(*args, **options)
+        except CommandError as exc:
+            error = str(exc) if exc.returncode != USAGE else None
+            raise
+        except BaseException as exc:
+            error = messages.UNEXPECTED.format(type(exc).__name__)  # its own text may hold secrets
+            raise
+        finally:
+            if error is not None and options["format"] == "jsonl" and not options["explain"]:
+                self.stdout.write(output.json_line(self.report, self.scope, error))
+                self.stdout.flush()
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises ``CommandError`` with the exit code that the README lists."""
         self.options = options
         if options["explain"]:
             self.explain()
             return
-        scope = scope_of(options)
-        must_ask = options["interactive"] and not scope.dry_run
-        if must_ask and not (sys.stdin and sys.stdin.isatty()):
-            raise usage_error("There is no terminal to ask at. With --no-input it purges without asking.")
         with Interruption(self.say_stopping) as self.interruption:
             try:
-                if must_ask:
-                    self.purge_as_previewed(scope)
-                else:
-                    self.conclude(self.run(scope))
+                self.purge(options)
             except KeyboardInterrupt as exc:
-                raise CommandError(_interrupted(exc), returncode=self.interruption.exit_code) from None
+                self.report = self.report or ended_run(exc)[1]
+                words = failures.of_signal(exc, self.interruption.signal if self.unattended else None)
+                raise self.error(words, exc, self.interruption.exit_code) from None
             except DealPurgeError as exc:
                 self.fail(exc)
             except CommandError:
                 raise
             except Exception as exc:
-                run_id, report = ended_run(exc)
-                if report:
-                    self.tell(f"{output.sentence(report)} (Run {run_id}.)")
+                run_id, self.report = ended_run(exc)
+                if self.report:
+                    self.tell(f"{output.sentence(self.report)} (Run {run_id}.)")
                 raise
+
+    def purge(self, options: Mapping[str, Any]) -> None:
+        """What the options ask for, once somebody has said yes to it if there is somebody to ask."""
+        ask = must_ask(options)
+        self.scope = scope = scope_of(options)
+        if ask and not (sys.stdin and sys.stdin.isatty()):
+            raise usage_error(NO_TERMINAL)
+        if ask:
+            self.purge_as_previewed(scope)
+        else:
+            self.conclude(self.run(scope))
 
     def explain(self) -> None:
         """Whose keys they are, by the settings alone. Raises ``CommandError`` if nothing claims one of them."""
@@ -87,9 +111,11 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
         if self.options["format"] == "json":
             self.stdout.write(json.dumps([item.as_dict() for item in explained], indent=2))
+        elif self.options["format"] == "jsonl":
+            self.stdout.write("\n".join(json.dumps(item.as_dict()) for item in explained))
         else:
             for line in output.explanations(explained, self.style):
-                self.stdout.write(_printable_on(self.stdout, line))
+                self.stdout.write(output.printable_on(self.stdout, line))
         strangers = [item for item in explained if item.family is None]
         if strangers:
             raise CommandError(f"No family claims {len(strangers)} of {len(explained)} keys.")
@@ -117,9 +143,9 @@ class Command(BaseCommand):
 
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
-        origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=_os_user(), reason=self.options["reason"])
+        origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=os_user(), reason=self.options["reason"])
         line = output.ProgressLine(self.tell_raw, dry_run=scope.dry_run)
-        visible = self.stderr.isatty() and self.options["verbosity"] > 0
+        visible = self.stderr.isatty() and self.options["verbosity"] > 0 and not self.options["quiet"]
 
         def observer(progress: services.Progress) -> bool:
             if visible:
@@ -135,31 +161,51 @@ class Command(BaseCommand):
 
     def conclude(self, report: PurgeReport) -> None:
         """Print the outcome; an exit code other than 0 unless all of it was done."""
+        self.report = report
+        if self.options["quiet"]:
+            for line in output.to_be_read(report, self.called):
+                self.tell(line)
         self.print(report)
         if report.status == "cancelled" and self.interruption.signal:
             raise KeyboardInterrupt
-        if report.status == "cancelled":
-            raise CommandError(f"Run {report.run_id} was cancelled before its end.")
-        if report.status == "partial":
-            raise CommandError(f"Run {report.run_id} could not purge everything.")
+        words = failures.of_report(report)
+        if words:
+            raise self.error(words)
 
     def fail(self, exc: DealPurgeError) -> NoReturn:
         """The words of ``exc``, and what was done until then."""
-        run_id, report = ended_run(exc)
-        if report is None:
-            raise CommandError(str(exc)) from exc
-        if self.options["format"] == "json":
-            self.print(report)
-        words = f"{exc} {output.sentence(report)}"
-        raise CommandError(words if str(run_id) in words else f"{words} (Run {run_id}.)") from exc
+        _, self.report = ended_run(exc)
+        if self.report and self.options["quiet"]:
+            for line in output.warnings(self.report):
+                self.tell(line)
+        if self.report and self.options["format"] == "json":
+            self.print(self.report)
+        raise self.error(failures.of_error(exc), exc) from exc
+
+    def error(self, words: str, exc: BaseException | None = None, returncode: int = 1) -> CommandError:
+        """To be raised: where nobody sits at a terminal with which command it was and what to do next."""
+        if self.unattended and self.scope:
+            words = f"{self.called}: {words} {failures.next_step(self.scope, exc)}".rstrip()
+        return CommandError(words, returncode=returncode)
+
+    @property
+    def unattended(self) -> bool:
+        """Whether what is said will be read in a mail or a log."""
+        return bool(self.options["quiet"] or self.options["format"] == "jsonl")
+
+    @property
+    def called(self) -> str:
+        """Which command this is, for who did not type it."""
+        return failures.called(self.scope, self.options["reason"]) if self.scope else "purge_deals"
 
     def print(self, report: PurgeReport) -> None:
         """The report on the standard output."""
         if self.options["format"] == "json":
             self.stdout.write(json.dumps(report.as_dict(), indent=2))
+        if self.options["format"] != "text" or self.options["quiet"]:
             return
         for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
-            self.stdout.write(_printable_on(self.stdout, line))
+            self.stdout.write(output.printable_on(self.stdout, line))
 
     def say_stopping(self) -> None:
         """Past Python's buffers: the signal may have come in the middle of a write to them."""
@@ -168,7 +214,7 @@ class Command(BaseCommand):
 
     def tell(self, text: str, ending: str = "\n") -> None:
         """Say something that is not the outcome."""
-        self.stderr.write(_printable_on(self.stderr, text), lambda text: text, ending)
+        self.stderr.write(output.printable_on(self.stderr, text), lambda text: text, ending)
         self.stderr.flush()
 
     def tell_raw(self, text: str) -> None:
@@ -176,37 +222,8 @@ class Command(BaseCommand):
         self.tell(text, ending="")
 
 
-def _interrupted(exc: KeyboardInterrupt) -> str:
-    """With what was deleted, where a run was broken off and not stopped at its next page."""
-    run_id, report = ended_run(exc)
-    return f"Interrupted. {output.sentence(report)} (Run {run_id}.)" if report else "Interrupted."
-
-
 def _answer() -> str:
     try:
         return input().strip()
     except EOFError:
         return ""
-
-
-def _os_user() -> str:
-    """The name of who runs this process; the environment, which anybody may set, is asked last."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        pass
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-def _printable_on(stream: OutputWrapper, text: str) -> str:
-    """``text`` with escapes where the stream's encoding lacks a character: no purge ends in a UnicodeEncodeError."""
-    try:
-        text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return in_ascii(text)
-    return text

@@ -1,0 +1,56 @@
+"""The words that the command ends with where it did not do all, and what to do next: they are read in a mail, too."""
+
+from __future__ import annotations
+
+import signal
+
+from dealpurge.exceptions import AuditUnavailable, DealPurgeError, PurgeInProgress, RedisUnavailable, RunLost, ended_run
+from dealpurge.management.output import sentence
+from dealpurge.report import PurgeReport
+from dealpurge.runs.termination import canceller
+from dealpurge.scope import PurgeScope
+from dealpurge.text import escape
+
+
+def of_report(report: PurgeReport) -> str:
+    """Of a run that ended by itself, or that somebody cancelled; empty where it did all."""
+    if report.status == "cancelled":
+        by = canceller(report.run_id) if report.run_id else ""
+        return f"Run {report.run_id} was cancelled {f'by {escape(by)} ' if by else ''}before its end."
+    return f"Run {report.run_id} could not purge everything." if report.status == "partial" else ""
+
+
+def of_error(exc: DealPurgeError) -> str:
+    """Of a run that failed, or that could not begin."""
+    run_id, report = ended_run(exc)
+    words = f"{exc} {sentence(report)}" if report else str(exc)
+    return words if report is None or str(run_id) in words else f"{words} (Run {run_id}.)"
+
+
+def of_signal(exc: KeyboardInterrupt, number: int | None = None) -> str:
+    """Of a run that a signal stopped; with what was deleted where it did not even get to its next page."""
+    by = f" by {signal.Signals(number).name}" if number else ""
+    run_id, report = ended_run(exc)
+    return f"Interrupted{by}. {sentence(report)} (Run {run_id}.)" if report else f"Interrupted{by}."
+
+
+def next_step(scope: PurgeScope, exc: BaseException | None = None) -> str:
+    """What to do after a run that ended with ``exc``, or with a report that is not complete."""
+    again = "un the command again" + ("." if scope.dry_run else ": it takes what is left.")
+    match exc:
+        case PurgeInProgress():
+            return "Nothing was purged. When that run is over, run the command again; the admin shows how far it is."
+        case AuditUnavailable():
+            return f"When the database answers, r{again}" if exc.retry_after else "The log has what the database said."
+        case RedisUnavailable():
+            return f"When {'Redis answers' if exc.reason == 'unreachable' else 'that is mended'}, r{again}"
+        case RunLost():
+            return f"Look at the run in the admin, and r{again}"
+        case None | KeyboardInterrupt():
+            return f"R{again}"
+    return ""
+
+
+def called(scope: PurgeScope, reason: str) -> str:
+    """Which command it is that tells of itself."""
+    return f"purge_deals --mode {scope.mode}" + (f" ({escape(reason)})" if reason else "")
