@@ -115,7 +115,7 @@ def must_ask(options: Mapping[str, Any]) -> bool:
 
 def scope_of(options: Mapping[str, Any]) -> PurgeScope:
     """What is to be purged. Raises ``CommandError``, of usage where the options ask for nothing sensible."""
-    deal_ids = options["deal_ids"] or ()
+    deal_ids, seconds = options["deal_ids"] or (), _seconds(options)
     try:
         scope = PurgeScope.named(
             mode=options["mode"],
