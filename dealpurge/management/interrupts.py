@@ -16,7 +16,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interruption:
     """Catches the signals for as long as it is entered, if that is in the main thread.
 
-    A signal that the process was started to ignore, as ``nohup`` does, stays ignored.
+    A signal that the process was started to ignore, as ``nohup`` does, stays ignored. One that the process handles
+    itself, as a worker does that carries out a task in its main thread, is handed on to it at the end.
     """
 
     def __init__(self, noted: Callable[[], object] = lambda: None) -> None:
@@ -38,6 +39,8 @@ class Interruption:
         for number, handler in self._handlers.items():
             if handler is not None:  # None: installed by something that is not Python, and cannot be put back
                 signal.signal(number, handler)
+        if self.signal and _is_own(self._handlers[self.signal]):
+            signal.raise_signal(self.signal)
 
     @property
     def exit_code(self) -> int:
@@ -60,6 +63,11 @@ class Interruption:
         if repeated or not self._during_run:
             raise KeyboardInterrupt
         self.noted()
+
+
+def _is_own(handler: Any) -> bool:
+    """Whether it is neither the system's nor Python's."""
+    return callable(handler) and handler is not signal.default_int_handler
 
 
 def leave_dead_terminal() -> None:

@@ -54,6 +54,20 @@ def test_the_handlers_are_put_back() -> None:
     assert handlers() == before
 
 
+def test_a_worker_that_handles_signals_itself_learns_of_one_behind_the_run() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with Interruption() as interruption:
+            with interruption.during_run():
+                send(signal.SIGTERM)
+            assert (interruption.signal, heard) == (signal.SIGTERM, [])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert heard == [signal.SIGTERM]
+
+
 def test_what_nohup_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

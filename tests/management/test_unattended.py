@@ -346,7 +346,7 @@ def test_a_line_of_settings_that_cannot_be_used(purge: Purge, settings: Settings
         data = json.loads(outcome.out)
         assert (outcome.code, outcome.out.count("\n")) == (1, 1)
         assert (data["run_id"], data["status"]) == (None, "failed")
-        assert "Key family 'notes'" in data["error"]
+        assert "Template 'notes' must have {deal_id} once." in data["error"]
 
 
 def test_a_line_of_a_question_that_was_answered_no(
