@@ -7,8 +7,10 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,17 +19,21 @@ import redis
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.core.checks import run_checks
+from django.core.management import CommandError
 from django.utils.module_loading import import_string
 from pytest_django.fixtures import Settings
 
 from dealpurge import explain, families, purge_deals, purge_finished, services
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.models import PurgeRun
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.security.test_telemetry import counting_module
 from tests.support.readme_blocks import BLOCKS, KINDS, README, ROOT, Block, blocks_of, kinds_of, of_kind
-from tests.support.seeding import seed_deal
+from tests.support.seeding import HOUR, names, seed_deal
+from tests.support.servers import free_port
 
+DAY = 24 * HOUR
 SEEDED = PurgeScope(mode="by_deal", deals=(("acme", "deal-1"),), dry_run=False)
 
 
@@ -97,10 +103,13 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> None:
     def shared_task(function: Callable[..., Any]) -> SimpleNamespace:
         return SimpleNamespace(delay=lambda *args: function(*json.loads(json.dumps(args))))
 
+    def crontab(*, hour: int, minute: int) -> SimpleNamespace:
+        return SimpleNamespace(hour=hour, minute=minute)
+
     def enqueue(path: str, *args: Any) -> None:
         import_string(path)(*json.loads(json.dumps(args)))
 
-    for name, function in (("celery", shared_task), ("django_rq", enqueue)):
+    for name, function in (("celery", shared_task), ("celery.schedules", crontab), ("django_rq", enqueue)):
         module = ModuleType(name)
         setattr(module, function.__name__, function)
         monkeypatch.setitem(sys.modules, name, module)
@@ -152,7 +161,7 @@ def test_a_key_that_djangos_cache_wrote_is_purged(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("words", ["from celery", "import django_rq"])
+@pytest.mark.parametrize("words", ["purge.delay(run_id)", "import django_rq"])
 def test_a_queue_of_the_host_carries_a_purge_out(
     host: Callable[[Block], None],
     queues: None,
@@ -174,6 +183,38 @@ def test_the_tasks_of_the_readme_wait_for_a_worker(host: Callable[[Block], None]
     host(containing("django_tasks_db.DatabaseBackend"))
 
     assert services.queue(SEEDED, Origin(source="api")).status == "queued"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_celery_beat_purges_idle_deals(
+    host: Callable[[Block], None],
+    queues: None,
+    settings: Settings,
+    valkey_settings: Settings,
+    valkey_client: redis.Redis,
+) -> None:
+    host(containing("CELERY_BEAT_SCHEDULE"))
+    seed_deal(valkey_client, "acme", "idle", age=91 * DAY)
+    recent = seed_deal(valkey_client, "acme", "recent", age=89 * DAY)
+    never_opened = seed_deal(valkey_client, "acme", "never-opened")
+    (entry,) = settings.CELERY_BEAT_SCHEDULE.values()
+
+    import_string(entry["task"]).delay()
+
+    assert names(valkey_client) == {*recent, *never_opened}
+    assert (PurgeRun.objects.get().reason, entry["schedule"].hour) == ("nightly", 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_celery_task_fails_with_the_words_of_the_command(
+    host: Callable[[Block], None], queues: None, settings: Settings
+) -> None:
+    settings.DEALPURGE_RETRY_SECONDS = 0.1
+    host(containing("CELERY_BEAT_SCHEDULE"))
+    (entry,) = settings.CELERY_BEAT_SCHEDULE.values()
+
+    with pytest.raises(CommandError, match="purge_deals --mode all .nightly.: Redis cannot be reached"):
+        import_string(entry["task"]).delay()
 
 
 def test_the_extra_is_one_of_the_package() -> None:
@@ -249,3 +290,65 @@ def test_the_group_may_purge(run_snippet: Callable[[Block], dict[str, Any]]) -> 
     user.groups.add(Group.objects.get(name="On call"))
     assert user.has_perm("dealpurge.purge_deals")
     assert f"*{permission}*".casefold() in " ".join(README.read_text().split()).casefold()
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a chat's webhook, and what it was posted."""
+    posted: list[Any] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"http://127.0.0.1:{server.server_port}/hooks/on-call", posted
+        server.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_purge_is_told_to_the_chat_and_a_dry_run_is_not(
+    run_snippet: Callable[[Block], dict[str, Any]],
+    valkey_settings: Settings,
+    valkey_client: redis.Redis,
+    chat: tuple[str, list[Any]],
+) -> None:
+    seed_deal(valkey_client, "acme", "deal-1")
+    module = run_snippet(containing("WEBHOOK"))
+    module["WEBHOOK"], posted = chat
+
+    purge_deals(mode="all", actor_name="ann")
+    purge_deals(mode="all", dry_run=False, actor_name="ann")
+
+    assert posted == [{"text": "Purge by ann: completed, 4 keys of 1 deals."}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chat_is_told_why_a_purge_failed(
+    run_snippet: Callable[[Block], dict[str, Any]], settings: Settings, chat: tuple[str, list[Any]]
+) -> None:
+    settings.DEALPURGE_RETRY_SECONDS = 0.1
+    module = run_snippet(containing("WEBHOOK"))
+    module["WEBHOOK"], posted = chat
+
+    with pytest.raises(RedisUnavailable):
+        purge_deals(mode="all", dry_run=False, actor_name="ann")
+
+    words = "Redis cannot be reached (tried for 0.1 s)."
+    assert posted == [{"text": f"Purge by ann: failed, 0 keys of 0 deals. {words}"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_chat_that_is_away_harms_no_purge(
+    run_snippet: Callable[[Block], dict[str, Any]], valkey_settings: Settings, valkey_client: redis.Redis
+) -> None:
+    module = run_snippet(containing("WEBHOOK"))
+    module["WEBHOOK"] = f"http://127.0.0.1:{free_port()}/hooks/on-call"
+
+    assert purge_deals(mode="all", dry_run=False).status == "completed"

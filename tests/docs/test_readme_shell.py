@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,8 @@ import redis
 
 from project.deals.seed import ORGANIZATIONS, seed_database, seed_redis
 from tests.support.purging import purge
-from tests.support.readme_blocks import BLOCKS, ROOT, Block, of_kind
-from tests.support.seeding import HOUR
+from tests.support.readme_blocks import BLOCKS, ROOT, UNIT, Block, of_kind, section
+from tests.support.seeding import HOUR, names, seed_deal
 from tests.support.servers import RedisServer, free_port, wait_until
 from tests.support.terminal import SECONDS, Demo, Terminal
 
@@ -183,17 +185,123 @@ def test_a_checkout_is_installed_and_used(block: Block) -> None:
     assert use in (".venv/bin/python manage.py demo", ".venv/bin/python -m pytest")
 
 
-@pytest.mark.parametrize("block", of_kind("crontab"), ids=str)
-def test_a_line_for_cron(shell: Shell, block: Block) -> None:
-    *schedule, command = block.text.split(None, 5)
-    assert all(re.fullmatch(r"[\d*/,-]+", field) for field in schedule)
-    place, _, command = command.partition(" && ")
+# Every night
 
-    done = shell(command)
 
-    assert place.startswith("cd ")
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"^Deleted [\d,]+ keys of \d+ deals and skipped \d+ active deals\.$", done.stdout, re.MULTILINE)
+@pytest.fixture
+def kept(demo: Demo) -> Iterator[set[str]]:
+    """The keys of the demo that stay, beside those of a deal on which nobody has worked for long."""
+    with redis.Redis(port=int(demo.terminal.environment["DEMO_REDIS_PORT"])) as client:
+        idle = seed_deal(client, "acme", "idle", age=91 * 24 * HOUR)
+        keys = names(client)
+        yield keys - {*idle}
+        assert names(client) == keys - {*idle}
+
+
+def test_lines_for_cron(shell: Shell, kept: set[str]) -> None:
+    (block,) = of_kind("crontab")
+    variables = [line for line in block.commands if re.fullmatch(r"[A-Z_]+=\S+", line)]
+    jobs = [line for line in block.commands if line not in variables]
+    assert {line.partition("=")[0] for line in variables} == {"MAILTO", "REDIS_URL"}
+    assert len(jobs) == 2
+    assert "%" not in block.text  # a line's end to cron
+    for job in jobs:
+        *schedule, command = job.split(None, 5)
+        assert all(re.fullmatch(r"[\d*/,-]+", field) for field in schedule)
+        place, _, command = command.partition(" && ")
+        assert place == "cd /srv/app"
+
+        done = shell(command.replace(".venv/bin/python", "python"))
+
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout
+
+
+def units() -> dict[str, str]:
+    """The text of each by the name of its file."""
+    return {UNIT.match(block.text)[1]: block.text for block in of_kind("unit")}  # type: ignore[index]
+
+
+def test_units_of_systemd_have_what_they_need() -> None:
+    texts = units()
+    service, timer = (ConfigParser(strict=False, interpolation=None) for _ in texts)
+    service.read_string(texts["deal-purge.service"])
+    timer.read_string(texts["deal-purge.timer"])
+
+    assert service.sections() == ["Unit", "Service"]
+    assert service["Service"]["Type"] == "oneshot"  # of several commands, one after the other
+    assert timer.sections() == ["Unit", "Timer", "Install"]
+    assert timer["Timer"]["Persistent"] == "true"
+
+
+def started(unit: str) -> list[str]:
+    """The commands of a service, in their order."""
+    lines = unit.replace("\\\n", " ").splitlines()
+    return [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
+
+
+def test_a_service_of_systemd_writes_a_line_of_json(shell: Shell, kept: set[str]) -> None:
+    service = units()["deal-purge.service"]
+    assert "WorkingDirectory=/srv/app\n" in service
+    purging, pruning = (
+        # as systemd splits it, without a shell
+        shlex.join(shlex.split(command.replace("/srv/app/.venv/bin/python", "python")))
+        for command in started(service)
+    )
+
+    purged, pruned = shell(purging), shell(pruning)
+
+    (line,) = purged.stdout.splitlines()
+    assert (purged.returncode, json.loads(line)["status"], json.loads(line)["error"]) == (0, "completed", "")
+    assert (pruned.returncode, pruned.stdout) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    for name, text in units().items():
+        (tmp_path / name).write_text(text.replace("/srv/app/.venv/bin/python", sys.executable))
+    (moment,) = re.findall(r"^OnCalendar=(.*)$", units()["deal-purge.timer"], re.MULTILINE)
+
+    checks = [["calendar", moment], ["verify", "--man=no", *(str(tmp_path / name) for name in units())]]
+    done = [
+        subprocess.run(
+            ["systemd-analyze", *check],
+            env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        for check in checks
+    ]
+
+    assert [(check.returncode, check.stderr) for check in done] == [(0, ""), (0, "")]
+
+
+NIGHTLY = """
+from django_tasks_db.models import DBTaskResult
+print(*DBTaskResult.objects.order_by("enqueued_at").values_list("status", "run_after__hour", "run_after__minute"))
+"""
+
+
+def test_a_task_purges_every_night(tmp_path: Path, valkey_server: RedisServer, valkey_client: redis.Redis) -> None:
+    (block,) = [block for block in of_kind("files") if "run_after" in block.text]
+    ((name, text),) = block.files.items()
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text(text)
+    terminal = Terminal(tmp_path, REDIS_URL=valkey_server.url, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    seed_deal(valkey_client, "acme", "idle", age=91 * 24 * HOUR)
+    recent = seed_deal(valkey_client, "acme", "recent", age=HOUR)
+    (begin,) = re.findall(r"`(\w+\.enqueue\(\))`", section("Every night"))
+
+    assert terminal.run("migrate", "--verbosity", "0").returncode == 0
+    module = name.removesuffix(".py").replace("/", ".")
+    terminal.run("shell", "--verbosity", "0", "-c", f"from {module} import {begin.partition('.')[0]}; {begin}")
+    for _ in range(2):  # the second time there is nothing to do before tomorrow
+        terminal.run("db_worker", "--batch", "--no-reload", "--no-startup-delay")
+
+    assert names(valkey_client) == {*recent}
+    tasks = terminal.run("shell", "--verbosity", "0", "-c", NIGHTLY).stdout
+    zone = terminal.run("shell", "--verbosity", "0", "-c", "print(settings.TIME_ZONE, settings.USE_TZ)").stdout
+    assert (zone, tasks) == ("UTC True\n", "('SUCCESSFUL', None, None) ('READY', 4, 30)\n")
 
 
 QUEUE = """

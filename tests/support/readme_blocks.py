@@ -13,6 +13,7 @@ INSTALLATION = "Plug it in"
 
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^# ([\w/]+\.py)\n", re.MULTILINE)
+UNIT = re.compile(r"# /etc/systemd/system/([\w-]+\.(?:service|timer))\n")
 FOLDED = re.compile(r"^<details>.*?^</details>\n", re.MULTILINE | re.DOTALL)
 
 
@@ -101,6 +102,7 @@ KINDS: Mapping[str, Callable[[Block], bool]] = {
     # A user with these rights purges in tests/faults/test_refusals.py, and one with fewer is told so.
     "redis": lambda block: block.language == "redis" and block.text.startswith("ACL SETUSER purger "),
     "crontab": lambda block: block.language == "crontab",
+    "unit": lambda block: block.language == "ini" and UNIT.match(block.text) is not None,
     "transcript": lambda block: block.language == "text",
     "files": lambda block: block.language == "python" and bool(block.files) and block.section != INSTALLATION,
     "snippet": lambda block: block.language == "python" and not block.files and block.section != INSTALLATION,
