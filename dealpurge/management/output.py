@@ -62,6 +62,23 @@ def _skipped_counts(report: PurgeReport) -> str:
     return " and ".join(counts)
 
 
+def would_delete(report: PurgeReport) -> int:
+    """Keys that the purge would delete whose dry run this is."""
+    return sum(report.families.values())
+
+
+def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
+    """Keys and whose they are, each with its reason."""
+    for item in items:
+        data = item.as_dict()
+        yield style.MIGRATE_HEADING(data["key"])
+        for label in ("family", "org_id", "deal_id", "template"):
+            if data[label] is not None:
+                yield f"  {label:<8}  {data[label]}"
+        yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
+        yield ""
+
+
 def to_be_read(report: PurgeReport, called: str) -> Iterator[str]:
     """What somebody must read who wants to read nothing of what went well: the one sentence and the warnings."""
     if report.status != "completed" or report.warnings:
@@ -79,23 +96,6 @@ def json_line(report: PurgeReport | None, scope: PurgeScope | None, error: str) 
     asked = scope_as_dict(scope) if scope else {}
     outcome = report.as_dict() if report else {"run_id": None, "status": "failed", **asked}
     return json.dumps({**outcome, "error": error})
-
-
-def would_delete(report: PurgeReport) -> int:
-    """Keys that the purge would delete whose dry run this is."""
-    return sum(report.families.values())
-
-
-def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
-    """Keys and whose they are, each with its reason."""
-    for item in items:
-        data = item.as_dict()
-        yield style.MIGRATE_HEADING(data["key"])
-        for label in ("family", "org_id", "deal_id", "template"):
-            if data[label] is not None:
-                yield f"  {label:<8}  {data[label]}"
-        yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
-        yield ""
 
 
 def printable_on(stream: OutputWrapper, text: str) -> str:

@@ -213,7 +213,7 @@ def test_a_celery_task_fails_with_the_words_of_the_command(
     host(containing("CELERY_BEAT_SCHEDULE"))
     (entry,) = settings.CELERY_BEAT_SCHEDULE.values()
 
-    with pytest.raises(CommandError, match="purge_deals --mode all .nightly.: Redis cannot be reached"):
+    with pytest.raises(CommandError, match=r"purge_deals --mode all \(nightly\): Redis cannot be reached"):
         import_string(entry["task"]).delay()
 
 
