@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import signal
 
-from dealpurge.exceptions import AuditUnavailable, DealPurgeError, PurgeInProgress, RedisUnavailable, RunLost, ended_run
+from dealpurge.exceptions import (
+    AuditUnavailable,
+    DealPurgeError,
+    LimitExceeded,
+    PurgeInProgress,
+    RedisUnavailable,
+    RunLost,
+    ended_run,
+)
 from dealpurge.management.output import sentence
 from dealpurge.report import PurgeReport
 from dealpurge.runs.termination import canceller
@@ -44,6 +52,8 @@ def next_step(scope: PurgeScope, exc: BaseException | None = None) -> str:
             return f"When the database answers, r{again}" if exc.retry_after else "The log has what the database said."
         case RedisUnavailable():
             return f"When {'Redis answers' if exc.reason == 'unreachable' else 'that is mended'}, r{again}"
+        case LimitExceeded():
+            return "Look at what a dry run says would go; if that is right, run the command with a higher limit."
         case RunLost():
             return f"Look at the run in the admin, and r{again}"
         case None | KeyboardInterrupt():

@@ -123,7 +123,7 @@ def scope_of(options: Mapping[str, Any]) -> PurgeScope:
             deals=_deals_of_file(options),
             org_id=options["org_id"],
             include_checkpoints=options["include_checkpoints"],
-            exclude_active_within_secs=_seconds(options),
+            exclude_active_within_secs=seconds,
             leave_never_active=options["leave_never_active"],
             dry_run=options["dry_run"],
             at_most_deals=options["at_most_deals"],

@@ -206,6 +206,15 @@ def test_another_purge_is_under_way(deals: redis.Redis, purge: Purge) -> None:
     assert outcome == Outcome(1, "", f"CommandError: {words}\n")
 
 
+def test_more_would_go_than_the_limit_allows(deals: redis.Redis, purge: Purge) -> None:
+    outcome = purge(*LIVE_ALL, "--at-most-deals", "1", "--quiet")
+
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"CommandError: {CALLED}: 2 deals would go, 1 more than the limit of 1: ")
+    assert outcome.err.endswith(" if that is right, run the command with a higher limit.\n")
+    assert deals.dbsize() == 10
+
+
 def test_redis_is_away(purge: Purge, redis_away: None) -> None:
     outcome = purge(*LIVE_ALL, "--quiet")
 
