@@ -21,6 +21,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine import passes
 from dealpurge.engine.pass_warnings import UNVERIFIED_WARNING
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.management import output
 from dealpurge.management.commands import purge_deals
@@ -174,6 +175,20 @@ def test_quiet_says_what_was_left_and_what_to_do(purge: Purge, engine_does: Engi
         f"{CALLED}: Deleted 5 keys of 0 deals and could not remove 1 key. (Run {run}.)",
         f"CommandError: {CALLED}: Run {run} could not purge everything. Run the command again: it takes what is left.",
     ]
+
+
+def test_quiet_tells_of_the_warnings_of_a_run_that_failed(purge: Purge, engine_does: EngineDoes) -> None:
+    def fail(tally: Tally) -> NoReturn:
+        warn(tally)
+        raise RedisUnavailable("unreachable", "Redis is gone.")
+
+    engine_does(fail)
+
+    outcome = purge(*LIVE_ALL, "--quiet")
+
+    warning, error = outcome.err.splitlines()
+    assert warning == f"Warning: {UNVERIFIED_WARNING}"
+    assert error.startswith(f"CommandError: {CALLED}: Redis is gone. The purge failed, having deleted 5 keys. ")
 
 
 def test_quiet_shows_the_numbers_in_front_of_the_question(
@@ -385,6 +400,19 @@ def test_a_line_of_what_nobody_expected_has_no_secrets(purge: Purge, engine_does
     data = json.loads(line)
     assert (data["run_id"], data["status"]) == (str(latest().pk), "failed")
     assert data["error"] == "Unexpected error: ValueError."
+
+
+def test_a_line_of_a_run_that_was_broken_off(purge: Purge, engine_does: EngineDoes) -> None:
+    def break_off(tally: Tally) -> NoReturn:
+        tally.deleted = 5
+        raise KeyboardInterrupt
+
+    engine_does(break_off)
+
+    data = line_of(purge(*LIVE_ALL, "--format", "jsonl"))
+
+    assert data == {**(latest().report or {}), "error": data["error"]}
+    assert (data["status"], data["keys"]["deleted"]) == ("failed", 5)
 
 
 @pytest.mark.parametrize("at", ["during the run", "before it"])
