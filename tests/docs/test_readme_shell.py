@@ -20,7 +20,7 @@ from django.conf import settings
 
 from project.deals.seed import ORGANIZATIONS, seed_database, seed_redis
 from tests.support.purging import purge
-from tests.support.readme_blocks import BLOCKS, ROOT, UNIT, Block, of_kind, section
+from tests.support.readme_blocks import BLOCKS, README, ROOT, UNIT, Block, of_kind
 from tests.support.seeding import HOUR, names, seed_deal
 from tests.support.servers import RedisServer, free_port, wait_until
 from tests.support.terminal import SECONDS, Demo, Terminal
@@ -292,7 +292,7 @@ def test_a_task_purges_every_night(tmp_path: Path, valkey_server: RedisServer, v
     terminal = Terminal(tmp_path, REDIS_URL=valkey_server.url, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     seed_deal(valkey_client, "acme", "idle", age=91 * 24 * HOUR)
     recent = seed_deal(valkey_client, "acme", "recent", age=HOUR)
-    (begin,) = re.findall(r"`(\w+\.enqueue\(\))`", section("Every night"))
+    (begin,) = re.findall(r"`(\w+\.enqueue\(\))`", README.read_text())
 
     assert terminal.run("migrate", "--verbosity", "0").returncode == 0
     module = name.removesuffix(".py").replace("/", ".")
