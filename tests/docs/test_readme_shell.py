@@ -232,6 +232,7 @@ def test_units_of_systemd_have_what_they_need() -> None:
     assert service["Service"]["Type"] == "oneshot"  # of several commands, one after the other
     assert timer.sections() == ["Unit", "Timer", "Install"]
     assert timer["Timer"]["Persistent"] == "true"
+    assert timer["Install"]["WantedBy"] == "timers.target"
 
 
 def started(unit: str) -> list[str]:
