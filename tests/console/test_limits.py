@@ -171,3 +171,21 @@ def test_limits_are_shown_with_what_was_asked(browser: Client, deals: redis.Redi
     assert ", at most 1,200 deals, at most 50,000 keys" in page(browser, latest())
     again = replace(scope, dry_run=False)
     assert services.start(again, Origin(source="command")).keys.deleted == 6
+
+
+def test_a_purge_whose_rows_were_pruned_says_so(browser: Client, deals: redis.Redis) -> None:
+    words = "The rows of these deals were pruned from the record."
+    services.start(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
+    assert words not in page(browser, latest())
+
+    PurgeRunDeal.objects.all().delete()
+
+    assert words in page(browser, latest())
+
+
+def test_where_none_lost_keys_there_were_no_rows(browser: Client, deals: redis.Redis) -> None:
+    deals.flushall()
+    services.start(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
+    assert "pruned" not in page(browser, latest())
+
+    assert "pruned" not in page(browser, preview(browser))
