@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from unittest.mock import Mock
 
@@ -106,7 +106,8 @@ def _forward(listener: socket.socket, port: int, trickle: Trickle) -> None:
     def up() -> None:
         while data := client.recv(1 << 16):
             server.sendall(data)
-        server.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have been the first to go
+            server.shutdown(socket.SHUT_WR)
 
     threading.Thread(target=up, daemon=True).start()
     with client, server:
