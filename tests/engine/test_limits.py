@@ -1,0 +1,318 @@
+"""A purge with a limit: never more goes, by any count; and what exceeds it deletes nothing and says by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dealpurge.engine.guard.activity_reader import ActivityReader
+from dealpurge.engine.limits import Budget
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import LimitExceeded
+from dealpurge.report import PurgeReport
+from tests.support import keyspaces, oracle
+from tests.support.cases import (
+    FIXTURES_STAY,
+    IDLE,
+    USES,
+    Case,
+    Use,
+    cases,
+    dump,
+    expect,
+    guarded,
+    in_force,
+    told,
+    write,
+)
+from tests.support.oracle import Expected, Request
+from tests.support.purging import before_removal, carry_out, report_of
+from tests.support.samples import sample
+
+Limits = dict[str, Any]
+#: How far a limit is from what would go; None is no limit.
+DISTANCES = st.sampled_from([None, -3, -1, 0, 1])
+
+
+def attempt(
+    case: Case, *, keep_going: Callable[[], bool] = lambda: True, **options: Any
+) -> tuple[PurgeReport, str | None]:
+    """Purge; the report, and the words if it was refused or stopped."""
+    tally, words = Tally(), None
+    options = asdict(case.request) | options
+    with in_force(case):
+        try:
+            carry_out(tally, keep_going=keep_going, **options)
+        except LimitExceeded as exc:
+            words = str(exc)
+        return report_of(tally, failed=words is not None, **options), words
+
+
+def limits_near(expected: Expected, deals: int | None, keys: int | None) -> Limits:
+    """Limits so far from what would go, 1 at least."""
+
+    def near(count: int, distance: int | None) -> int | None:
+        return None if distance is None else max(1, count + distance)
+
+    return {
+        "at_most_deals": near(expected.deals["purged"], deals),
+        "at_most_keys": near(len(expected.gone), keys),
+    }
+
+
+def refusal(expected: Expected, limits: Limits) -> str | None:
+    """What a purge must say that would exceed its limits."""
+    parts = []
+    for count, limit, unit in (
+        (expected.deals["purged"], limits["at_most_deals"], "deal"),
+        (len(expected.gone), limits["at_most_keys"], "key"),
+    ):
+        if limit is not None and count > limit:
+            shown = f"{count:,} keys" if unit == "key" else "1 deal" if count == 1 else f"{count} deals"
+            parts.append((shown, f"{count - limit:,} more than the limit of {limit:,}"))
+    if len(parts) == 2:
+        return f"{parts[0][0]} would go, {parts[0][1]}, and {parts[1][0]}, {parts[1][1]}: the purge is refused."
+    return f"{parts[0][0]} would go, {parts[0][1]}: the purge is refused." if parts else None
+
+
+def check(client: redis.Redis, case: Case, deals: int | None, keys: int | None) -> None:
+    """Nobody writes meanwhile: refused, or carried out as without limits."""
+    expected = expect(case, write(client, case.keys))
+    limits = limits_near(expected, deals, keys)
+    words, before = refusal(expected, limits), dump(client)
+
+    dry, no_words = attempt(case, dry_run=True, **limits)
+    assert no_words is None
+    assert [warning for warning in dry.warnings if "would go" in warning] == ([words] if words else [])
+    assert (told(dry).deals, dry.status, dump(client)) == (expected.deals, "completed", before)
+
+    live, said = attempt(case, **limits)
+    assert said == words
+    if words:
+        assert dump(client) == before
+        assert told(live).deals == {**expected.deals, "purged": 0}
+        assert told(live).keys == {**expected.keys, "deleted": 0}
+        assert (live.status, set(live.families.values())) == ("failed", {0})
+    else:
+        assert dump(client) == {key: value for key, value in before.items() if key not in expected.gone}
+        assert (told(live).deals, told(live).keys) == (expected.deals, expected.keys)
+        assert (told(live).families, live.status) == (expected.families, "completed")
+    assert told(live).skipped == expected.skipped
+
+
+@settings(max_examples=sample(100, 600), derandomize=True, suppress_health_check=FIXTURES_STAY)
+@given(case=cases(), deals=DISTANCES, keys=DISTANCES)
+def test_what_exceeds_a_limit_deletes_nothing_and_what_does_not_goes(
+    server: redis.Redis, case: Case, deals: int | None, keys: int | None
+) -> None:
+    check(server, case, deals, keys)
+
+
+# Somebody writes meanwhile
+
+
+@dataclass
+class Writer:
+    """Writes one key after the other, each once, whenever the purge comes to a place where somebody may."""
+
+    client: redis.Redis
+    waiting: list[tuple[bytes, Use]]
+    #: How often it is asked before it writes.
+    pause: int
+    written: set[bytes]
+    asked: int = 0
+
+    def __call__(self, *_: object) -> bool:
+        self.asked += 1
+        if self.asked % self.pause == 0 and self.waiting:
+            key, use = self.waiting.pop()
+            if key not in self.written:
+                seconds, micros = self.client.time()
+                self.written.add(key)
+                use.write(self.client, key, seconds + micros / 1e6 - use.ago)
+        return True
+
+
+@contextmanager
+def looks_noted(monkeypatch: pytest.MonkeyPatch, note: Callable[[], object]) -> Iterator[None]:
+    """Have something happen before every look at events keys, be it the first or the second."""
+    steps, questions = ActivityReader.read_steps, ActivityReader.questions
+
+    def late(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(self: ActivityReader, *arguments: Any) -> Any:
+            note()
+            return act(self, *arguments)
+
+        return acting
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ActivityReader, "read_steps", late(steps))
+        patch.setattr(ActivityReader, "questions", late(questions))
+        yield
+
+
+def deals_of(keys: set[bytes], table: Mapping[str, list[str]]) -> int:
+    """How many deals lost these keys; one without an organisation is none of its own beside one with."""
+    deals = {claim[1:] for key in keys if (claim := oracle.read(key, table))}
+    with_org = {deal_id for org_id, deal_id in deals if org_id is not None}
+    return len([1 for org_id, deal_id in deals if org_id is not None or deal_id not in with_org])
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[Case, list[tuple[bytes, Use]]]:
+    """A case, and keys that are written while it is carried out: of its deals, and of new ones."""
+    case = draw(cases())
+    few = draw(st.lists(st.sampled_from(keyspaces.IDS), min_size=1, max_size=4, unique=True))
+    uses = st.one_of(*[st.sampled_from(IDLE)] * 2, st.sampled_from(USES))
+    return case, draw(st.lists(st.tuples(keyspaces.keys(case.host.table, few), uses), min_size=5, max_size=60))
+
+
+@settings(max_examples=sample(100, 600), derandomize=True, suppress_health_check=FIXTURES_STAY)
+@given(given_case=written(), deals=DISTANCES, keys=DISTANCES, pause=st.integers(1, 3))
+def test_never_more_goes_whoever_writes_meanwhile(
+    server: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    given_case: tuple[Case, list[tuple[bytes, Use]]],
+    deals: int | None,
+    keys: int | None,
+    pause: int,
+) -> None:
+    case, more = given_case
+    expected = expect(case, write(server, case.keys))
+    limits = limits_near(expected, deals, keys)
+    writer = Writer(server, more, pause, set(case.keys))
+
+    with looks_noted(monkeypatch, writer), before_removal(monkeypatch, writer):
+        report, words = attempt(case, keep_going=writer, **limits)
+
+    gone = writer.written - set(server.keys())
+    assert report.keys.deleted == len(gone)
+    if limits["at_most_keys"] is not None:
+        assert len(gone) <= limits["at_most_keys"]
+    if limits["at_most_deals"] is not None:
+        assert deals_of(gone, case.host.table) <= limits["at_most_deals"]
+    if words and words.endswith("refused."):
+        assert not gone
+    assert (report.status == "failed") == bool(words)
+
+
+# Boundaries
+
+
+def sweep(*keys: bytes) -> Case:
+    return replace(guarded(*keys, max_planned_keys=1000), request=Request(mode="all", include_checkpoints=True))
+
+
+def guard(*keys: bytes, parts: bool = False) -> Case:
+    return guarded(*keys, max_planned_keys=1 if parts else 1000)
+
+
+WAYS: dict[str, Callable[..., Case]] = {
+    "sweep": sweep,
+    "guarded": guard,
+    "guarded in parts": lambda *keys: guard(*keys, parts=True),
+}
+ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+LOCKS = [b"canvas:lock:acme:%d:%d" % (deal, number) for deal in range(5) for number in range(3)]
+
+
+@ways
+@pytest.mark.parametrize(("limits", "refused"), [
+    ({"at_most_deals": 5}, False),
+    ({"at_most_deals": 4}, True),
+    ({"at_most_deals": 1}, True),
+    ({"at_most_keys": 15}, False),
+    ({"at_most_keys": 14}, True),
+    ({"at_most_keys": 1}, True),
+    ({"at_most_deals": 5, "at_most_keys": 15}, False),
+    ({"at_most_deals": 5, "at_most_keys": 14}, True),
+    ({"at_most_deals": 4, "at_most_keys": 15}, True),
+])  # fmt: skip
+def test_exactly_as_many_as_the_limit_go(
+    server: redis.Redis, way: Callable[..., Case], limits: Limits, refused: bool
+) -> None:
+    case = way(*LOCKS)
+    write(server, case.keys)
+
+    report, words = attempt(case, **limits)
+
+    assert (words is not None) == refused
+    assert server.dbsize() == (15 if refused else 0)
+    assert report.deals.purged == (0 if refused else 5)
+
+
+@ways
+def test_one_deal_of_one_key_goes_within_one(server: redis.Redis, way: Callable[..., Case]) -> None:
+    case = way(LOCKS[0])
+    write(server, case.keys)
+
+    assert attempt(case, at_most_deals=1, at_most_keys=1)[1] is None
+    assert server.dbsize() == 0
+
+
+@ways
+@pytest.mark.parametrize("first", ["checkpoint", "lock"])
+def test_keys_without_an_organisation_are_no_other_deal(
+    server: redis.Redis, way: Callable[..., Case], first: str
+) -> None:
+    keys = [b"checkpoint:deal-1", b"canvas:lock:acme:deal-1"]
+    case = way(*(keys if first == "checkpoint" else keys[::-1]))
+    expected = expect(case, write(server, case.keys))
+    assert expected.deals["purged"] == 1
+
+    report, words = attempt(case, at_most_deals=1)
+
+    assert (report.deals.purged, words, server.dbsize()) == (1, None, 0)
+
+
+@ways
+def test_keys_without_an_organisation_that_several_hold_are_no_other_deal(
+    server: redis.Redis, way: Callable[..., Case]
+) -> None:
+    case = way(b"checkpoint:1:x", *(b"canvas:lock:%b:1" % org for org in (b"acme", b"zeta")))
+    write(server, case.keys)
+
+    assert attempt(case, at_most_deals=1)[1] == "2 deals would go, 1 more than the limit of 1: the purge is refused."
+    assert attempt(case, at_most_deals=2)[1] is None
+    assert server.dbsize() == 0
+
+
+def test_of_active_deals_none_is_counted(server: redis.Redis) -> None:
+    keys = dict.fromkeys(LOCKS, IDLE[0]) | {b"canvas:events:acme:%d" % number: USES[2] for number in range(3)}
+    case = replace(guard(), keys=keys)
+    write(server, case.keys)
+
+    assert attempt(case, at_most_deals=1)[1] == "2 deals would go, 1 more than the limit of 1: the purge is refused."
+    assert attempt(case, at_most_deals=2)[1] is None
+    assert server.dbsize() == 3 * 4
+
+
+@ways
+@pytest.mark.parametrize(("limit", "number"), [("at_most_deals", 5), ("at_most_keys", 15)])
+def test_what_came_between_the_count_and_the_delete_stops_it(
+    server: redis.Redis, monkeypatch: pytest.MonkeyPatch, way: Callable[..., Case], limit: str, number: int
+) -> None:
+    """What the count had is the limit. Where keys are planned once, none that came later is in the plan."""
+    case = way(*LOCKS)
+    write(server, case.keys)
+    check_count = Budget.check
+
+    def check_and_write(self: Budget, deals: int, keys: int) -> None:
+        check_count(self, deals, keys)
+        server.mset({b"canvas:lock:acme:new-%d" % number: "x" for number in range(100)})
+
+    monkeypatch.setattr(Budget, "check", check_and_write)
+    report, words = attempt(replace(case, scan_count=1), **Limits({limit: number}))
+
+    unit = limit.rpartition("_")[2]
+    said = f"Stopped before more {unit} than the limit of {number} went: there are more than were counted at first."
+    assert words == (None if way is guard else said)
+    assert report.keys.deleted == 115 - server.dbsize() <= 15
+    assert report.status == ("completed" if way is guard else "failed")
