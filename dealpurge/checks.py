@@ -24,6 +24,7 @@ E021  DEALPURGE_MAX_LIVE_RUNS or DEALPURGE_MAX_BODY_BYTES is no number.
 E022  A ModelAdmin has the mixin behind ModelAdmin among its bases, where its buttons never show.
 E023  redis-py makes no connection of the cache's options.
 E024  DEALPURGE_REQUEST_TIMEOUT is no number of seconds.
+E025  DEALPURGE_MAX_DEALS or DEALPURGE_MAX_KEYS is no number.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -79,6 +80,7 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
         _check_queue,
         _check_rates,
         _check_bounds,
+        _check_limits,
         check_authentication,
         check_endpoint,
         check_admin_sites,
@@ -208,3 +210,13 @@ def _check_bounds() -> Iterator[CheckMessage]:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             hint = "Give a whole number, 1 at least, or leave the setting out."
             yield Error(f"{name} is no number: {value!r}.", hint=hint, id="dealpurge.E021")
+
+
+def _check_limits() -> Iterator[CheckMessage]:
+    """One that cannot be read refuses every run, dry ones too."""
+    for name in ("max_deals", "max_keys"):
+        try:
+            getattr(conf, name)
+        except PurgeConfigurationError as exc:
+            hint = "Give a whole number, 1 at least; None, or leaving the setting out, is no limit."
+            yield Error(str(exc), hint=hint, id="dealpurge.E025")
