@@ -118,8 +118,8 @@ class Passes:
         self.keep_going = keep_going
         self.budget = budget
         self.servers: discovery.Servers
-        #: Whether the servers were reached once; from then on they are waited for.
-        self._met = False
+        #: Whether the servers were reached once, be it for the count; from then on they are waited for.
+        self._met = tally.count_before is not None
         #: Every deal's token that a guarded purge has met, those purged since included.
         self.seen: set[bytes] = set()
         self.active_deals = ActiveDeals(None if scope.dry_run else keep_active)
