@@ -18,6 +18,8 @@ Deal = tuple[str | None, str]
 
 #: Longer spans are taken as this one, some 317 years, so that no clock arithmetic overflows.
 MAX_SECONDS = 10**10
+#: Larger limits are taken as this one, which nothing exceeds, so that every database and every client can tell them.
+MAX_LIMIT = 10**15
 
 ID_MAX_BYTES = 255
 FORBIDDEN_IN_IDS = frozenset(map(chr, range(0x21))) | frozenset("\x7f:{}")
@@ -92,6 +94,9 @@ class PurgeScope:
         if self.exclude_active_within_secs is not None:
             capped = min(self.exclude_active_within_secs, MAX_SECONDS)
             object.__setattr__(self, "exclude_active_within_secs", capped)
+        for name in ("at_most_deals", "at_most_keys"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, min(getattr(self, name), MAX_LIMIT))
 
     @property
     def guarded(self) -> bool:
