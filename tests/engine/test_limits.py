@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import Budget
+from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import LimitExceeded
 from dealpurge.report import PurgeReport
+from dealpurge.scope import PurgeScope
 from tests.support import keyspaces, oracle
 from tests.support.cases import (
     FIXTURES_STAY,
@@ -316,3 +318,102 @@ def test_what_came_between_the_count_and_the_delete_stops_it(
     assert words == (None if way is guard else said)
     assert report.keys.deleted == 115 - server.dbsize() <= 15
     assert report.status == ("completed" if way is guard else "failed")
+
+
+# Progress, and what ends a count
+
+
+@dataclass
+class Watched:
+    """How far a purge said that it was, whenever it asked whether to go on."""
+
+    tally: Tally
+    seen: list[tuple[int, int, int]]
+    #: Says when to stop.
+    until: Callable[[int, int, int], bool] = lambda scanned, total, deleted: False
+
+    def __call__(self) -> bool:
+        self.seen.append(self.tally.progress())
+        return not self.until(*self.seen[-1])
+
+
+@ways
+@pytest.mark.parametrize("limits", [{}, {"at_most_keys": 500}], ids=["no limit", "limit"])
+def test_progress_never_goes_back_and_ends_at_its_total(
+    server: redis.Redis, way: Callable[..., Case], limits: Limits
+) -> None:
+    keys = [b"canvas:lock:acme:%d:%d" % (deal, number) for deal in range(50) for number in range(10)]
+    case = replace(way(*keys), scan_count=10)
+    if case.max_planned_keys == 1:
+        case = replace(case, max_planned_keys=100)
+    write(server, case.keys)
+    tally = Tally()
+    watched = Watched(tally, [])
+
+    with in_force(case):
+        carry_out(tally, keep_going=watched, **asdict(case.request), **limits)
+
+    scanned = [item[0] for item in watched.seen]
+    assert scanned == sorted(scanned)
+    assert all(item[0] <= item[1] for item in watched.seen if item[1])
+    before, total, deleted = tally.progress()
+    assert (before, deleted) == (total, 500)
+    assert (tally.scanned, tally.total) == (500, 500)
+    if limits and way is sweep:
+        assert {item[1] for item in watched.seen} <= {0, 1000}
+
+
+@ways
+def test_the_time_for_heartbeats_comes_in_the_count_too(server: redis.Redis, way: Callable[..., Case]) -> None:
+    """As often as in a dry run, which is what it is."""
+    case = replace(way(*LOCKS), scan_count=1)
+    write(server, case.keys)
+    dry, live = Watched(Tally(), []), Watched(Tally(), [])
+
+    attempt(case, keep_going=dry, dry_run=True)
+    attempt(case, keep_going=live, at_most_keys=1)
+
+    assert len(live.seen) >= len(dry.seen) > 1
+
+
+@ways
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_told_to_stop_in_the_count(server: redis.Redis, way: Callable[..., Case], share: float) -> None:
+    case = replace(way(*LOCKS), scan_count=1)
+    write(server, case.keys)
+    dry = Watched(Tally(), [])
+    attempt(case, keep_going=dry, dry_run=True)
+    asked = list[int]()
+
+    def keep_going() -> bool:
+        asked.append(1)
+        return len(asked) < share * len(dry.seen)
+
+    report, words = attempt(case, keep_going=keep_going, at_most_keys=15)
+
+    assert (words, report.status, server.dbsize()) == (None, "cancelled", 15)
+    assert (report.deals.purged, report.deals.interrupted, report.keys.deleted) == (0, 0, 0)
+    assert set(report.families.values()) == {0}
+    assert BROKEN_OFF_WARNING not in report.warnings
+
+
+def test_who_was_judged_in_a_count_that_was_stopped_is_told(
+    server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = dict.fromkeys(LOCKS, IDLE[0]) | {b"canvas:events:acme:%d" % number: USES[2] for number in range(5)}
+    case = replace(guard(), keys=keys)
+    write(server, case.keys)
+    looks = list[object]()
+
+    with looks_noted(monkeypatch, lambda: looks.append(1)):
+        report, _ = attempt(case, keep_going=lambda: not looks, at_most_deals=5)
+
+    deals = report.deals
+    assert (report.status, deals.matched, deals.purged) == ("cancelled", 5, 0)
+    assert deals.skipped_active == len(report.skipped) > 0
+    assert server.dbsize() == 20
+
+
+def test_a_limit_beyond_all_databases_is_none_that_matters(server: redis.Redis) -> None:
+    assert PurgeScope(mode="all", at_most_deals=10**30).at_most_deals == 10**15
+    assert PurgeScope(mode="all", at_most_keys=10**30).at_most_keys == 10**15

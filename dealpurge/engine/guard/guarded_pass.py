@@ -15,7 +15,6 @@ from dealpurge.engine.limits import Budget
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.exceptions import LimitExceeded
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
@@ -78,6 +77,22 @@ class GuardedPass:
     def _count(self, connections: Sequence[ServerConnection], budget: Budget) -> Plan | None:
         """Judge all deals before one is deleted; the plan, where one held all of them. Raises ``LimitExceeded``."""
         counted, before = Tally(), len(self.tally.children)
+        may_go_on = False
+        try:
+            plan = self._judge_all(connections, counted)
+            counted.add_up_children()
+            if not self.tally.cancelled:
+                budget.check(*counted.would_go())
+                may_go_on = True
+        finally:
+            if not may_go_on:
+                self.tally.keep_count(counted)
+        if may_go_on and plan is None:
+            self.tally.forget(before)
+        return plan
+
+    def _judge_all(self, connections: Sequence[ServerConnection], counted: Tally) -> Plan | None:
+        """A dry run of all parts; the plan, where one held all of them."""
         plan: Plan | None = None
         part: Part | None = WHOLE
         while part and not self.tally.cancelled:
@@ -85,18 +100,7 @@ class GuardedPass:
             part = plan.left
             if not self.tally.cancelled:
                 self._purge(connections, plan, counted.child(), replace(self.scope, dry_run=True))
-        if self.tally.cancelled:
-            return None
-        counted.add_up_children()
-        try:
-            budget.check(*counted.would_go())
-        except LimitExceeded:
-            self.tally.keep_count(counted)
-            raise
-        if plan and plan.part == WHOLE:
-            return plan
-        self.tally.forget(before)
-        return None
+        return plan if plan and plan.part == WHOLE else None
 
     def _plan(self, connections: Sequence[ServerConnection], part: Part) -> Plan:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""

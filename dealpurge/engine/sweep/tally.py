@@ -23,6 +23,9 @@ class Tally:
 
     scanned: int = 0
     total: int = 0
+    #: Keys walked past, of about how many, that count no more, because they are walked past again.
+    walked: int = 0
+    walked_total: int = 0
     matched: int = 0
     deleted: int = 0
     vanished: int = 0
@@ -62,11 +65,17 @@ class Tally:
         return self.children[-1]
 
     def forget(self, since: int) -> None:
-        """Drop the children from number ``since`` on."""
+        """Drop the children from number ``since`` on, but for how far they went."""
+        for child in self.children[since:]:
+            scanned, total, _ = child.progress()
+            self.walked += scanned
+            self.walked_total += total
         del self.children[since:]
 
     def forget_scan(self) -> None:
-        """Drop what another scan of the same keys has counted already."""
+        """Drop what another scan of the same keys has counted already, but for how far it went."""
+        self.walked += self.scanned
+        self.walked_total += self.total
         self.scanned = self.total = self.matched = self.checkpoints_kept = self.unattributed = 0
         self.unclaimed, self.unclaimed_sample = None, []
 
@@ -83,7 +92,7 @@ class Tally:
     def keep_count(self, counted: Tally) -> None:
         """Take in what was counted and then not touched."""
         counted.add_up_children()
-        counted.untouched = counted.going()
+        counted.untouched |= counted.going()
         counted.families.clear()
         self.children.append(counted)
 
@@ -113,10 +122,11 @@ class Tally:
     def progress(self) -> tuple[int, int, int]:
         """Keys scanned, of about how many, and keys deleted, while it goes on."""
         parts = [child.progress() for child in tuple(self.children)]
-        scanned, total, deleted = map(sum, zip((self.scanned, self.total, self.deleted), *parts, strict=True))
-        if self.count_before:  # the keys are walked past twice
+        own = self.scanned + self.walked, self.total + self.walked_total, self.deleted
+        scanned, total, deleted = map(sum, zip(own, *parts, strict=True))
+        if self.count_before:  # the keys are walked past twice; one server after the other tells how many they are
             before, as_many, _ = self.count_before.progress()
-            return before + scanned, as_many + (total or as_many), deleted
+            return before + scanned, as_many + max(total, as_many), deleted
         return scanned, total, deleted
 
     def warn(self, text: str, *names: bytes) -> None:
@@ -175,6 +185,8 @@ def without_namesakes(tokens: set[bytes]) -> set[bytes]:
 _SUMS = (
     "scanned",
     "total",
+    "walked",
+    "walked_total",
     "matched",
     "deleted",
     "vanished",
