@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,7 +11,6 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import Budget
 from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.tally import Tally
@@ -35,7 +33,7 @@ from tests.support.cases import (
     write,
 )
 from tests.support.oracle import Expected, Request
-from tests.support.purging import before_removal, carry_out, report_of
+from tests.support.purging import before_removal, carry_out, looks_noted, report_of
 from tests.support.samples import sample
 
 Limits = dict[str, Any]
@@ -140,24 +138,6 @@ class Writer:
                 self.written.add(key)
                 use.write(self.client, key, seconds + micros / 1e6 - use.ago)
         return True
-
-
-@contextmanager
-def looks_noted(monkeypatch: pytest.MonkeyPatch, note: Callable[[], object]) -> Iterator[None]:
-    """Have something happen before every look at events keys, be it the first or the second."""
-    steps, questions = ActivityReader.read_steps, ActivityReader.questions
-
-    def late(act: Callable[..., Any]) -> Callable[..., Any]:
-        def acting(self: ActivityReader, *arguments: Any) -> Any:
-            note()
-            return act(self, *arguments)
-
-        return acting
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ActivityReader, "read_steps", late(steps))
-        patch.setattr(ActivityReader, "questions", late(questions))
-        yield
 
 
 def deals_of(keys: set[bytes], table: Mapping[str, list[str]]) -> int:

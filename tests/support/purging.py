@@ -13,6 +13,7 @@ import pytest
 from dealpurge.engine import passes
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
 from dealpurge.engine.guard.active_deals import KeepActive
+from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep import reporting, unlink
 from dealpurge.engine.sweep.tally import Tally
@@ -124,4 +125,22 @@ def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[byte
             patch.setattr(module, "send_commit", commit)
         for module in (guard, cluster_guard):
             patch.setattr(module, "remove", remove)
+        yield
+
+
+@contextmanager
+def looks_noted(monkeypatch: pytest.MonkeyPatch, note: Callable[[], object]) -> Iterator[None]:
+    """Have something happen before every look at events keys, be it the first or the second."""
+    steps, questions = ActivityReader.read_steps, ActivityReader.questions
+
+    def late(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(self: ActivityReader, *arguments: Any) -> Any:
+            note()
+            return act(self, *arguments)
+
+        return acting
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ActivityReader, "read_steps", late(steps))
+        patch.setattr(ActivityReader, "questions", late(questions))
         yield
