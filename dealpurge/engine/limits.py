@@ -27,7 +27,8 @@ DEALS_REACHED = gettext_noop(
     code="limit_deals_reached",
 )
 KEYS_REACHED = gettext_noop(
-    "Stopped before more keys than the limit of {} went: there are more than were counted at first.",
+    "Stopped before more keys than the limit of {} went: there are more than were counted at first, or a server was "
+    "replaced, and keys came again.",
     code="limit_keys_reached",
 )
 #: By which a run that ended so is known in the record.
