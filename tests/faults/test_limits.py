@@ -158,6 +158,22 @@ def test_replaced_in_the_deletes(server: RedisServer, client: redis.Redis, guard
 
 
 @either
+def test_nothing_is_called_refused_of_which_some_is_deleted(
+    server: RedisServer, client: redis.Redis, guarded: bool
+) -> None:
+    """By the server that took over more would go than the limit, but then it is too late to refuse."""
+    seed_scene(client, deals=DEALS)
+    client.save()
+
+    def replace_with_more() -> None:
+        restarting(server)()
+        client.mset({f"canvas:lock:new:new-{number}": "x" for number in range(DEALS + 1)})
+
+    with pytest.raises(LimitExceeded, match=r"^Stopped before more deals than the limit of 1,500 went"):
+        run(replace_with_more, when=while_deleting, guarded=guarded, at_most_deals=DEALS)
+
+
+@either
 def test_replaced_in_the_deletes_with_room_for_it(server: RedisServer, client: redis.Redis, guarded: bool) -> None:
     scene = seed_scene(client, deals=DEALS)
     client.save()
