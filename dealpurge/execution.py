@@ -82,7 +82,7 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     def prepare() -> Keyspace:
         _check_actor(row)
         keyspace = check(row.scope)  # the settings of the worker, or those of today, may not serve it
-        if not keyspace.agrees_with(row.families_digest):
+        if not keyspace.agrees_with(row.families_digest, row.scope):
             raise PurgeConfigurationError(messages.OTHER_FAMILIES)
         return keyspace
 

@@ -118,6 +118,6 @@ class Preview:
 
 def _families_changed(run: PurgeRun) -> bool:
     try:
-        return not Keyspace.from_settings().agrees_with(run.families_digest)
+        return not Keyspace.from_settings().agrees_with(run.families_digest, run.scope)
     except PurgeConfigurationError:
         return True

@@ -104,6 +104,12 @@ class PurgeScope:
         return bool(self.exclude_active_within_secs)
 
     @property
+    def newer(self) -> list[str]:
+        """Names of what it asks for that a worker of an older version knows nothing of, and that keeps deals alive."""
+        values = {name: getattr(self, name) for name in ("leave_never_active", "at_most_deals", "at_most_keys")}
+        return [name for name, value in values.items() if value]
+
+    @property
     def single(self) -> Deal | None:
         """The one deal that is named, if it is one."""
         return self.deals[0] if len(self.deals) == 1 else None

@@ -79,7 +79,7 @@ def start(
     """``purge_deals`` for a scope that is made already. Raises ``OutOfTime`` where it was stopped at the deadline, and
     ``RequestRepeated`` where the origin's idempotency key has a run."""
     keyspace = check(scope)
-    row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest)
+    row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest(scope))
     return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
 
 
@@ -101,7 +101,7 @@ def queue(
     """
     from dealpurge import tasks  # this import fails where TASKS cannot be used
 
-    digest = check(scope).digest
+    digest = check(scope).digest(scope)
     row = store.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
     log_run("purge queued", row, origin.request_id)
     try:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.engine.limits import Budget
 from dealpurge.exceptions import DealPurgeError, LimitExceeded, PurgeConfigurationError
+from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
@@ -445,3 +447,43 @@ def test_the_largest_limit_of_all_is_stored(deals: redis.Redis, purge: Purge) ->
 
     assert outcome.code == 0
     assert (latest().at_most_deals, latest().at_most_keys) == (10**15, 10**15)
+
+
+# Versions before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"leave_never_active": True, "exclude_active_within_secs": HOUR},
+        {"at_most_deals": 100},
+        {"at_most_keys": 100},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_worker_that_knows_nothing_of_it_refuses_the_run(
+    deals: redis.Redis, settings: Settings, fields: dict[str, Any]
+) -> None:
+    """One of an older version compares the digest that its families alone have, and would purge more than was asked."""
+    settings.DEALPURGE_ENQUEUE = "tests.test_limits.nothing"
+    plain = services.queue(PurgeScope(mode="by_deal", deals=((None, "deal-0"),), dry_run=False), ORIGIN)
+    run = services.queue(PurgeScope(mode="all", dry_run=False, **fields), ORIGIN)
+
+    assert plain.families_digest == Keyspace.from_settings().digest(plain.scope)
+    assert run.families_digest != plain.families_digest
+
+    unknown = {"leave_never_active": False, "at_most_deals": None, "at_most_keys": None}
+    PurgeRun.objects.filter(pk=run.pk).update(**unknown)  # as an older version reads it
+    with pytest.raises(PurgeConfigurationError, match=r"Restart the worker\.$"):
+        services.run(run.pk)
+    assert deals.dbsize() == KEYS + 1
+
+
+def test_the_digest_of_what_older_versions_know_is_theirs() -> None:
+    """Runs that they queued are carried out, and the other way round."""
+    families = [
+        (name, [item.text for item in one.templates]) for name, one in Keyspace.from_settings().families.items()
+    ]
+    expected = sha256(repr(families).encode()).hexdigest()
+
+    assert Keyspace.from_settings().digest(PurgeScope(mode="all", exclude_active_within_secs=5)) == expected

@@ -100,15 +100,16 @@ class Keyspace:
         """The built-in table with ``DEALPURGE_KEY_FAMILIES`` merged over it. Raises ``PurgeConfigurationError``."""
         return cls({name: [Template.parse(text) for text in texts] for name, texts in family_texts().items()})
 
-    @property
-    def digest(self) -> str:
-        """Tells whether two processes, or today and yesterday, purge the same keys."""
-        texts = [(name, [item.text for item in family.templates]) for name, family in self.families.items()]
+    def digest(self, scope: PurgeScope) -> str:
+        """Tells whether two processes, or today and yesterday, purge the same keys by ``scope``. Of one that asks for
+        what versions before the migration 0007 would leave out, they have another, and refuse it."""
+        texts: list[object] = [(name, [item.text for item in one.templates]) for name, one in self.families.items()]
+        texts += [scope.newer] if scope.newer else []
         return sha256(repr(texts).encode()).hexdigest()
 
-    def agrees_with(self, digest: str) -> bool:
+    def agrees_with(self, digest: str, scope: PurgeScope) -> bool:
         """Whether ``digest`` is that of the same families, or not known."""
-        return digest in ("", self.digest)
+        return digest in ("", self.digest(scope))
 
     def index(self, name: str) -> int:
         """The family's place in the order of ``names``, or -1 if there is none such."""
