@@ -307,6 +307,26 @@ def test_what_came_between_the_count_and_the_delete_stops_it(
     assert report.status == ("completed" if way is guard else "failed")
 
 
+@ways
+def test_only_who_asks_for_a_limit_pays_for_the_count(server: redis.Redis, way: Callable[..., Case]) -> None:
+    """A sweep scans once more, and so does a purge in parts; what is planned at once is only judged once more."""
+    case = replace(way(*LOCKS, *(key.replace(b"lock", b"events", 1) for key in LOCKS[::3])), scan_count=500)
+
+    def sent(**limits: int) -> tuple[int, int]:
+        write(server, case.keys)
+        server.config_resetstat()
+        assert attempt(case, **Limits(limits))[0].deals.purged == 5
+        calls = {name: stats["calls"] for name, stats in server.info("commandstats").items()}
+        return calls["cmdstat_scan"], calls.get("cmdstat_xinfo|stream", 0)
+
+    (scans, looks), (scans_with, looks_with) = sent(), sent(at_most_deals=5)
+
+    parts = 1 if case.max_planned_keys == 1000 else 5
+    assert scans == parts
+    assert scans_with == (parts if way is guard else 2 * parts)
+    assert (looks_with > looks) == (looks > 0) == (way is not sweep)
+
+
 # Progress, and what ends a count
 
 
