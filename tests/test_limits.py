@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.engine.limits import Budget
-from dealpurge.exceptions import DealPurgeError, LimitExceeded, PurgeConfigurationError
+from dealpurge.exceptions import DealPurgeError, LimitExceeded, PurgeConfigurationError, ScopeError
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.store import Origin
@@ -447,6 +447,24 @@ def test_the_largest_limit_of_all_is_stored(deals: redis.Redis, purge: Purge) ->
 
     assert outcome.code == 0
     assert (latest().at_most_deals, latest().at_most_keys) == (10**15, 10**15)
+
+
+@pytest.mark.parametrize("name", ["at_most_deals", "at_most_keys"])
+@pytest.mark.parametrize("value", [0, -1, True, "500", 1.5], ids=repr)
+def test_what_is_asked_and_is_no_limit_is_refused(deals: redis.Redis, name: str, value: Any) -> None:
+    fields: dict[str, Any] = {"mode": "all", "dry_run": False, name: value}
+
+    with pytest.raises(ScopeError) as raised:
+        services.purge_deals(**fields)
+
+    assert [error.field for error in raised.value.errors] == [name]
+    assert not PurgeRun.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_an_option_that_is_no_limit_is_a_mistake_of_usage(deals: redis.Redis, purge: Purge, value: str) -> None:
+    assert purge("--mode=all", f"--at-most-deals={value}").code == 2
+    assert not PurgeRun.objects.exists()
 
 
 # Versions before

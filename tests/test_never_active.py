@@ -13,6 +13,8 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.runs import store
+from dealpurge.runs.deal_rows import DealRows
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.support.commands import Purge
@@ -130,3 +132,24 @@ def test_the_api_tells_of_such_a_run(kept: list[str], superuser: User, bearer: A
     body = Client().get(f"/api/superadmin/purge_runs/{latest().pk}", headers=bearer(superuser)).json()
 
     assert (body["leave_never_active"], body["report"]["deals"]) == (True, COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "last"),
+    [
+        (["skipped_never_active", "skipped_active"], "skipped_active"),
+        (["skipped_active", "skipped_never_active"], "skipped_never_active"),
+        (["interrupted", "skipped_never_active"], "interrupted"),
+        (["purged", "skipped_never_active"], "interrupted"),
+        (["purged", "skipped_active"], "interrupted"),
+    ],
+)
+def test_a_deal_that_may_have_lost_keys_is_never_merely_skipped(outcomes: list[str], last: str) -> None:
+    origin = Origin(source="command", actor_name="ann")
+    rows = DealRows(store.create(PurgeScope(mode="all", dry_run=False), origin))
+
+    for outcome in outcomes:
+        rows.note([(b"acme:1", outcome)])
+
+    assert list(rows.write().values()) == [(PurgeRunDeal.objects.get().pk, last)]
+    assert PurgeRunDeal.objects.get().outcome == last

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from pytest_django.fixtures import Settings
 
 from dealpurge.report import PurgeReport
 from tests.conftest import PointCacheAt
@@ -182,6 +183,19 @@ def test_keys_of_no_organisation_at_all_stay(redis_client: redis.Redis) -> None:
 
     assert told(leave(include_checkpoints=True)) == (0, 0, 1, 0)
     assert redis_client.dbsize() == 1
+
+
+def test_events_without_an_organisation_are_those_of_every_holder(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"events": ["live:{deal_id}", "canvas:events:{org_id}:{deal_id}"]}
+    for org_id in ("acme", "zeta"):
+        seed_deal(redis_client, org_id, "deal")
+    kept = seed_deal(redis_client, "acme", "never")
+    redis_client.xadd("live:deal", {"n": 1}, id="1600000000000-1")
+
+    assert told(leave()) == (2, 0, 1, 0)
+    assert names(redis_client) == set(kept)
 
 
 @settings_of_the_engine
