@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import LimitExceeded
 from dealpurge.report import PurgeReport
 from dealpurge.scope import PurgeScope
-from tests.support import keyspaces, oracle
 from tests.support.cases import (
     FIXTURES_STAY,
     IDLE,
@@ -33,8 +32,9 @@ from tests.support.cases import (
     write,
 )
 from tests.support.oracle import Expected, Request
-from tests.support.purging import before_removal, carry_out, looks_noted, report_of
+from tests.support.purging import carry_out, looks_noted, report_of
 from tests.support.samples import sample
+from tests.support.writers import Writer, deals_of, written
 
 Limits = dict[str, Any]
 #: How far a limit is from what would go; None is no limit.
@@ -118,44 +118,6 @@ def test_what_exceeds_a_limit_deletes_nothing_and_what_does_not_goes(
 # Somebody writes meanwhile
 
 
-@dataclass
-class Writer:
-    """Writes one key after the other, each once, whenever the purge comes to a place where somebody may."""
-
-    client: redis.Redis
-    waiting: list[tuple[bytes, Use]]
-    #: How often it is asked before it writes.
-    pause: int
-    written: set[bytes]
-    asked: int = 0
-
-    def __call__(self, *_: object) -> bool:
-        self.asked += 1
-        if self.asked % self.pause == 0 and self.waiting:
-            key, use = self.waiting.pop()
-            if key not in self.written:
-                seconds, micros = self.client.time()
-                self.written.add(key)
-                use.write(self.client, key, seconds + micros / 1e6 - use.ago)
-        return True
-
-
-def deals_of(keys: set[bytes], table: Mapping[str, list[str]]) -> int:
-    """How many deals lost these keys; one without an organisation is none of its own beside one with."""
-    deals = {claim[1:] for key in keys if (claim := oracle.read(key, table))}
-    with_org = {deal_id for org_id, deal_id in deals if org_id is not None}
-    return len([1 for org_id, deal_id in deals if org_id is not None or deal_id not in with_org])
-
-
-@st.composite
-def written(draw: st.DrawFn) -> tuple[Case, list[tuple[bytes, Use]]]:
-    """A case, and keys that are written while it is carried out: of its deals, and of new ones."""
-    case = draw(cases())
-    few = draw(st.lists(st.sampled_from(keyspaces.IDS), min_size=1, max_size=4, unique=True))
-    uses = st.one_of(*[st.sampled_from(IDLE)] * 2, st.sampled_from(USES))
-    return case, draw(st.lists(st.tuples(keyspaces.keys(case.host.table, few), uses), min_size=5, max_size=60))
-
-
 @settings(max_examples=sample(100, 600), derandomize=True, suppress_health_check=FIXTURES_STAY)
 @given(given_case=written(), deals=DISTANCES, keys=DISTANCES, pause=st.integers(1, 3))
 def test_never_more_goes_whoever_writes_meanwhile(
@@ -171,8 +133,8 @@ def test_never_more_goes_whoever_writes_meanwhile(
     limits = limits_near(expected, deals, keys)
     writer = Writer(server, more, pause, set(case.keys))
 
-    with looks_noted(monkeypatch, writer), before_removal(monkeypatch, writer):
-        report, words = attempt(case, keep_going=writer, **limits)
+    with writer.at_work(monkeypatch):
+        report, words = attempt(case, **limits)
 
     gone = writer.written - set(server.keys())
     assert report.keys.deleted == len(gone)
