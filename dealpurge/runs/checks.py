@@ -13,8 +13,8 @@ from dealpurge.models import InventoryDeal, PurgeRunDeal
 from dealpurge.runs.database import alias, bounded
 from dealpurge.runs.pruning import PREVIEW_DEALS_KEPT, past
 
-#: What somebody prunes is gone by then, however long they keep it.
-WEEKS_AGO, YEARS_AGO = 2 * PREVIEW_DEALS_KEPT, timedelta(days=2 * 365)
+#: What somebody prunes is gone by then, even if they keep it for two years and prune once a week.
+WEEKS_AGO, YEARS_AGO = 2 * PREVIEW_DEALS_KEPT, timedelta(days=2 * 366 + 7)
 
 
 def check_pruning(app_configs: Any = None, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:

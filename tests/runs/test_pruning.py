@@ -217,9 +217,9 @@ def findings() -> list[Any]:
 
 OLD_ROWS: list[tuple[str, timedelta, dict[str, Any]]] = [
     ("more than two weeks", 15 * DAY, {"deals": 1}),
-    ("more than two years", 731 * DAY, {}),
-    ("more than two years", 731 * DAY, {"dry_run": False, "deals": 1}),
-    ("more than two years", 731 * DAY, {"inventory": True, "holds": 1}),
+    ("more than two years", 740 * DAY, {}),
+    ("more than two years", 740 * DAY, {"dry_run": False, "deals": 1}),
+    ("more than two years", 740 * DAY, {"inventory": True, "holds": 1}),
 ]
 
 
@@ -235,6 +235,15 @@ def test_what_a_prune_would_have_taken_long_ago_is_found(words: str, age: timede
     assert "prune_purge_runs --older-than" in found.hint
     for _ in Pruning(YEAR).steps(dry_run=False):
         pass
+    assert findings() == []
+
+
+def test_who_keeps_two_years_and_prunes_once_a_week_is_told_nothing() -> None:
+    age = 2 * 366 * DAY + 6 * DAY
+    run_of(age)
+    run_of(age, inventory=True, holds=1)
+    live(age, deals=1)
+
     assert findings() == []
 
 
