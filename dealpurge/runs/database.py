@@ -88,17 +88,19 @@ def update(condition: Q, **values: Any) -> int:
 def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
     """Delete rows, each batch in a transaction of its own; yields how many went with it. A million at once would take
     longer than a call of ours may, and keep others from writing."""
-    deleted = ROWS_AT_ONCE
-    while deleted == ROWS_AT_ONCE:
+    found = ROWS_AT_ONCE
+    while found == ROWS_AT_ONCE:
         with bounded():  # SQLite lets no transaction write that has read what somebody else has written since
             keys = list(rows.order_by().values_list("pk", flat=True)[:ROWS_AT_ONCE])
-        deleted, began = len(keys), monotonic()
-        if deleted:
-            with durable():
-                rows.model._base_manager.using(rows.db).filter(pk__in=keys).delete()
-            if connections[rows.db].vendor == "sqlite":  # whose other writers only look now and then whether it is free
-                sleep(monotonic() - began)
+        found, began = len(keys), monotonic()
+        if found:
+            with durable():  # of a run Django would otherwise read its report, which may be large
+                batch = rows.model._base_manager.using(rows.db).filter(pk__in=keys).only("pk")
+                deleted = batch.delete()[1].get(rows.model._meta.label, 0)  # somebody else may delete the same ones
+            pause = monotonic() - began
             yield deleted
+            if connections[rows.db].vendor == "sqlite":  # whose other writers only look now and then whether it is free
+                sleep(pause)
 
 
 def ended(status: str) -> dict[str, Any]:

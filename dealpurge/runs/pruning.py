@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -31,13 +34,15 @@ class Pruning:
     """Rows of runs that are over and were asked for longer ago than ``older_than``, by the database's clock.
 
     Rows of deals of dry runs go after a week at the latest. A dry run stays as long as the purge that it became, and
-    live runs stay unless ``live_runs`` says otherwise.
+    live runs stay unless ``live_runs`` says otherwise. So do runs that the host's own rows refer to and do not let go.
     """
 
     def __init__(self, older_than: timedelta, *, live_runs: bool = False) -> None:
         self.older_than, self.live_runs = older_than, live_runs
         #: Rows that were dropped, or would be, by what they are.
         self.rows: Counter[str] = Counter(dict.fromkeys(self.subjects(), 0))
+        #: Runs that were to be dropped, and stay since rows of the host's refer to them.
+        self.kept = 0
 
     def subjects(self) -> list[str]:
         """What is looked for."""
@@ -47,17 +52,36 @@ class Pruning:
         """Count, or delete and count, step by step; whoever stops in between has lost nothing. Raises what the database
         does; each batch is a transaction of its own."""
         for name in self.subjects():
-            for rows in self._portions(name):
+            for rows in self._portions(name, dry_run=dry_run):
                 if dry_run:
                     with bounded():
                         self.rows[name] += rows.count()
                     yield
+                elif rows.model is PurgeRun:
+                    for keys in _listed(rows):
+                        yield from self._drop_runs(name, keys)
                 else:
-                    for count in delete_in_batches(rows):
-                        self.rows[name] += count
-                        yield
+                    yield from self._drop(name, rows)
 
-    def _portions(self, name: str) -> Iterator[QuerySet[Model]]:
+    def _drop(self, name: str, rows: QuerySet[Model]) -> Iterator[None]:
+        for count in delete_in_batches(rows):
+            self.rows[name] += count
+            yield
+        yield  # also where there were none: whoever wants to stop is asked often
+
+    def _drop_runs(self, name: str, keys: list[UUID]) -> Iterator[None]:
+        """By halves where one of them has to stay."""
+        try:
+            yield from self._drop(name, stored().filter(pk__in=keys))
+        except IntegrityError:
+            if len(keys) == 1:
+                self.kept += 1
+                return
+            middle = len(keys) // 2
+            for half in (keys[:middle], keys[middle:]):
+                yield from self._drop_runs(name, half)
+
+    def _portions(self, name: str, *, dry_run: bool) -> Iterator[QuerySet[Model]]:
         """The rows, in querysets that a database counts within seconds."""
         runs, previews = past(self.older_than), past(min(self.older_than, PREVIEW_DEALS_KEPT)).filter(dry_run=True)
         deals: QuerySet[Model] = PurgeRunDeal.objects.using(alias()).all()
@@ -71,7 +95,7 @@ class Pruning:
             yield runs.filter(dry_run=False)
         else:
             became = stored().filter(preview=OuterRef("pk"))
-            if self.live_runs:  # those that are to go do not keep their previews
+            if self.live_runs and dry_run:  # those that would be gone by now do not keep their previews
                 became = became.exclude(pk__in=runs.values("pk"))
             yield runs.filter(~Exists(became), dry_run=True)
 
@@ -82,15 +106,21 @@ def past(age: timedelta) -> QuerySet[PurgeRun]:
 
 
 def _of_runs(rows: QuerySet[Model], runs: QuerySet[PurgeRun]) -> Iterator[QuerySet[Model]]:
-    """The rows that belong to the runs, of a few runs at once."""
-    listed = runs.order_by("created_at", "pk").values_list("created_at", "pk")
-    behind = Q()
-    while True:
+    """The rows that belong to the runs, of a few runs at once. Most old runs have none any more."""
+    some = Exists(rows.filter(run=OuterRef("pk")))
+    for keys in _listed(runs):
         with bounded():
-            found = list(listed.filter(behind)[:RUNS_LISTED])
-        for start in range(0, len(found), RUNS_AT_ONCE):
-            yield rows.filter(run__in=[pk for _, pk in found[start : start + RUNS_AT_ONCE]])
-        if len(found) < RUNS_LISTED:
-            return
-        moment, pk = found[-1]
-        behind = Q(created_at__gt=moment) | Q(created_at=moment, pk__gt=pk)
+            having = list(stored().filter(some, pk__in=keys).order_by().values_list("pk", flat=True))
+        for start in range(0, max(1, len(having)), RUNS_AT_ONCE):
+            yield rows.filter(run__in=having[start : start + RUNS_AT_ONCE])
+
+
+def _listed(runs: QuerySet[Any]) -> Iterator[list[UUID]]:
+    """Their keys, so many at once. Not in the order of time: SQLite compares moments as texts of several forms."""
+    behind, found = Q(), [UUID(int=0)] * RUNS_LISTED
+    while len(found) == RUNS_LISTED:
+        with bounded():
+            found = list(runs.filter(behind).order_by("pk").values_list("pk", flat=True)[:RUNS_LISTED])
+        if found:
+            yield found
+            behind = Q(pk__gt=found[-1])

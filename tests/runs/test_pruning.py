@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
@@ -188,15 +193,121 @@ def test_each_batch_is_committed_and_what_is_left_goes_the_next_time() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_two_at_once_do_no_harm() -> None:
+@pytest.mark.parametrize("live_runs", [False, True])
+def test_two_at_once_do_no_harm(live_runs: bool, before_deletes: Callable[[Callable[[], object]], None]) -> None:
     live(YEAR + DAY, deals=10)
-    first, second = Pruning(YEAR), Pruning(YEAR)
+    run_of(YEAR + DAY)
+    other = Pruning(YEAR, live_runs=live_runs)
+    steps = other.steps(dry_run=False)
+    before_deletes(lambda: next(steps, None))  # what has been found by then, the other one may take
 
-    for _ in zip(first.steps(dry_run=False), second.steps(dry_run=False), strict=False):
+    dropped = Counter(prune(live_runs=live_runs))
+
+    expected = {LIVE_DEALS: 10, DRY_RUNS: 1} | ({LIVE_RUNS: 1} if live_runs else {})
+    assert +(dropped + other.rows) == expected
+    assert left() == ((0, 0, 0) if live_runs else (1, 0, 0))
+
+
+@pytest.fixture
+def before_deletes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Something happens in front of each batch, once its rows are known."""
+
+    def happen(what: Callable[[], object]) -> None:
+        durable = database.durable
+        inside: list[bool] = []
+
+        @contextmanager
+        def delayed() -> Iterator[None]:
+            if not inside:
+                inside.append(True)
+                what()
+                inside.clear()
+            with durable():
+                yield
+
+        monkeypatch.setattr(database, "durable", delayed)
+
+    return happen
+
+
+def test_a_preview_that_is_applied_meanwhile_stays(before_deletes: Callable[[Callable[[], object]], None]) -> None:
+    previews = [run_of(YEAR + DAY) for _ in range(7)]
+    chosen = previews[4]
+    before_deletes(lambda: PurgeRun.objects.filter(preview=chosen).exists() or live(DAY, preview=chosen))
+    work = Pruning(YEAR)
+
+    for _ in work.steps(dry_run=False):
         pass
 
-    assert sum((first.rows + second.rows).values()) == 10
-    assert left() == (1, 0, 0)
+    assert (work.rows[DRY_RUNS], work.kept) == (6, 1)
+    assert set(PurgeRun.objects.filter(dry_run=True)) == {chosen}
+
+
+@pytest.fixture
+def notes() -> Iterator[Callable[[PurgeRun], None]]:
+    """A table of the host's, of notes on runs, as of a model whose ``on_delete`` is ``DO_NOTHING``."""
+    kind = {"sqlite": "char(32)", "postgresql": "uuid"}[connection.vendor]
+
+    def note(run: PurgeRun) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO host_note VALUES (%s)", [run.pk.hex])
+
+    with connection.cursor() as cursor:
+        refers = "REFERENCES dealpurge_purgerun (id) DEFERRABLE INITIALLY DEFERRED"
+        cursor.execute(f"CREATE TABLE host_note (run_id {kind} {refers})")
+    yield note
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE host_note")
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["live", "dry"])
+def test_runs_that_the_hosts_rows_refer_to_stay_and_the_others_go(
+    notes: Callable[[PurgeRun], None], dry_run: bool
+) -> None:
+    runs = sorted((run_of(YEAR + DAY, dry_run=dry_run, deals=2) for _ in range(9)), key=lambda run: run.pk)
+    for number in (0, 5, 8):
+        notes(runs[number])
+    work = Pruning(YEAR, live_runs=True)
+
+    for _ in work.steps(dry_run=False):
+        pass
+
+    name = DRY_RUNS if dry_run else LIVE_RUNS
+    assert (work.rows[name], work.kept) == (6, 3)
+    assert {*PurgeRun.objects.all()} == {runs[0], runs[5], runs[8]}
+
+
+def test_of_what_a_run_says_nothing_is_read() -> None:
+    run_of(YEAR + DAY, report={"large": "x"})
+
+    with CaptureQueriesContext(connection) as asked:
+        assert prune() == {DRY_RUNS: 1}
+
+    assert [query["sql"] for query in asked if '"report"' in query["sql"]] == []
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_runs_without_rows_cost_little_and_whoever_wants_to_stop_is_asked(dry_run: bool) -> None:
+    for _ in range(12):
+        live(YEAR + DAY)
+
+    with CaptureQueriesContext(connection) as asked:
+        steps = sum(1 for _ in Pruning(YEAR).steps(dry_run=dry_run))
+
+    assert not [query for query in asked if "COUNT" in query["sql"] and "purgerundeal" in query["sql"]]
+    assert not [query for query in asked if query["sql"].startswith('SELECT "dealpurge_purgerundeal"')]
+    assert steps >= 3  # of four runs that are listed at once
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_runs_of_one_moment_of_the_database_are_all_found(dry_run: bool) -> None:
+    for _ in range(9):
+        live(DAY, deals=1)
+    PurgeRun.objects.update(created_at=Now())  # in SQLite a text of another form than Python's
+
+    assert prune(-DAY, dry_run=dry_run) == {LIVE_DEALS: 9}
 
 
 def test_a_database_in_trouble_is_told_of() -> None:
