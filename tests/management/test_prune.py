@@ -100,7 +100,22 @@ def test_json() -> None:
         "dry_run": True,
         "older_than_secs": 400 * 86400,
         "rows": {"deals of dry runs": 0, "deals of purges": 5, "deals of inventories": 0, "dry runs": 1},
+        "kept": 0,
     }
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 run stayed"), (1200, "1,200 runs stayed")])
+def test_runs_that_have_to_stay_are_told_of(number: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(self: Pruning, *, dry_run: bool) -> Iterator[None]:
+        self.kept = number
+        yield
+
+    monkeypatch.setattr(Pruning, "steps", steps)
+
+    assert prune(OLD, "--no-dry-run").endswith(
+        f"\nDropped 0 rows. Runs that purged stay. Of what was to go, {words}, to which rows of other tables refer.\n"
+    )
+    assert json.loads(prune(OLD, "--no-dry-run", "--format=json"))["kept"] == number
 
 
 @pytest.mark.parametrize(
@@ -152,7 +167,7 @@ def in_batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], obj
     return happen
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_it_stops_behind_its_batch(in_batches: Any, number: int, code: int) -> None:
     numbers = [number]
     in_batches(lambda batch: os.kill(os.getpid(), numbers.pop()) if numbers else None)
@@ -163,6 +178,16 @@ def test_it_stops_behind_its_batch(in_batches: Any, number: int, code: int) -> N
     assert caught.value.returncode == code
     assert rows() == (3, 3)
     assert prune(OLD, "--no-dry-run").endswith("Dropped 4 rows. Runs that purged stay.\n")
+
+
+def test_a_count_that_was_stopped_is_not_told_as_the_whole(in_batches: Any) -> None:
+    numbers = [signal.SIGINT]
+    in_batches(lambda batch: os.kill(os.getpid(), numbers.pop()) if numbers else None)
+
+    with pytest.raises(CommandError) as caught:
+        prune(OLD)
+
+    assert str(caught.value) == "Interrupted. Dry run: 5 rows counted so far. Runs that purged stay."
 
 
 def test_trouble_in_the_middle_is_told_with_what_went(

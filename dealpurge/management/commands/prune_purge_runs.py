@@ -19,7 +19,10 @@ from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
 
 #: A longer age is no moment to a database.
 MOST_SECONDS = 100 * 365 * 86400
-EPILOG = "Exit codes: 0 done, 1 not done or not all of it, 2 usage, 130 stopped by Ctrl-C, 143 by SIGTERM."
+EPILOG = """
+Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
+143 by SIGTERM.
+"""
 
 
 class Command(BaseCommand):
@@ -62,11 +65,11 @@ class Command(BaseCommand):
                     if interruption.signal:
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
-            words = f"Interrupted. {_sentence(pruning, options)}"
+            words = f"Interrupted. {_sentence(pruning, options, ended=False)}"
             raise CommandError(words, returncode=interruption.exit_code) from None
         except DatabaseTrouble as exc:
             error = unwritable(exc, alias())
-            raise CommandError(f"{error} {_sentence(pruning, options)} Run it again.") from exc
+            raise CommandError(f"{error} {_sentence(pruning, options, ended=False)} Run it again.") from exc
         finally:
             if not options["dry_run"] and any(pruning.rows.values()):
                 log_pruning(pruning.rows)
@@ -78,7 +81,7 @@ class Command(BaseCommand):
         if options["format"] == "json":
             seconds = round(pruning.older_than.total_seconds())
             told = {"dry_run": options["dry_run"], "older_than_secs": seconds, "rows": dict(pruning.rows)}
-            self.stdout.write(json.dumps(told, indent=2))
+            self.stdout.write(json.dumps(told | {"kept": pruning.kept}, indent=2))
             return
         heading = "Would be dropped" if options["dry_run"] else "Dropped"
         for line in _table(pruning.rows, heading):
@@ -95,8 +98,17 @@ def _table(rows: Mapping[str, int], heading: str) -> Iterator[str]:
     yield ""
 
 
-def _sentence(pruning: Pruning, options: Mapping[str, Any]) -> str:
-    total = sum(pruning.rows.values())
-    rows = f"{total:,} row" if total == 1 else f"{total:,} rows"
-    stay = "" if LIVE_RUNS in pruning.rows else " Runs that purged stay."
-    return f"Dry run: {rows} would be dropped.{stay}" if options["dry_run"] else f"Dropped {rows}.{stay}"
+def _sentence(pruning: Pruning, options: Mapping[str, Any], *, ended: bool = True) -> str:
+    rows = _counted(sum(pruning.rows.values()), "row")
+    said = f"Dry run: {rows} would be dropped." if options["dry_run"] else f"Dropped {rows}."
+    if options["dry_run"] and not ended:
+        said = f"Dry run: {rows} counted so far."
+    if LIVE_RUNS not in pruning.rows:
+        said += " Runs that purged stay."
+    if pruning.kept:
+        said += f" Of what was to go, {_counted(pruning.kept, 'run')} stayed, to which rows of other tables refer."
+    return said
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
