@@ -122,6 +122,7 @@ def test_who_is_left_for_want_of_events_is_in_the_record(browser: Client, deals:
         "deal-2": "skipped_never_active",
         "deal-3": "skipped_never_active",
     }
+    assert [deal.deal_id for deal in browser.get(page_of(latest())).context["touched"].deals] == ["deal-1"]
 
 
 def test_without_a_time_nobody_is_judged() -> None:

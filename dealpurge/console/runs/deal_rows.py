@@ -14,6 +14,7 @@ from dealpurge.console.deals.links import addresses
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import LIST_LIMIT
 from dealpurge.runs.database import alias
+from dealpurge.runs.deal_rows import SKIPPED
 from dealpurge.text import escape
 
 Outcome = PurgeRunDeal.Outcome
@@ -63,7 +64,7 @@ class LostDeals(Listed):
 
 def touched_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> Listed:
     """The first of the deals that lost keys in a live run, with their pages."""
-    return _listed(site, request, _rows(run).exclude(outcome=Outcome.SKIPPED_ACTIVE))
+    return _listed(site, request, _rows(run).exclude(outcome__in=SKIPPED))
 
 
 def lost_deals(site: AdminSite, request: HttpRequest, run: PurgeRun) -> LostDeals:
