@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Warning
 from django.db import Error as DatabaseTrouble
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
-from dealpurge.models import InventoryDeal, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import alias, bounded
 from dealpurge.runs.pruning import PREVIEW_DEALS_KEPT, past
 
@@ -34,15 +35,15 @@ def check_pruning(app_configs: Any = None, databases: Sequence[str] | None = Non
 @bounded()
 def _words() -> str:
     """What somebody who prunes would have no more; empty if there is nothing."""
-    deals = PurgeRunDeal.objects.using(alias())
-    if deals.filter(run__in=past(WEEKS_AGO).filter(dry_run=True)).exists():
+    if _has(PurgeRunDeal, past(WEEKS_AGO).filter(dry_run=True)):
         return "deals of dry runs of more than two weeks ago"
     years = past(YEARS_AGO)
-    inventories = InventoryDeal.objects.using(alias())
-    if (
-        years.filter(dry_run=True, applied=None).exists()
-        or deals.filter(run__in=years).exists()
-        or inventories.filter(run__in=years).exists()
-    ):
+    dry_runs = years.filter(dry_run=True, applied=None).order_by()
+    if dry_runs.exists() or _has(PurgeRunDeal, years) or _has(InventoryDeal, years.filter(inventory=True)):
         return "rows of more than two years ago"
     return ""
+
+
+def _has(model: type[Model], runs: QuerySet[PurgeRun]) -> bool:
+    """Whether a run has such rows. Run by run: there may be thousands of times as many rows."""
+    return runs.filter(Exists(model._base_manager.using(alias()).filter(run=OuterRef("pk")))).exists()

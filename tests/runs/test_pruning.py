@@ -366,6 +366,17 @@ def test_what_no_prune_takes_is_not_found() -> None:
     assert findings() == []
 
 
+def test_whether_there_are_rows_is_asked_run_by_run() -> None:
+    run_of(13 * DAY, deals=1)
+
+    with CaptureQueriesContext(connection) as asked:
+        findings()
+
+    queries = [query["sql"] for query in asked if '"dealpurge_' in query["sql"]]
+    assert len(queries) == 4
+    assert all(query.partition(' FROM "')[2].startswith('dealpurge_purgerun"') for query in queries)
+
+
 def test_other_databases_are_not_asked(django_assert_num_queries: Any) -> None:
     run_of(900 * DAY)
 
