@@ -145,6 +145,10 @@ def test_code_may_give_the_options_by_their_names() -> None:
     assert rows() == (2, 0)
 
 
+def test_a_day_is_the_least() -> None:
+    assert "7 rows would be dropped" in prune("--older-than=24h", "--include-live-runs")
+
+
 def test_an_age_that_no_calendar_has() -> None:
     assert "0 rows would be dropped" in prune(f"--older-than={10**15}w")
 

@@ -277,6 +277,30 @@ def test_runs_that_the_hosts_rows_refer_to_stay_and_the_others_go(
     assert {*PurgeRun.objects.all()} == {runs[0], runs[5], runs[8]}
 
 
+def test_the_preview_of_a_purge_that_has_to_stay_stays_too(notes: Callable[[PurgeRun], None]) -> None:
+    notes(live(YEAR + DAY, preview=run_of(YEAR + DAY)))
+    work = Pruning(YEAR, live_runs=True)
+
+    for _ in work.steps(dry_run=False):
+        pass
+
+    assert (+work.rows, work.kept) == ({}, 1)
+    assert left() == (2, 0, 0)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="it is about SQLite")
+@pytest.mark.usefixtures("small")
+def test_others_may_write_for_as_long_as_a_batch_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    live(YEAR + DAY, deals=10)
+    pauses: list[float] = []
+    monkeypatch.setattr(database, "sleep", pauses.append)
+
+    prune()
+
+    assert len(pauses) == 4
+    assert all(pauses)
+
+
 def test_of_what_a_run_says_nothing_is_read() -> None:
     run_of(YEAR + DAY, report={"large": "x"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,14 +13,17 @@ from unittest.mock import Mock
 
 import pytest
 import redis
+from django.core.management import CommandError, call_command
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge import clock, execution, services
 from dealpurge.exceptions import AuditUnavailable, RunLost, ended_run
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, record, retry, silence, store
+from dealpurge.runs.checks import check_pruning
 from tests.support.commands import Purge
 from tests.support.databases import seen_by_others
 from tests.support.proxy import SilentProxy
@@ -85,6 +89,32 @@ def silent_after(*words: bytes, last_arrives: bool = False) -> Iterator[SilentPr
 
 def others_wait_for_no_lock() -> bool:
     return seen_by_others("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [(0,)]
+
+
+# Where nothing is purged
+
+
+@postgresql_only
+@pytest.mark.parametrize("words", [(), (b"DELETE",), (b"DELETE", COMMIT)], ids=["at once", "a batch", "its commit"])
+def test_pruning_ends_in_words(words: tuple[bytes, ...]) -> None:
+    old = timezone.now() - timedelta(days=500)
+    PurgeRun.objects.create(source="command", mode="all", status="completed", created_at=old)
+
+    with silent_after(*words) as proxy:
+        if not words:
+            proxy.silence()
+        with pytest.raises(CommandError) as caught:
+            call_command("prune_purge_runs", "--older-than=400d", "--no-dry-run")
+
+    assert str(caught.value) == f"{database.WORDS} Dropped 0 rows. Runs that purged stay. Run it again."
+    assert PurgeRun.objects.count() == 1
+
+
+@postgresql_only
+def test_the_check_whether_anybody_prunes_finds_nothing() -> None:
+    with silent_after() as proxy:
+        proxy.silence()
+        assert check_pruning(databases=[DEFAULT_DB_ALIAS]) == []
 
 
 # At every step of a run

@@ -30,8 +30,8 @@ class Command(BaseCommand):
 
     help = (
         "Drop from the record of purges what is past its time: rows of deals, and the runs that were dry runs. "
-        f"Rows of deals of dry runs go after {PREVIEW_DEALS_KEPT.days} days. Runs that purged stay, unless "
-        "--include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
+        f"Rows of deals of dry runs go after {PREVIEW_DEALS_KEPT.days} days at the latest. Runs that purged stay, "
+        "unless --include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
