@@ -14,6 +14,8 @@ STANDARD_INPUT = "-"
 #: Bad lines that are told of one by one.
 SHOWN = 5
 BYTE_ORDER_MARK = "\ufeff"
+#: Bytes of a line. No two ids are as long, and what has no lines, as a device or a dump, is not read to its end.
+LINE_LIMIT = 4096
 
 
 def read_deals(name: str, org_id: str | None) -> list[Deal]:
@@ -61,7 +63,10 @@ def _deal(line: bytes, org_id: str | None, *, first: bool) -> tuple[Deal | None,
 def _lines(name: str, shown: str) -> Iterator[bytes]:
     try:
         with _opened(name) as stream:
-            yield from stream
+            while line := stream.readline(LINE_LIMIT):
+                if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
+                    raise ValueError(f"it has a line of more than {LINE_LIMIT:,} bytes")
+                yield line
     except (OSError, ValueError) as exc:  # a ValueError where the name has a NUL, or the standard input is closed
         raise ValueError(f"{shown} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
 

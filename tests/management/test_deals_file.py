@@ -212,6 +212,26 @@ def test_what_cannot_be_read(purge: Purge, here: Path, name: str, reason: str) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that fails to be read is made by Linux alone")
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_what_has_no_lines_is_not_read_to_its_end(here: Path, end: bytes) -> None:
+    class Endless(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            assert 0 < (size or 0) <= 1 << 16, "a line of any length was asked for"
+            return super().readline(size)
+
+    stream = Endless(b"deal-1\n" + b"\0" * 10_000 + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(stream))
+        with pytest.raises(
+            ValueError, match=r"^standard input cannot be read: it has a line of more than 4,096 bytes$"
+        ):
+            read_deals("-", None)
+
+
+def test_a_line_may_be_long_with_blanks(here: Path) -> None:
+    assert read(here, b" " * 4000 + b"deal-1\n") == [(None, "deal-1")]
+
+
 def test_a_file_that_fails_behind_its_opening(purge: Purge) -> None:
     words = refusal(purge, "--mode", "by_deal", "--deals-from", "/proc/self/mem")
 
