@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -528,3 +530,43 @@ def test_called_in_a_thread_of_a_worker_it_leaves_signals_alone(
 
     assert json.loads(out.getvalue())["status"] == "completed"
     assert not touched.called
+
+
+# Where the outcome cannot be printed
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def fail_to_print(format: str, *options: str) -> str:
+    """The words of a live purge of all deals."""
+    with pytest.raises(CommandError) as caught:
+        call_command("purge_deals", *LIVE_ALL, "--format", format, *options, stdout=Full())
+    assert caught.value.returncode == 1
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+def test_what_was_deleted_is_told_where_the_output_is_full(deals: redis.Redis, format: str) -> None:
+    words = fail_to_print(format)
+    report = latest().report
+    assert report is not None
+    deleted = report["keys"]["deleted"]
+    assert (deals.dbsize(), latest().status) == (0, "completed")
+    assert words == (
+        "The outcome cannot be printed: No space left on device. "
+        f"Deleted {deleted} keys of 2 deals. (Run {latest().pk}.)"
+    )
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+def test_an_error_is_told_before_an_output_that_is_full(deals: redis.Redis, format: str) -> None:
+    assert "1 more than the limit of 1" in fail_to_print(format, "--at-most-deals", "1")
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+def test_what_was_left_is_told_before_an_output_that_is_full(engine_does: EngineDoes, format: str) -> None:
+    engine_does(leave_one)
+    assert "could not purge everything" in fail_to_print(format)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -66,8 +66,8 @@ class Command(BaseCommand):
             raise
         finally:
             if error is not None and options["format"] == "jsonl" and not options["explain"]:
-                self.stdout.write(output.json_line(self.report, self.scope, error))
-                self.stdout.flush()
+                with suppress(CommandError) if error else nullcontext():  # the error is on its way, with the same words
+                    self.write_outcome(output.json_line(self.report, self.scope, error))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises ``CommandError`` with the exit code that the README lists."""
@@ -165,10 +165,11 @@ class Command(BaseCommand):
         if self.options["quiet"]:
             for line in output.to_be_read(report, self.called):
                 self.tell(line)
-        self.print(report)
+        words = failures.of_report(report)
+        with suppress(CommandError) if words else nullcontext():
+            self.print(report)
         if report.status == "cancelled" and self.interruption.signal:
             raise KeyboardInterrupt
-        words = failures.of_report(report)
         if words:
             raise self.error(words)
 
@@ -179,7 +180,8 @@ class Command(BaseCommand):
             for line in output.warnings(self.report):
                 self.tell(line)
         if self.report and self.options["format"] == "json":
-            self.print(self.report)
+            with suppress(CommandError):
+                self.print(self.report)
         raise self.error(failures.of_error(exc), exc) from exc
 
     def error(self, words: str, exc: BaseException | None = None, returncode: int = 1) -> CommandError:
@@ -201,11 +203,23 @@ class Command(BaseCommand):
     def print(self, report: PurgeReport) -> None:
         """The report on the standard output."""
         if self.options["format"] == "json":
-            self.stdout.write(json.dumps(report.as_dict(), indent=2))
+            self.write_outcome(json.dumps(report.as_dict(), indent=2))
         if self.options["format"] != "text" or self.options["quiet"]:
             return
-        for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
-            self.stdout.write(output.printable_on(self.stdout, line))
+        shown = output.lines(report, self.style, verbosity=self.options["verbosity"])
+        self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
+
+    def write_outcome(self, text: str) -> None:
+        """Raises ``CommandError`` with the outcome in one sentence where the standard output takes nothing."""
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except (OSError, ValueError, AttributeError) as exc:  # full or gone; closed; the process began without one
+            reason = getattr(exc, "strerror", None) or "it is closed"
+            words = f"The outcome cannot be printed: {reason}."
+            if self.report:
+                words += f" {output.sentence(self.report)} (Run {self.report.run_id}.)"
+            raise CommandError(words) from exc
 
     def say_stopping(self) -> None:
         """Past Python's buffers: the signal may have come in the middle of a write to them."""
