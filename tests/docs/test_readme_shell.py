@@ -244,13 +244,13 @@ def started(unit: str) -> list[str]:
 def test_a_service_of_systemd_writes_a_line_of_json(shell: Shell, kept: set[str]) -> None:
     service = units()["deal-purge.service"]
     assert "WorkingDirectory=/srv/app\n" in service
-    purging, pruning = (
+    pruning, purging = (
         # as systemd splits it, without a shell
         shlex.join(shlex.split(command.replace("/srv/app/.venv/bin/python", "python")))
         for command in started(service)
     )
 
-    purged, pruned = shell(purging), shell(pruning)
+    pruned, purged = shell(pruning), shell(purging)
 
     (line,) = purged.stdout.splitlines()
     assert (purged.returncode, json.loads(line)["status"], json.loads(line)["error"]) == (0, "completed", "")
