@@ -59,7 +59,9 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="deals to purge, one a line, deal-id or organisation:deal-id; - reads the standard input",
     )
-    parser.add_argument("--org-id", metavar="ID", help="only keys of this organisation; of lines of a file that name none")
+    parser.add_argument(
+        "--org-id", metavar="ID", help="only keys of this organisation; of lines of a file that name none"
+    )
     parser.add_argument(
         "--include-checkpoints",
         action="store_true",
