@@ -101,7 +101,7 @@ class PurgeScopeFields(serializers.Serializer[Any]):
     include_checkpoints = serializers.BooleanField()
     exclude_active_within_secs = count(allow_null=True)
     leave_never_active = serializers.BooleanField(
-        help_text="Deals without any events stay, too. Only the command and Python may ask for it."
+        help_text="Deals without any events stay, too. Only the command, the admin and Python may ask for it."
     )
     dry_run = serializers.BooleanField()
     at_most_deals = count("Deals that a purge may delete; of more it deletes none. Null is no limit.", allow_null=True)
