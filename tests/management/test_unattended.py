@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 import redis
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connections
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine import passes
@@ -523,8 +523,14 @@ def test_called_in_a_thread_of_a_worker_it_leaves_signals_alone(
     touched = Mock(side_effect=AssertionError)
     monkeypatch.setattr(signal, "signal", touched)
     out = io.StringIO()
-    thread = Thread(target=call_command, args=("purge_deals", *OPTIONS, "--format", "jsonl"), kwargs={"stdout": out})
 
+    def work() -> None:
+        try:
+            call_command("purge_deals", *OPTIONS, "--format", "jsonl", stdout=out)
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=work)
     thread.start()
     thread.join()
 
