@@ -47,6 +47,13 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="KEY",
         help="purge nothing, but say which family and deal a key belongs to and why; may be repeated",
     )
+    _add_scope(parser)
+    _add_limits(parser)
+    _add_manner(parser)
+
+
+def _add_scope(parser: ArgumentParser) -> None:
+    """Which deals, and which of their keys."""
     parser.add_argument(
         "--deal-id",
         action="append",
@@ -67,6 +74,10 @@ def add_options(parser: ArgumentParser) -> None:
         action="store_true",
         help="LangGraph checkpoints go too, which aborts synthesis runs in flight",
     )
+
+
+def _add_limits(parser: ArgumentParser) -> None:
+    """What is left, and how much may go."""
     parser.add_argument(
         "--exclude-active-within", metavar="TIME", help="skip deals with events within 90d, 12h, 45m or 1d12h"
     )
@@ -82,6 +93,10 @@ def add_options(parser: ArgumentParser) -> None:
         "--at-most-deals", type=int, metavar="N", help="delete nothing if it would be keys of more than N deals"
     )
     parser.add_argument("--at-most-keys", type=int, metavar="N", help="delete nothing if it would be more than N keys")
+
+
+def _add_manner(parser: ArgumentParser) -> None:
+    """Whether for real, whether asked, and what is said."""
     parser.add_argument("--dry-run", action=BooleanOptionalAction, default=True, help="count and report only (default)")
     parser.add_argument(
         "--no-input",

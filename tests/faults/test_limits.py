@@ -14,7 +14,7 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import LimitExceeded
 from dealpurge.servers import backoff
 from tests.conftest import PointCacheAt
-from tests.support.proxy import CuttingProxy
+from tests.support.proxy import CuttingProxy, cut_every
 from tests.support.purging import carry_out, report_of, run, while_deleting
 from tests.support.seeding import HOUR, names, seed_scene
 from tests.support.servers import RedisServer
@@ -190,16 +190,7 @@ def test_a_cut_connection_takes_nothing_twice(
 ) -> None:
     """The replies that are owed are those of keys that were sent once, and are sent again."""
     scene = seed_scene(client, deals=DEALS, active_every=5 if guarded else 0)
-    cuts = iter(range(every, every * 20, every))
-    next_cut = [next(cuts)]
-
-    def cut(passed: int) -> bool:
-        if passed < next_cut[0]:
-            return False
-        next_cut[0] = next(cuts, 10**12)
-        return True
-
-    with CuttingProxy(server.address, cut) as proxy:
+    with CuttingProxy(server.address, cut_every(every, 20)) as proxy:
         cache_at(proxy.url)
         outcome = run(guarded=guarded, at_most_keys=len(scene.mine), at_most_deals=len(scene.mine) // 6)
         assert proxy.cuts > 15

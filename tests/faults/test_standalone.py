@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from tests.conftest import PointCacheAt
 from tests.support.leaks import strangers
-from tests.support.proxy import CutRequest, CuttingProxy
+from tests.support.proxy import CutRequest, CuttingProxy, cut_every
 from tests.support.purging import When, run, while_deleting, while_scanning
 from tests.support.seeding import Scene, names, seed_scene
 from tests.support.servers import RedisServer, wait_until
@@ -80,16 +80,7 @@ def test_connection_cut_in_the_middle_of_replies(
     server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, every: int, guarded: bool
 ) -> None:
     scene = seed_scene(client, active_every=5 if guarded else 0)
-    cuts = iter(range(every, every * 8, every))
-    next_cut = [next(cuts)]
-
-    def cut(passed: int) -> bool:
-        if passed < next_cut[0]:
-            return False
-        next_cut[0] = next(cuts, 10**12)
-        return True
-
-    with CuttingProxy(server.address, cut) as proxy:
+    with CuttingProxy(server.address, cut_every(every, 8)) as proxy:
         cache_at(proxy.url)
         outcome = run(guarded=guarded)
         assert proxy.cuts > 5

@@ -17,6 +17,20 @@ Cut = Callable[[int], bool]
 CutRequest = Callable[[bytes], Literal["before", "after"] | None]
 
 
+def cut_every(size: int, times: int) -> Cut:
+    """To cut whenever about so many bytes more have passed, so many times less one; then no more."""
+    cuts = iter(range(size, size * times, size))
+    next_cut = [next(cuts)]
+
+    def cut(passed: int) -> bool:
+        if passed < next_cut[0]:
+            return False
+        next_cut[0] = next(cuts, 10**12)
+        return True
+
+    return cut
+
+
 class CuttingProxy:
     """Forwards both ways. Where `cut` says so it passes on half of the piece in hand and closes both ends.
 

@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.report import PurgeReport
 from tests.conftest import PointCacheAt
-from tests.support.proxy import CuttingProxy
+from tests.support.proxy import CuttingProxy, cut_every
 from tests.support.purging import before_removal, looks_noted, purge
 from tests.support.seeding import HOUR, existing, names, seed_deal, touch
 from tests.support.servers import RedisServer
@@ -220,16 +220,7 @@ def test_a_connection_that_is_cut_makes_no_deal_never_active(
         seed_deal(redis_client, "zeta", f"d{number}", age=2 * HOUR)
         redis_client.set(f"checkpoint:d{number}:x", "x")
         kept += seed_deal(redis_client, "never", f"n{number}")
-    cuts = iter(range(every, every * 15, every))
-    next_cut = [next(cuts)]
-
-    def cut(passed: int) -> bool:
-        if passed < next_cut[0]:
-            return False
-        next_cut[0] = next(cuts, 10**12)
-        return True
-
-    with CuttingProxy(redis_server.address, cut) as proxy:
+    with CuttingProxy(redis_server.address, cut_every(every, 15)) as proxy:
         cache_at(proxy.url)
         report = leave(include_checkpoints=True, **({**limits, "at_most_deals": 120} if limits else {}))
         assert proxy.cuts > 3
