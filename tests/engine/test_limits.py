@@ -238,6 +238,25 @@ def test_of_active_deals_none_is_counted(server: redis.Redis) -> None:
     assert server.dbsize() == 3 * 4
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_who_is_active_in_the_count_stays_whatever_redis_forgets(
+    server: redis.Redis, monkeypatch: pytest.MonkeyPatch, parts: bool
+) -> None:
+    case = replace(guard(parts=parts), keys=dict.fromkeys(LOCKS, IDLE[0]) | {b"canvas:events:acme:0": USES[2]})
+    write(server, case.keys)
+    check_count = Budget.check
+
+    def check_and_forget(self: Budget, deals: int, keys: int) -> None:
+        check_count(self, deals, keys)
+        server.delete("canvas:events:acme:0")
+
+    monkeypatch.setattr(Budget, "check", check_and_forget)
+    report, words = attempt(case, at_most_deals=4)
+
+    assert (words, report.deals.purged, report.deals.skipped_active) == (None, 4, 1)
+    assert {*server.keys()} == {key for key in LOCKS if key.startswith(b"canvas:lock:acme:0:")}
+
+
 @ways
 @pytest.mark.parametrize("came", [b"canvas:lock:acme:new-%d", b"checkpoint:new-%d"], ids=["deals", "org-less ids"])
 @pytest.mark.parametrize(("limit", "number"), [("at_most_deals", 5), ("at_most_keys", 15)])
