@@ -128,6 +128,14 @@ class PurgeRun(models.Model):
     )
     seen_at = UTCDateTimeField(_("seen by its actor"), null=True, blank=True)
 
+    # Which Redis it was: what the settings called it, what they connect to, and the processes that were met.
+    environment = models.CharField(_("environment"), max_length=100, blank=True, default="", db_default="")
+    server_label = models.CharField(_("server"), max_length=255, blank=True, default="", db_default="")
+    redis_address = models.TextField(_("configured address"), blank=True, default="", db_default="")
+    redis_processes = models.JSONField(_("processes of Redis"), null=True, blank=True, editable=False)
+    # How many rows of its deals there are by outcome, so that no page counts them.
+    outcomes = models.JSONField(_("deals by outcome"), null=True, blank=True, editable=False)
+
     class Meta:
         verbose_name = _("purge run")
         verbose_name_plural = _("purge runs")
@@ -173,28 +181,39 @@ class PurgeRun(models.Model):
 
 
 class PurgeRunDeal(models.Model):
-    """One deal that a live run purged, skipped or gave up half-way: answers who purged it."""
+    """One deal that a run met, or that was named and not found: answers who purged it, and what a preview would do.
+
+    ``keys_deleted``: of the deal's keys in scope, those sent and not found still there. ``keys_left``: those that are
+    still there; None where that is not known.
+    """
 
     class Outcome(models.TextChoices):
-        """``interrupted``: begun, and left because somebody became active or the run ended."""
+        """``interrupted``: begun, and left because somebody became active or the run ended. Dry runs know what would
+        be, and what was not found."""
 
         PURGED = "purged", _("purged")
         SKIPPED_ACTIVE = "skipped_active", _("skipped, active")
         SKIPPED_NEVER_ACTIVE = "skipped_never_active", _("skipped, never active")
         INTERRUPTED = "interrupted", _("interrupted")
         NOT_REMOVED = "not_removed", _("not removed")
+        NOT_FOUND = "not_found", _("not found")
+        WOULD_BE_PURGED = "would_be_purged", _("would be purged")
+        WOULD_BE_SKIPPED = "would_be_skipped", _("would be skipped")
 
     run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="run_deals", verbose_name=_("run"))
     org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
     deal_id = models.CharField(_("deal"), max_length=255)
     outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
+    keys_deleted = models.BigIntegerField(_("keys deleted"), default=0, db_default=0)
+    keys_left = models.BigIntegerField(_("keys left"), null=True)
+    last_active_at = UTCDateTimeField(_("last activity"), null=True)
 
     class Meta:
         verbose_name = _("deal of a run")
         verbose_name_plural = _("deals of a run")
         default_permissions = ()
         # Not by db_index, with which PostgreSQL has a second one, for LIKE, that every row pays for.
-        indexes = (models.Index(fields=("deal_id",), name="dealpurge_run_deal"),)
+        indexes = (models.Index(fields=("deal_id", "org_id"), name="dealpurge_run_deal"),)
 
     def __str__(self) -> str:
         return f"{self.org_id}:{self.deal_id}"

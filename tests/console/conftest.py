@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge.models import PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from tests.support.seeding import seed_deal
 
 LIST = "/admin/dealpurge/purgerun/"

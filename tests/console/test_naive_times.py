@@ -22,7 +22,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.console import formatting
 from dealpurge.exceptions import PreviewRefused, TooManyRequests
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.runs import store
 from dealpurge.runs.termination import fail_lost_runs
 from tests.support.commands import Purge

@@ -19,7 +19,7 @@ from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
 from dealpurge.keys.families import CHECKPOINTS, in_order
 from dealpurge.models import PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.report import LIST_LIMIT
 
 Status = PurgeRun.Status

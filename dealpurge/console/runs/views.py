@@ -26,7 +26,7 @@ from dealpurge.console.translation import in_language
 from dealpurge.exceptions import DealPurgeError, PurgeInProgress
 from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope

@@ -22,7 +22,7 @@ from dealpurge.management.actor import os_user
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, keys_of, must_ask, scope_of, usage_error
 from dealpurge.models import PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, store
 from dealpurge.runs.database import revive_connection

@@ -18,7 +18,7 @@ import dealpurge
 from dealpurge.console.inventory.page import COLOURS, InventoryPage
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.runs.inventory import KEPT, store
 from project.deals.models import Deal, Organization
 from tests.console.conftest import LIST, ClientOf, MakePreview, latest, page_of

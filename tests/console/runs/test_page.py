@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dealpurge.console.runs.page import RunPage
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.previews import Preview
+from dealpurge.previews.preview import Preview
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
