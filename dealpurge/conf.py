@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -24,6 +24,13 @@ AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an add
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}", code="callable_not_imported")
 NO_LIMIT = gettext_noop("{} is no limit: {}.", code="no_limit")
 NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
+
+
+class Environment(NamedTuple):
+    """What the host calls the place that its Redis belongs to; ``tone`` is how a page shows it."""
+
+    name: str
+    tone: str = ""
 
 
 class Settings:
@@ -70,6 +77,22 @@ class Settings:
     def max_keys(self) -> int | None:
         """Keys that a live purge may delete, through whatever door; None is no limit."""
         return _limit("DEALPURGE_MAX_KEYS")
+
+    @property
+    def environment(self) -> Environment | None:
+        """The environment's name and tone: ``{"name": "production", "tone": "production"}``; None where unnamed."""
+        value = getattr(settings, "DEALPURGE_ENVIRONMENT", None)
+        return Environment(**value) if value else None
+
+    @property
+    def server_label(self) -> str:
+        """What stands for the address of Redis wherever that would be shown; empty: the address itself."""
+        return getattr(settings, "DEALPURGE_SERVER_LABEL", "")
+
+    @property
+    def confirm_deals(self) -> int:
+        """Deals from which on a purge wants their number typed."""
+        return getattr(settings, "DEALPURGE_CONFIRM_DEALS", 25)
 
     @property
     def retry_seconds(self) -> float:
