@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: On Linux ``monotonic`` stands still while the machine is suspended; this one goes on.
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
@@ -29,3 +32,27 @@ class Deadline:
     def passed(self) -> bool:
         """Whether the time is over."""
         return self.left <= 0
+
+
+class _Request(threading.local):
+    """What this thread is handing a run over for."""
+
+    deadline: Deadline | None = None
+
+
+_request = _Request()
+
+
+@contextmanager
+def waited_for(deadline: Deadline | None) -> Iterator[None]:
+    """A queue that carries a run out at once, as Django's immediate backend does, keeps a request waiting after all."""
+    _request.deadline = deadline
+    try:
+        yield
+    finally:
+        _request.deadline = None
+
+
+def deadline_of_request() -> Deadline | None:
+    """The deadline of the request that hands over, in this thread, the run that is carried out; None without one."""
+    return _request.deadline

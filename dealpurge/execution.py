@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from time import monotonic, sleep
 from uuid import UUID
 
-from dealpurge.clock import Deadline
+from dealpurge.clock import Deadline, deadline_of_request
 from dealpurge.engine import passes
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
-from dealpurge.engine.sweep.deal_log import INTERRUPTED, SKIPPED_ACTIVE, DealLog
-from dealpurge.engine.sweep.reporting import report_of
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
+from dealpurge.engine.sweep.reporting import not_found, report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
     DealPurgeError,
@@ -30,14 +29,16 @@ from dealpurge.exceptions import (
     of_run,
 )
 from dealpurge.i18n import said_by
-from dealpurge.keys.families import EVENTS, Keyspace
+from dealpurge.keys.families import EVENTS, Keyspace, make_token
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
+from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.log import log_run
 from dealpurge.runs.record import RunRecord
 from dealpurge.runs.retry import RETRY_SECONDS, patience
+from dealpurge.runs.suggestions import with_suggestions
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
 
@@ -55,29 +56,11 @@ class Progress:
 Observer = Callable[[Progress], bool]
 
 
-class _Request(threading.local):
-    """What this thread is handing a run over for."""
-
-    deadline: Deadline | None = None
-
-
-_request = _Request()
-
-
-@contextmanager
-def waited_for(deadline: Deadline | None) -> Iterator[None]:
-    """A queue that carries a run out at once, as Django's immediate backend does, keeps a request waiting after all."""
-    _request.deadline = deadline
-    try:
-        yield
-    finally:
-        _request.deadline = None
-
-
 def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     """Carry out a queued run: what a worker calls. Raises ``RunTaken`` if it is not queued any more, ``RunLost`` if
     it waited too long, ``PurgeNotAllowed`` if its actor may not purge any more, and what ends a run that began."""
-    row = store.claim(UUID(str(run_id)), seconds=patience(_request.deadline))
+    deadline = deadline_of_request()
+    row = store.claim(UUID(str(run_id)), seconds=patience(deadline))
 
     def prepare() -> Keyspace:
         _check_actor(row)
@@ -86,7 +69,7 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
             raise PurgeConfigurationError(messages.OTHER_FAMILIES)
         return keyspace
 
-    return Execution(row, row.scope, prepare, observer, deadline=_request.deadline)()
+    return Execution(row, row.scope, prepare, observer, deadline=deadline)()
 
 
 def check(scope: PurgeScope) -> Keyspace:
@@ -165,6 +148,8 @@ class Execution:
             inventory.store(self.row, keyspace.names, rows)
         else:
             passes.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active)
+            if self.scope.dry_run and self.tally.complete:
+                self.write_down()
 
     def watch(self) -> bool:
         """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
@@ -178,6 +163,19 @@ class Execution:
             sleep(RETRY_SECONDS)
         return False
 
+    def write_down(self) -> None:
+        """What a dry run would do with each deal: while it goes on, so that it can be stopped."""
+        notes = iter(self.notes().items())
+        while not self.tally.cancelled and (batch := list(islice(notes, ROWS_AT_ONCE))):
+            self.log.extend(batch)
+            self.tally.cancelled = not self.watch()
+
+    def notes(self) -> dict[bytes, DealNote]:
+        """What became of the deals that were found or named, by their tokens."""
+        missing = not_found(self.scope, self.tally)
+        found = self.tally.notes(dry_run=self.scope.dry_run)
+        return found | {make_token(*deal): DealNote(NOT_FOUND) for deal in missing}
+
     def is_overdue(self) -> bool:
         """Whether who asked waits no longer. A run that somebody cancelled before that is on its way to its end."""
         if self.deadline and self.deadline.passed and not self.record.cancelled:
@@ -186,7 +184,7 @@ class Execution:
 
     def keep_active(self, deals: Mapping[bytes, bool]) -> None:
         """Write down who was found active, and whether keys of theirs had gone by then."""
-        active = ((token, INTERRUPTED if begun else SKIPPED_ACTIVE) for token, begun in deals.items())
+        active = ((token, DealNote(INTERRUPTED if begun else SKIPPED_ACTIVE)) for token, begun in deals.items())
         self.record.write_down(chain(self.log.take(), active), **self.counts())
 
     def counts(self) -> dict[str, int]:
@@ -207,9 +205,13 @@ class Execution:
 
     def finish(self, report: PurgeReport, *, error: str = "") -> PurgeReport:
         """Store the end and tell the host. Raises ``RunLost`` where the row is somebody else's by now."""
-        outcomes = {} if self.scope.dry_run else self.tally.outcomes()
+        if report.deals_not_found:
+            report = replace(report, deals_not_found=with_suggestions(report.deals_not_found))
+        # A dry run that was stopped has gone through part of the deals only.
+        part = self.scope.dry_run and (self.tally.cancelled or not self.tally.complete)
+        notes = None if part else self.notes()
         try:
-            self.record.finish(report, total=self.tally.total, error=error, outcomes=outcomes)
+            self.record.finish(report, total=self.tally.total, error=error, notes=notes)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

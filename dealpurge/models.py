@@ -184,7 +184,7 @@ class PurgeRunDeal(models.Model):
     """One deal that a run met, or that was named and not found: answers who purged it, and what a preview would do.
 
     ``keys_deleted``: of the deal's keys in scope, those sent and not found still there. ``keys_left``: those that are
-    still there; None where that is not known.
+    still there. None is what is not known.
     """
 
     class Outcome(models.TextChoices):
@@ -204,7 +204,7 @@ class PurgeRunDeal(models.Model):
     org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
     deal_id = models.CharField(_("deal"), max_length=255)
     outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
-    keys_deleted = models.BigIntegerField(_("keys deleted"), default=0, db_default=0)
+    keys_deleted = models.BigIntegerField(_("keys deleted"), null=True)
     keys_left = models.BigIntegerField(_("keys left"), null=True)
     last_active_at = UTCDateTimeField(_("last activity"), null=True)
 

@@ -20,13 +20,14 @@ LIST_LIMIT = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DealCounts:
     """Deals: found in scope, purged (in a dry run: would be), left as active, left for want of any events key, given up
-    half-way."""
+    half-way, and those that were named and have no keys in Redis."""
 
     matched: int = 0
     purged: int = 0
     skipped_active: int = 0
     skipped_never_active: int = 0
     interrupted: int = 0
+    not_found: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,15 @@ class SkippedDeal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingDeal:
+    """A deal that was named and has no keys in Redis, and one there is whose name is nearly the same."""
+
+    org_id: str | None
+    deal_id: str
+    did_you_mean: Deal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeReport:
     """The outcome of one run. ``families`` counts keys deleted or vanished; in a dry run those that would be."""
 
@@ -68,6 +78,7 @@ class PurgeReport:
     families: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[SkippedDeal, ...] = ()
     skipped_truncated: bool = False
+    deals_not_found: tuple[MissingDeal, ...] = ()
     unclaimed_sample: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     started_at: datetime
@@ -84,6 +95,7 @@ class PurgeReport:
             "families": dict(self.families),
             "skipped": [_skipped(deal) for deal in self.skipped],
             "skipped_truncated": self.skipped_truncated,
+            **({"deals_not_found": [*map(_missing, self.deals_not_found)]} if self.scope.deals else {}),
             "unclaimed_sample": list(self.unclaimed_sample),
             "warnings": [*map(str, self.warnings)],
             "started_at": timestamp(self.started_at),
@@ -130,3 +142,8 @@ def _deal(deal: Deal) -> dict[str, str | None]:
 def _skipped(deal: SkippedDeal) -> dict[str, str | None]:
     moment = deal.last_active_at
     return _deal((deal.org_id, deal.deal_id)) | {"last_active_at": timestamp(moment) if moment else None}
+
+
+def _missing(deal: MissingDeal) -> dict[str, Any]:
+    nearly = deal.did_you_mean
+    return {**_deal((deal.org_id, deal.deal_id)), "did_you_mean": _deal(nearly) if nearly else None}

@@ -10,10 +10,10 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseTrouble
 
-from dealpurge.clock import Deadline
+from dealpurge.clock import Deadline, waited_for
 from dealpurge.engine import limits
 from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
-from dealpurge.execution import Execution, Observer, Progress, check, run, waited_for
+from dealpurge.execution import Execution, Observer, Progress, check, run
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, silence, store

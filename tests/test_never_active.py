@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store
 from dealpurge.runs.deal_rows import DealRows
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SCOPE: dict[str, Any] = {"mode": "all", "exclude_active_within_secs": HOUR, "leave_never_active": True}
 OPTIONS = ("--mode=all", f"--exclude-active-within-secs={HOUR}", "--leave-never-active")
-COUNTS = {"matched": 6, "purged": 1, "skipped_active": 2, "skipped_never_active": 3, "interrupted": 0}
+COUNTS = {"matched": 6, "purged": 1, "skipped_active": 2, "skipped_never_active": 3, "interrupted": 0, "not_found": 0}
 OUTCOMES = {
     "idle": "purged",
     "active-0": "skipped_active",
@@ -65,7 +66,8 @@ def outcomes(run: PurgeRun) -> dict[str, str]:
 @pytest.mark.parametrize("limits", [{}, {"at_most_deals": 1, "at_most_keys": 5}], ids=["", "with a limit"])
 def test_the_report_and_the_record_agree(kept: list[str], valkey_client: redis.Redis, limits: dict[str, int]) -> None:
     dry = services.purge_deals(**SCOPE, **dict[str, Any](limits))
-    assert (dry.as_dict()["deals"], outcomes(latest())) == (COUNTS, {})
+    told = {deal: f"would_be_{outcome.partition('_')[0]}" for deal, outcome in OUTCOMES.items()}
+    assert (dry.as_dict()["deals"], outcomes(latest())) == (COUNTS, told)
 
     live = services.purge_deals(**SCOPE, **dict[str, Any](limits), dry_run=False)
 
@@ -152,7 +154,7 @@ def test_a_deal_that_may_have_lost_keys_is_never_merely_skipped(outcomes: list[s
     rows = DealRows(store.create(PurgeScope(mode="all", dry_run=False), origin))
 
     for outcome in outcomes:
-        rows.note([(b"acme:1", outcome)])
+        rows.note([(b"acme:1", DealNote(outcome))])
 
-    assert list(rows.write().values()) == [(PurgeRunDeal.objects.get().pk, last)]
+    assert list(rows.write().values()) == [(PurgeRunDeal.objects.get().pk, DealNote(last))]
     assert PurgeRunDeal.objects.get().outcome == last

@@ -61,6 +61,14 @@ class PurgeSkippedDeal(serializers.Serializer[Any]):
     last_active_at = serializers.DateTimeField(allow_null=True, help_text="UTC. Null where it could not be told.")
 
 
+class PurgeMissingDeal(PurgeDealName):
+    """A deal that was named and has no keys in Redis."""
+
+    did_you_mean = PurgeDealName(
+        allow_null=True, help_text="One in the last scan whose name is a single edit away; null if there is none."
+    )
+
+
 class PurgeDealCounts(serializers.Serializer[Any]):
     """Deals."""
 
@@ -69,6 +77,7 @@ class PurgeDealCounts(serializers.Serializer[Any]):
     skipped_active = count("Left, because somebody was active within `exclude_active_within_secs`.")
     skipped_never_active = count("Left with `leave_never_active`, because nothing tells of any activity.")
     interrupted = count("Begun and left half-way, or nobody knows whether their last keys went.")
+    not_found = count("Named, and without any keys in Redis. 0 where the run did not get to its end.")
 
 
 class PurgeKeyCounts(serializers.Serializer[Any]):
@@ -126,6 +135,12 @@ class PurgeReport(PurgeScopeFields):
         child=PurgeSkippedDeal(), max_length=LIST_LIMIT, help_text=f"Deals that stay; {LIST_LIMIT} of them at most."
     )
     skipped_truncated = serializers.BooleanField(help_text="Whether there are more of them.")
+    deals_not_found = serializers.ListField(
+        child=PurgeMissingDeal(),
+        required=False,
+        max_length=LIST_LIMIT,
+        help_text=f"Where deals were named: those without any keys in Redis, {LIST_LIMIT} of them at most.",
+    )
     unclaimed_sample = serializers.ListField(
         child=serializers.CharField(), max_length=LIST_LIMIT, help_text="Keys that carry the deal's id, of no family."
     )

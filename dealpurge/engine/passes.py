@@ -55,7 +55,7 @@ def purge(
             count_first(scope, keyspace, tally, keep_going, budget)
         if not tally.cancelled:
             run_to_end(Passes(scope, keyspace, tally, keep_going, keep_active, budget))
-        finished = not tally.cancelled
+        finished = tally.complete = not tally.cancelled
         words = excess(scope, *tally.would_go()) if scope.dry_run else None
         if words:
             tally.warn(words)
@@ -66,6 +66,8 @@ def purge(
             tally.warn(BROKEN_OFF_WARNING)
             tally.interrupted |= left
             tally.untouched -= left
+            for token in left:
+                tally.left.pop(token, None)  # there may be more than were found so far
 
 
 def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, budget: Budget) -> None:

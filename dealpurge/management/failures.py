@@ -19,6 +19,15 @@ from dealpurge.runs.termination import canceller
 from dealpurge.scope import PurgeScope
 from dealpurge.text import escape
 
+#: What the command says, and exits with, where everything that was named is not there.
+NONE_FOUND, NONE_FOUND_CODE = "None of the named deals has keys in Redis.", 3
+
+
+def found_none(report: PurgeReport) -> bool:
+    """Whether deals were named and none of them has keys in Redis."""
+    named = len(report.scope.deals)
+    return named > 0 and report.deals.not_found == named
+
 
 def of_report(report: PurgeReport) -> str:
     """Of a run that ended by itself, or that somebody cancelled; empty where it did all."""

@@ -18,6 +18,8 @@ from dealpurge.text import escape, in_ascii
 
 #: Skipped deals shown at a normal verbosity.
 SKIPPED_SHOWN = 10
+#: Deals that were not found, likewise.
+MISSING_SHOWN = 10
 BAR_WIDTH = 24
 #: Seconds between two paintings of the progress line.
 REPAINT_SECONDS = 0.1
@@ -60,6 +62,19 @@ def _skipped_counts(report: PurgeReport) -> str:
     if deals.skipped_never_active:
         counts.append(_count(deals.skipped_never_active, "deal") + " without any events")
     return " and ".join(counts)
+
+
+def not_found(report: PurgeReport) -> Iterator[str]:
+    """Which of the named deals have no keys in Redis, and what may have been meant."""
+    count, named = report.deals.not_found, len(report.scope.deals)
+    if not count:
+        return
+    yield f"Not found: {count:,} of {_count(named, 'named deal')}."
+    for deal in report.deals_not_found[:MISSING_SHOWN]:
+        nearly = f"  Did you mean {_named(*deal.did_you_mean)}?" if deal.did_you_mean else ""
+        yield f"  {_named(deal.org_id, deal.deal_id)}{nearly}"
+    if count > MISSING_SHOWN:
+        yield f"  ... and {count - MISSING_SHOWN:,} more"
 
 
 def would_delete(report: PurgeReport) -> int:
@@ -211,6 +226,11 @@ def _activity(deal: SkippedDeal) -> str:
 def _name(deal: SkippedDeal) -> str:
     name = escape(deal.deal_id)
     return name if deal.org_id is None else f"{escape(deal.org_id)} {name}"
+
+
+def _named(org_id: str | None, deal_id: str) -> str:
+    """A deal as it is named to the command."""
+    return escape(deal_id) if org_id is None else f"{escape(org_id)}:{escape(deal_id)}"
 
 
 def _count(number: int, noun: str) -> str:

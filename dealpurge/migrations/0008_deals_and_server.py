@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="purgerundeal",
             name="keys_deleted",
-            field=models.BigIntegerField(db_default=0, default=0, verbose_name="keys deleted"),
+            field=models.BigIntegerField(null=True, verbose_name="keys deleted"),
         ),
         migrations.AddField(
             model_name="purgerundeal",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 from django.db.models import QuerySet
 
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.keys.families import make_token, split_token
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded
@@ -18,8 +18,8 @@ BATCH = ROWS_AT_ONCE
 Outcome = PurgeRunDeal.Outcome
 SKIPPED = (Outcome.SKIPPED_ACTIVE, Outcome.SKIPPED_NEVER_ACTIVE)
 
-#: A row's key, where the database tells it of new ones, and its outcome.
-Row = tuple[int | None, str]
+#: A row's key, where the database tells it of new ones, and what it says.
+Row = tuple[int | None, DealNote]
 
 
 class DealRows:
@@ -29,7 +29,7 @@ class DealRows:
         self.run = run
         self._rows = PurgeRunDeal.objects.using(alias())
         #: None: the row is to go.
-        self._waiting: dict[bytes, str | None] = {}
+        self._waiting: dict[bytes, DealNote | None] = {}
         self._written: dict[bytes, Row] = {}
         #: Whether it is unknown if the last batch was committed.
         self._doubtful = False
@@ -39,21 +39,21 @@ class DealRows:
         """Deals of which the database does not know yet what is true of them."""
         return len(self._waiting)
 
-    def note(self, outcomes: Iterable[tuple[bytes, str]]) -> None:
+    def note(self, notes: Iterable[tuple[bytes, DealNote]]) -> None:
         """What is true of deals from now on. One that may have lost keys is never merely skipped."""
-        for token, outcome in outcomes:
+        for token, note in notes:
             known = self._known(token)
-            if outcome in SKIPPED and known not in (None, *SKIPPED):
-                outcome = Outcome.INTERRUPTED
-            if outcome != known:
-                self._waiting[token] = outcome
+            if note.outcome in SKIPPED and known and known.outcome not in SKIPPED:
+                note = note._replace(outcome=Outcome.INTERRUPTED)
+            if note != known:
+                self._waiting[token] = note
 
-    def settle(self, outcomes: Mapping[bytes, str]) -> None:
-        """What is true at the end. An org-less token without an outcome is no deal of its own, as it turned out."""
+    def settle(self, notes: Mapping[bytes, DealNote]) -> None:
+        """What is true at the end. An org-less token without a note is no deal of its own, as it turned out."""
         # In the order of their rows, which are found by ranges of keys then.
-        self.note((token, outcomes[token]) for token in self._written if token in outcomes)
-        self.note(outcomes.items())
-        others = (self._written.keys() | self._waiting.keys()) - outcomes.keys()
+        self.note((token, notes[token]) for token in self._written if token in notes)
+        self.note(notes.items())
+        others = (self._written.keys() | self._waiting.keys()) - notes.keys()
         self._waiting |= dict.fromkeys(token for token in others if b":" not in token)
 
     def write(self) -> Mapping[bytes, Row | None]:
@@ -62,9 +62,8 @@ class DealRows:
         if self._doubtful:  # a COMMIT that reported a lost connection may have been carried out
             self._written |= self._stored(batch)
         self._doubtful = True
-        new = [(token, outcome) for token, outcome in batch.items() if outcome and token not in self._written]
-        changed = {token: outcome for token, outcome in batch.items() if token in self._written}
-        return dict.fromkeys(batch) | self._change(changed) | self._insert(new)
+        self._delete([token for token in batch if token in self._written])
+        return dict.fromkeys(batch) | self._insert([(token, note) for token, note in batch.items() if note])
 
     def confirm(self, written: Mapping[bytes, Row | None]) -> None:
         """That batch is committed."""
@@ -85,41 +84,33 @@ class DealRows:
                 return
             stored = _by_token(rows)
         self._waiting |= {
-            token: outcome
-            for token, (_, outcome) in self._written.items()
-            if token not in stored or stored[token][1] != outcome
+            token: note for token, (_, note) in self._written.items() if token not in stored or stored[token][1] != note
         }
         self._written = stored
 
-    def _known(self, token: bytes) -> str | None:
+    def _known(self, token: bytes) -> DealNote | None:
         if token in self._waiting:
             return self._waiting[token]
         return self._written[token][1] if token in self._written else None
 
-    def _insert(self, new: Collection[tuple[bytes, str]]) -> dict[bytes, Row | None]:
+    def _insert(self, new: Collection[tuple[bytes, DealNote]]) -> dict[bytes, Row | None]:
         key = self.run.pk
         # By their places, in half of the time that names take.
-        rows = (PurgeRunDeal(None, key, *split_token(token), outcome) for token, outcome in new)  # type: ignore[misc]
+        rows = (PurgeRunDeal(None, key, *split_token(token), *note[:3], _moment(note)) for token, note in new)  # type: ignore[misc]
         made = self._rows.bulk_create(rows)
-        return {token: (row.pk, row.outcome) for (token, _), row in zip(new, made, strict=True)}
+        return {token: (row.pk, note) for (token, note), row in zip(new, made, strict=True)}
 
-    def _change(self, changed: Mapping[bytes, str | None]) -> dict[bytes, Row | None]:
-        keys = {token: self._written[token][0] for token in changed}
-        unknown = [token for token, key in keys.items() if key is None]
-        if unknown:
-            keys |= {token: key for token, (key, _) in self._stored(unknown).items()}
-        by_outcome: defaultdict[str | None, list[Any]] = defaultdict(list)
-        for token, outcome in changed.items():
-            if keys[token] is not None:
-                by_outcome[outcome].append(keys[token])
-        for outcome, pks in by_outcome.items():
-            low, high = min(pks), max(pks)
-            rows = self._rows.filter(pk__range=(low, high)) if high - low < len(pks) else self._rows.filter(pk__in=pks)
-            if outcome:
-                rows.update(outcome=outcome)
-            else:
-                rows.delete()
-        return {token: (keys[token], outcome) if outcome else None for token, outcome in changed.items()}
+    def _delete(self, tokens: Collection[bytes]) -> None:
+        """Rows that are to change are written anew: counts differ from deal to deal, and one UPDATE for each would take
+        thirty times as long."""
+        rows = {token: self._written[token] for token in tokens}
+        if any(key is None for key, _ in rows.values()):
+            rows = self._stored(tokens)
+        keys = [key for key, _ in rows.values() if key is not None]
+        if keys:
+            low, high = min(keys), max(keys)
+            in_a_row = high - low < len(keys)
+            self._rows.filter(**{"pk__range": (low, high)} if in_a_row else {"pk__in": keys}).delete()
 
     def _stored(self, tokens: Collection[bytes]) -> dict[bytes, Row]:
         """Those of the deals that have rows; told apart here, since some databases compare without regard to case."""
@@ -129,5 +120,16 @@ class DealRows:
 
 
 def _by_token(rows: QuerySet[PurgeRunDeal]) -> dict[bytes, Row]:
-    values = rows.values_list("org_id", "deal_id", "pk", "outcome")
-    return {make_token(org_id, deal_id): (key, outcome) for org_id, deal_id, key, outcome in values}
+    values = rows.values_list("org_id", "deal_id", "pk", "outcome", "keys_deleted", "keys_left", "last_active_at")
+    return {
+        make_token(org_id, deal_id): (key, DealNote(outcome, deleted, left, _milliseconds(moment)))
+        for org_id, deal_id, key, outcome, deleted, left, moment in values
+    }
+
+
+def _moment(note: DealNote) -> datetime | None:
+    return None if note.last_active is None else datetime.fromtimestamp(note.last_active / 1000, UTC)
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)

@@ -3,12 +3,14 @@ was cancelled or taken for lost."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from django.db import Error as DatabaseTrouble
 from django.db.models.functions import Now
 
 from dealpurge import clock
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
@@ -37,10 +39,10 @@ class RunRecord:
         self._progress = {"keys_scanned": 0, "keys_total": 0, "keys_deleted": 0}
         self._known_deleted = 0
 
-    def keep_up(self, outcomes: Iterable[tuple[bytes, str]] = (), *, scanned: int, total: int, deleted: int) -> bool:
+    def keep_up(self, notes: Iterable[tuple[bytes, DealNote]] = (), *, scanned: int, total: int, deleted: int) -> bool:
         """Take in what became of deals, and write it once a second, or once a batch is full. Whether the run may go
         on. Raises ``RunLost`` when the row is no longer ours to write."""
-        self._note(outcomes, scanned=scanned, total=total, deleted=deleted)
+        self._note(notes, scanned=scanned, total=total, deleted=deleted)
         if not self.cancelled and self._is_due():
             self._write()
         return not self.cancelled
@@ -51,22 +53,27 @@ class RunRecord:
         unwritten = self._deals.waiting or self._progress["keys_deleted"] != self._known_deleted
         return bool(unwritten) and not self.cancelled and clock.seconds() - self._written > BEHIND_SECONDS
 
-    def write_down(self, outcomes: Iterable[tuple[bytes, str]] = (), **counts: int) -> None:
+    def write_down(self, notes: Iterable[tuple[bytes, DealNote]] = (), **counts: int) -> None:
         """Have it written before this returns, with the counts that ``keep_up`` takes. Raises ``RunLost``."""
-        self._note(outcomes, **counts)
+        self._note(notes, **counts)
         while self._deals.waiting:
             retry.with_retry(self.run.pk, self._write_batch_now, seconds=retry.patience(self._deadline))
 
-    def finish(self, report: PurgeReport, *, total: int, error: str, outcomes: Mapping[bytes, str]) -> None:
-        """Store the end. Raises ``RunLost`` where the row is somebody else's by now."""
-        self._deals.settle(outcomes)
+    def finish(self, report: PurgeReport, *, total: int, error: str, notes: Mapping[bytes, DealNote] | None) -> None:
+        """Store the end, and what became of all deals where that is known. Raises ``RunLost`` where the row is somebody
+        else's by now."""
+        outcomes = None
+        if notes is not None:
+            self._deals.settle(notes)
+            outcomes = Counter(note.outcome for note in notes.values())
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
         retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
-        store.finish(self.run, report, total=total, error=error, seconds=retry.patience(self._deadline))
+        patience = retry.patience(self._deadline)
+        store.finish(self.run, report, total=total, error=error, outcomes=outcomes, seconds=patience)
 
-    def _note(self, outcomes: Iterable[tuple[bytes, str]], **counts: int) -> None:
-        self._deals.note(outcomes)
+    def _note(self, notes: Iterable[tuple[bytes, DealNote]], **counts: int) -> None:
+        self._deals.note(notes)
         self._progress |= {f"keys_{name}": count for name, count in counts.items()}
 
     def _is_due(self) -> bool:

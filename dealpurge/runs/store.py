@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -119,10 +120,16 @@ def claim(run_id: UUID, *, seconds: float | None = None) -> PurgeRun:
 
 
 def finish(
-    run: PurgeRun, report: PurgeReport, *, total: int = 0, error: str = "", seconds: float | None = None
+    run: PurgeRun,
+    report: PurgeReport,
+    *,
+    total: int = 0,
+    error: str = "",
+    outcomes: Mapping[str, int] | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Store the end of a running run, which had ``total`` keys to scan; tried for so many ``seconds``. Raises
-    ``RunLost`` if the row is no longer running, and writes nothing then."""
+    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome; tried for
+    so many ``seconds``. Raises ``RunLost`` if the row is no longer running, and writes nothing then."""
     end = ended(report.status) | {
         "report": report.as_dict(),
         **messages.columns(error, report.warnings),
@@ -131,6 +138,7 @@ def finish(
         "keys_deleted": report.keys.deleted,
         "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
         "deals_purged": report.deals.purged,
+        "outcomes": outcomes,
     }
     running = Q(pk=run.pk, status=Status.RUNNING)
     if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end), seconds=seconds):

@@ -17,7 +17,7 @@ from dealpurge.api import examples
 from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, answer
 from dealpurge.api.handler import to_answer
 from dealpurge.models import PurgeRun
-from dealpurge.report import LIST_LIMIT, SkippedDeal, Status
+from dealpurge.report import LIST_LIMIT, MissingDeal, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
 from tests.support.published import Schema, document, operations, refusals
 
@@ -30,6 +30,10 @@ REPORT = replace(
     run_id=None,
     scope=SEVERAL,
     skipped=(SkippedDeal(org_id=None, deal_id="deal-1", last_active_at=None),) * LIST_LIMIT,
+    deals_not_found=(
+        *(MissingDeal(org_id=None, deal_id="deal-1"),) * (LIST_LIMIT - 1),
+        MissingDeal(org_id="acme", deal_id="dael-1", did_you_mean=("acme", "deal-1")),
+    ),
     unclaimed_sample=("notes:deal-1",) * LIST_LIMIT,
     warnings=("Read this.",),
 )

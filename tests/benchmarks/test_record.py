@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.runs import store
 from dealpurge.runs.record import RunRecord
 from tests.support.runs import ONE, ORIGIN, report_of
@@ -26,8 +27,10 @@ def seconds() -> Iterator[float]:
         record, start = RunRecord(run), time.perf_counter()
         for place in range(0, DEALS, PAGE):
             page = tokens[place : place + PAGE]
-            record.keep_up([(token, "interrupted") for token in page], scanned=place, total=DEALS, deleted=place)
-        record.finish(report_of(run), total=DEALS, error="", outcomes=dict.fromkeys(tokens, "purged"))
+            record.keep_up(
+                [(token, DealNote("interrupted")) for token in page], scanned=place, total=DEALS, deleted=place
+            )
+        record.finish(report_of(run), total=DEALS, error="", notes=dict.fromkeys(tokens, DealNote("purged", 47, 0)))
         yield time.perf_counter() - start
         assert run.run_deals.filter(outcome="purged").count() == DEALS
 

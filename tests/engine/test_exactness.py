@@ -8,7 +8,8 @@ import pytest
 import redis
 from hypothesis import given, settings
 
-from tests.support.cases import FIXTURES_STAY, IDLE, SPAN, USES, Case, cases, dump, expect, guarded, purged, told, write
+from dealpurge.engine.sweep.deal_log import DealNote
+from tests.support.cases import FIXTURES_STAY, IDLE, SPAN, USES, Case, cases, dump, expect, guarded, noted, told, write
 from tests.support.oracle import Request
 from tests.support.samples import sample
 
@@ -17,28 +18,40 @@ READS = {"client", "dbsize", "hello", "info", "scan", "select", "unlink"}
 READS |= {"memory", "object", "time", "type", "xinfo", "xlen", "zrange"}
 
 
+def _fate(note: DealNote) -> tuple[bool, int]:
+    """Whether it went, and how many keys it had; it has none left, or all."""
+    assert None not in (note.keys_deleted, note.keys_left)
+    assert 0 in (note.keys_deleted, note.keys_left)
+    return note.outcome == "purged", (note.keys_deleted or 0) + (note.keys_left or 0)
+
+
 def check(client: redis.Redis, case: Case) -> None:
     now = write(client, case.keys)
     expected = expect(case, now)
     before = dump(client)
 
     client.config_resetstat()
-    dry = purged(case, dry_run=True)
+    dry, would_be = noted(case, dry_run=True)
     sent = {name.removeprefix("cmdstat_").split("|")[0]: stats for name, stats in client.info("commandstats").items()}
     assert sent.keys() - {"config"} <= READS
     assert sent["unlink"]["calls"] == 1
     assert dump(client) == before
 
-    live = purged(case, dry_run=False)
+    live, became = noted(case, dry_run=False)
     assert dump(client) == {key: value for key, value in before.items() if key not in expected.gone}
     for report in (dry, live):
         assert told(report).deals == expected.deals
         assert told(report).families == expected.families
         assert told(report).skipped == expected.skipped
+        assert told(report).not_found == expected.not_found
         assert len(report.unclaimed_sample) == len(expected.unclaimed)
         assert report.status == "completed"
     assert told(live).keys == expected.keys
     assert told(dry).keys == {**expected.keys, "deleted": 0}
+    assert {
+        deal: (note.outcome == "would_be_purged", note.keys_left) for deal, note in would_be.items()
+    } == expected.fates
+    assert {deal: _fate(note) for deal, note in became.items()} == expected.fates
     assert sorted(dry.warnings) == sorted(live.warnings)
 
 

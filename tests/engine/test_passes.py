@@ -106,4 +106,4 @@ def test_a_deal_that_a_pass_left_half_way_is_interrupted_where_the_next_one_fail
     with before_removal(monkeypatch, depart), pytest.raises(RedisUnavailable):
         carry_out(tally, exclude_active_within_secs=HOUR)
 
-    assert tally.outcomes()[b"acme:large"] == "interrupted"
+    assert tally.notes()[b"acme:large"].outcome == "interrupted"

@@ -247,7 +247,7 @@ def test_named_deals_want_a_yes(deals: redis.Redis, purge: Purge, terminal: Term
 def test_where_there_is_nothing_to_purge_nobody_is_asked(deals: redis.Redis, purge: Purge, terminal: Terminal) -> None:
     terminal.types("")
 
-    outcome = purge("--mode", "by_deal", "--deal-id", "deal-9", "--no-dry-run", "--verbosity", "0")
+    outcome = purge("--mode", "all", "--org-id", "nobody", "--no-dry-run", "--verbosity", "0")
 
     assert outcome == Outcome(0, "Dry run: a purge would delete 0 keys of 0 deals.\n", "")
 

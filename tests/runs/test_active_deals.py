@@ -85,12 +85,12 @@ def test_org_less_keys_are_no_deal_of_their_own_in_the_record(redis_client: redi
     assert rows == {("acme", "7", "skipped_active"), ("initech", "7", "purged")}
 
 
-def test_a_dry_run_writes_nobody(redis_client: redis.Redis) -> None:
+def test_a_dry_run_tells_who_would_be_left(redis_client: redis.Redis) -> None:
     seed_deal(redis_client, "acme", "busy", age=0)
 
     services.purge_deals(**GUARDED | {"dry_run": True})
 
-    assert not PurgeRunDeal.objects.exists()
+    assert outcomes() == {"busy": "would_be_skipped"}
 
 
 @pytest.fixture

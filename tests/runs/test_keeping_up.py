@@ -73,10 +73,11 @@ def test_whatever_lost_keys_by_the_last_page_is_in_the_database(client: redis.Re
     assert Counter(written().values()) == {"purged": DEALS}
 
 
-def test_a_dry_run_writes_no_rows(client: redis.Redis) -> None:
-    services.purge_deals(**ALL | {"dry_run": True}, observer=lambda progress: not written())
+@pytest.mark.parametrize("options", [ALL, GUARDED], ids=["sweep", "guarded"])
+def test_a_dry_run_writes_what_would_be_and_never_what_was(client: redis.Redis, options: dict[str, Any]) -> None:
+    services.purge_deals(**options | {"dry_run": True})
 
-    assert not written()
+    assert Counter(written().values()) == {"would_be_purged": DEALS}
 
 
 def test_a_deal_that_goes_in_pieces_is_interrupted_until_its_last_one(

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from dealpurge import clock
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, deal_rows, retry, store, termination
@@ -120,8 +121,8 @@ def rows_of(run: PurgeRun) -> list[tuple[str | None, str, str]]:
     return sorted(run.run_deals.values_list("org_id", "deal_id", "outcome"), key=str)
 
 
-def many(number: int, outcome: str) -> list[tuple[bytes, str]]:
-    return [(f"acme:deal-{place}".encode(), outcome) for place in range(number)]
+def many(number: int, outcome: str) -> list[tuple[bytes, DealNote]]:
+    return [(f"acme:deal-{place}".encode(), DealNote(outcome)) for place in range(number)]
 
 
 def test_rows_are_written_once_a_second_or_when_a_batch_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,28 +146,36 @@ def test_the_end_changes_what_differs_by_the_rows_keys() -> None:
     run = store.create(ONE, ORIGIN)
     record = RunRecord(run)
     record.write_down(many(2 * deal_rows.BATCH + 1, "interrupted"))
-    outcomes = dict(many(2 * deal_rows.BATCH + 1, "purged")) | {
-        b"acme:deal-3": "interrupted",
-        b"acme:new": "not_removed",
+    notes = dict(many(2 * deal_rows.BATCH + 1, "purged")) | {
+        b"acme:deal-3": DealNote("interrupted"),
+        b"acme:new": DealNote("not_removed"),
     }
 
     with CaptureQueriesContext(connection) as queries:
-        record.finish(report_of(run), total=1, error="", outcomes=outcomes)
+        record.finish(report_of(run), total=1, error="", notes=notes)
 
     assert dict(run.run_deals.values_list("deal_id", "outcome")) == {
-        token.decode().partition(":")[2]: outcome for token, outcome in outcomes.items()
+        token.decode().partition(":")[2]: note.outcome for token, note in notes.items()
     }
-    assert run.run_deals.count() == len(outcomes)
+    assert run.run_deals.count() == len(notes)
     assert run.status == "completed"
-    assert len([query for query in queries if "dealpurge_purgerundeal" in query["sql"]]) < 15
+    assert len([query for query in queries if "dealpurge_purgerundeal" in query["sql"]]) < 30
 
 
 def test_org_less_tokens_that_turn_out_to_be_no_deals_have_no_row() -> None:
     run = store.create(ONE, ORIGIN)
     record = RunRecord(run)
-    record.write_down([(b"deal-1", "interrupted"), (b"acme:deal-1", "interrupted"), (b"acme:active", "skipped_active")])
+    record.write_down(
+        [
+            (b"deal-1", DealNote("interrupted")),
+            (b"acme:deal-1", DealNote("interrupted")),
+            (b"acme:active", DealNote("skipped_active")),
+        ]
+    )
 
-    record.finish(report_of(run), total=1, error="", outcomes={b"acme:deal-1": "purged", b"deal-2": "purged"})
+    record.finish(
+        report_of(run), total=1, error="", notes={b"acme:deal-1": DealNote("purged"), b"deal-2": DealNote("purged")}
+    )
 
     assert rows_of(run) == [
         ("acme", "active", "skipped_active"),
@@ -179,9 +188,9 @@ def test_org_less_tokens_that_turn_out_to_be_no_deals_have_no_row() -> None:
 def test_a_deal_that_lost_keys_is_never_merely_skipped(before: str) -> None:
     run = store.create(ONE, ORIGIN)
     record = RunRecord(run)
-    record.write_down([(b"acme:deal-1", before)])
+    record.write_down([(b"acme:deal-1", DealNote(before))])
 
-    record.write_down([(b"acme:deal-1", "skipped_active")])
+    record.write_down([(b"acme:deal-1", DealNote("skipped_active"))])
 
     assert rows_of(run) == [("acme", "deal-1", "interrupted")]
 
@@ -204,7 +213,7 @@ def test_deals_whose_commit_was_not_heard_of_have_one_row_each(monkeypatch: pyte
 
     for outcome in ("skipped_active", "interrupted", "purged"):
         monkeypatch.setattr(record_module, "durable", unheard)
-        record.write_down((deal, outcome) for deal in deals)
+        record.write_down((deal, DealNote(outcome)) for deal in deals)
 
         rows = [("acme", "Deal-1", outcome), ("acme", "deal-1", outcome), (None, "deal-1", outcome)]
         assert rows_of(run) == rows
@@ -217,7 +226,7 @@ def test_rows_that_the_database_lost_are_written_again_at_the_end() -> None:
     run.run_deals.filter(deal_id__in=["deal-1", "deal-2"]).delete()  # as a replica that was behind never had them
     run.run_deals.filter(deal_id="deal-3").update(outcome="interrupted")
 
-    record.finish(report_of(run), total=1, error="", outcomes=dict(many(5, "purged")))
+    record.finish(report_of(run), total=1, error="", notes=dict(many(5, "purged")))
 
     assert rows_of(run) == [("acme", f"deal-{number}", "purged") for number in range(5)]
 
@@ -226,7 +235,7 @@ def test_an_interruption_between_a_commit_and_its_note_leaves_deals_one_row_each
     run = store.create(ONE, ORIGIN)
     record = RunRecord(run)
 
-    class Interrupted(dict[bytes, str | None]):
+    class Interrupted(dict[bytes, DealNote | None]):
         def __delitem__(self, token: bytes) -> None:
             if len(self) == 2:
                 raise KeyboardInterrupt
@@ -236,7 +245,7 @@ def test_an_interruption_between_a_commit_and_its_note_leaves_deals_one_row_each
     with pytest.raises(KeyboardInterrupt):
         record.write_down(many(3, "interrupted"))
     record._deals._waiting = dict(record._deals._waiting)
-    record.finish(report_of(run, "failed"), total=1, error="", outcomes=dict(many(3, "purged")))
+    record.finish(report_of(run, "failed"), total=1, error="", notes=dict(many(3, "purged")))
 
     assert rows_of(run) == [("acme", f"deal-{number}", "purged") for number in range(3)]
 
@@ -249,7 +258,7 @@ def test_a_cancelled_run_still_writes_what_became_of_its_deals() -> None:
     record._tried -= 2 * HEARTBEAT_SECONDS
 
     assert not record.keep_up(many(3, "interrupted"), scanned=1, total=2, deleted=1)
-    record.finish(report_of(run, "cancelled"), total=2, error="", outcomes=dict(many(4, "interrupted")))
+    record.finish(report_of(run, "cancelled"), total=2, error="", notes=dict(many(4, "interrupted")))
 
     assert (run.run_deals.count(), run.status) == (4, "cancelled")
 

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge import clock, execution, services
+from dealpurge import clock, services
 from dealpurge.exceptions import AuditUnavailable, RunLost, ended_run
 from dealpurge.models import PurgeRun
 from dealpurge.runs import database, record, retry, silence, store
@@ -470,14 +470,14 @@ def test_a_locked_file_is_not_waited_for_longer_than_somebody_waits_for_the_run(
     with locked_file():
         assert kept.keep_up(scanned=1, total=1, deleted=1)
         with pytest.raises(RunLost):
-            kept.finish(report_of(run), total=1, error="", outcomes={})
+            kept.finish(report_of(run), total=1, error="", notes={})
 
 
 @sqlite_only
 def test_nor_is_a_queued_run_that_somebody_waits_for(patient_host: None, hurry: clock.Deadline) -> None:
     run = store.create(ONE, ORIGIN, queued=True)
 
-    with locked_file(), execution.waited_for(hurry), pytest.raises(RunLost):
+    with locked_file(), clock.waited_for(hurry), pytest.raises(RunLost):
         services.run(run.pk)
 
 

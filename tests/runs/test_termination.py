@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store, termination
@@ -83,7 +84,7 @@ def test_a_late_finish_of_a_lost_run_changes_nothing() -> None:
     termination.fail_lost_runs()
 
     with pytest.raises(RunLost):
-        RunRecord(run).finish(report_of(run), total=0, error="", outcomes={b"acme:deal-1": "purged"})
+        RunRecord(run).finish(report_of(run), total=0, error="", notes={b"acme:deal-1": DealNote("purged")})
 
     run.refresh_from_db()
     assert (run.status, run.report) == ("failed", None)

@@ -12,10 +12,13 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
+from dealpurge.engine.sweep.deal_log import DealNote
+from dealpurge.engine.sweep.tally import Tally
+from dealpurge.keys.families import split_token
 from dealpurge.report import PurgeReport
 from tests.support import keyspaces, oracle
-from tests.support.oracle import NOW, Expected, Request
-from tests.support.purging import purge
+from tests.support.oracle import NOW, Deal, Expected, Request
+from tests.support.purging import carry_out, report_of
 
 #: Activity is judged by the hour, and no activity here is near an hour ago.
 SPAN = 3600
@@ -145,8 +148,17 @@ def in_force(case: Case) -> Iterator[None]:
 
 def purged(case: Case, *, dry_run: bool) -> PurgeReport:
     """The report of its purge, or of the dry run."""
+    return noted(case, dry_run=dry_run)[0]
+
+
+def noted(case: Case, *, dry_run: bool) -> tuple[PurgeReport, dict[Deal, DealNote]]:
+    """And what the record has of each deal."""
+    tally = Tally()
+    options = {**asdict(case.request), "dry_run": dry_run}
     with in_force(case):
-        return purge(**asdict(case.request), dry_run=dry_run)
+        carry_out(tally, **options)
+        notes = {split_token(token): note for token, note in tally.notes(dry_run=dry_run).items()}
+        return report_of(tally, **options), notes
 
 
 def told(report: PurgeReport) -> Expected:
@@ -158,6 +170,7 @@ def told(report: PurgeReport) -> Expected:
         keys=body["keys"],
         families=body["families"],
         skipped=frozenset((deal.org_id, deal.deal_id) for deal in report.skipped),
+        not_found=tuple((deal.org_id, deal.deal_id) for deal in report.deals_not_found),
     )
 
 

@@ -50,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What is left, and every count of the report of section 6."""
+    """What is left, every count of the report of section 6, and of each deal whether it goes and how many keys."""
 
     gone: frozenset[bytes]
     deals: Mapping[str, int]
@@ -58,6 +58,8 @@ class Expected:
     families: Mapping[str, int]
     skipped: frozenset[Deal]
     unclaimed: frozenset[bytes] = field(default_factory=frozenset)
+    not_found: tuple[Deal, ...] = ()
+    fates: Mapping[Deal, tuple[bool, int]] = field(default_factory=dict)
 
 
 def families(own: Mapping[str, str | Sequence[str]] | None = None, thread: str = "{deal_id}") -> dict[str, list[str]]:
@@ -110,6 +112,8 @@ def expect(
     gone = frozenset(key for key in matched if claims[key][1:] not in active | never)
     counted = {deal for deal in deals if deal[0] is not None or not any(o and d == deal[1] for o, d in deals)}
     unclaimed = frozenset(key for key in keys if key not in claims and _carries(request, key))
+    named = request.deals if request.mode == "by_deal" else ()
+    missing = tuple(deal for deal in named if not any(_means(deal, *claims[key][1:]) for key in scope))
     return Expected(
         gone=gone,
         deals={
@@ -118,6 +122,7 @@ def expect(
             "skipped_active": len(counted & active),
             "skipped_never_active": len(counted & never),
             "interrupted": 0,
+            "not_found": len(missing),
         },
         keys={
             "scanned": len(keys),
@@ -132,7 +137,19 @@ def expect(
         families={name: len([1 for key in gone if claims[key][0] == name]) for name in table},
         skipped=frozenset(counted & active),
         unclaimed=unclaimed,
+        not_found=missing,
+        fates=_fates([claims[key][1:] for key in matched], counted, active | never),
     )
+
+
+def _fates(owners: Sequence[Deal], counted: set[Deal], stays: set[Deal]) -> dict[Deal, tuple[bool, int]]:
+    """Keys without an organisation are those of the only deal of their id, if they go or stay with it."""
+    sizes = {deal: owners.count(deal) for deal in counted}
+    for org_id, deal_id in set(owners) - counted:
+        holders = [deal for deal in counted if deal[1] == deal_id]
+        if len(holders) == 1 and (holders[0] in stays) == ((org_id, deal_id) in stays):
+            sizes[holders[0]] += owners.count((org_id, deal_id))
+    return {deal: (deal not in stays, size) for deal, size in sizes.items()}
 
 
 def _filters_all(request: Request) -> bool:
@@ -142,7 +159,11 @@ def _filters_all(request: Request) -> bool:
 def _asked(request: Request, org_id: str | None, deal_id: str) -> bool:
     if request.mode == "all":
         return request.org_id in (None, org_id)
-    return any(deal == deal_id and (org is None or org_id is None or org == org_id) for org, deal in request.deals)
+    return any(_means(deal, org_id, deal_id) for deal in request.deals)
+
+
+def _means(named: Deal, org_id: str | None, deal_id: str) -> bool:
+    return named[1] == deal_id and (named[0] is None or org_id is None or named[0] == org_id)
 
 
 def _active(

@@ -132,6 +132,7 @@ class Guard(DealJudge):
     def _count(self, units: Sequence[Unit]) -> None:
         for unit in units:
             self.selection.count_families(unit.families)
+            self.tally.left[unit.token] = unit.size
             self.tally.untouched.discard(unit.token)
 
     def _purge(self, remainder: Remainder) -> None:
@@ -193,6 +194,7 @@ class Guard(DealJudge):
             if verdict is not None:
                 self._skip(unit, verdict, interrupted=started)
                 return
+            self._note_left(unit)
             if not started:
                 started = True
                 self.tally.untouched.discard(unit.token)

@@ -138,6 +138,7 @@ class GuardedPass:
         if misread:
             tally.warn(MISREAD_WARNING)
             tally.skipped |= dict.fromkeys(misread)
+            tally.left.update({token: len(plan.deals[token]) // 2 for token in misread})
         shares = share_out(connections, plan)
         guards = {
             connection: self._guard(scope, tally.child(), connection, plan, tokens)

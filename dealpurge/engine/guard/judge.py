@@ -12,7 +12,7 @@ from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Refused
-from dealpurge.engine.sweep.deal_log import INTERRUPTED
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, DealNote
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
@@ -44,6 +44,8 @@ class DealJudge:
         for unit, verdict in verdicts:
             if verdict.stays:
                 self._skip(unit, verdict)
+            elif verdict.last_active is not None:
+                self.tally.last_active[unit.token] = verdict.last_active
         return [unit for unit, verdict in verdicts if not verdict.stays]
 
     def _verdict(self, unit: Unit, reading: Readings) -> Verdict:
@@ -103,7 +105,7 @@ class DealJudge:
         begun = [unit.token for unit in units]
         self.tally.begun.update(begun)
         if self.tally.log:
-            self.tally.log.add(begun, INTERRUPTED)
+            self.tally.log.add(begun, DealNote(INTERRUPTED))
 
     def _finish(self, unit: Unit) -> None:
         token, tally = unit.token, self.tally
@@ -113,13 +115,14 @@ class DealJudge:
 
     def _tell(self, unit: Unit) -> None:
         if self.tally.log:  # also of keys without an organisation: until the end nobody else tells that they went
-            self.tally.log.add([unit.token], self.tally.outcome(unit.token))
+            self.tally.log.add([unit.token], self.tally.note_of(unit.token))
 
     def _record(self, batch: Batch, removal: Removal) -> None:
         self.selection.count_removal(batch, with_unreachable(self.connection, batch.keys, removal))
 
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)
+        self._note_left(unit)
         if not verdict.never_active and self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
             self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
         if verdict.unread:
@@ -131,6 +134,9 @@ class DealJudge:
             self.tally.never_active.add(unit.token)
         else:
             self.tally.skipped[unit.token] = verdict.last_active
+
+    def _note_left(self, unit: Unit) -> None:
+        self.tally.left[unit.token] = unit.size - self.tally.gone[unit.token]
 
     def _reopen(self) -> None:
         self.activity.open()

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from dealpurge.engine.sweep.tally import Tally, without_namesakes
 from dealpurge.i18n import Names, gettext_noop
-from dealpurge.keys.families import split_token
-from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, PurgeReport, SkippedDeal, Status
-from dealpurge.scope import PurgeScope
+from dealpurge.keys.families import make_token, split_token
+from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, MissingDeal, PurgeReport, SkippedDeal, Status
+from dealpurge.scope import Deal, PurgeScope
 from dealpurge.text import escape
 
 #: Names that a warning spells out.
@@ -39,19 +39,36 @@ def report_of(
     counted = without_namesakes(tally.matched_deals)
     skipped = tally.skipped.keys() & counted - tally.interrupted
     first = nsmallest(LIST_LIMIT, skipped, key=lambda token: (-(tally.skipped[token] or 0), token))
+    missing = not_found(scope, tally)
     return PurgeReport(
         run_id=run_id,
         status="failed" if failed else _status(tally),
         scope=scope,
-        deals=_deal_counts(tally, counted),
+        deals=_deal_counts(tally, counted, len(missing)),
         keys=KeyCounts(**{item.name: getattr(tally, item.name) for item in fields(KeyCounts)}),
         families={name: tally.families[index] for index, name in enumerate(families)},
         skipped=tuple(_skipped_deal(token, tally.skipped[token]) for token in first),
         skipped_truncated=len(skipped) > LIST_LIMIT,
+        deals_not_found=tuple(MissingDeal(org_id=org, deal_id=deal) for org, deal in missing[:LIST_LIMIT]),
         unclaimed_sample=tuple(map(escape, sorted(tally.unclaimed_sample))),
         warnings=tuple(_sentences(tally, scope)),
         started_at=started_at,
         duration_ms=duration_ms,
+    )
+
+
+def not_found(scope: PurgeScope, tally: Tally) -> tuple[Deal, ...]:
+    """The deals that were named and have no keys in Redis, be it checkpoints that stay; none where not all servers
+    were gone through."""
+    if not tally.complete:
+        return ()
+    tokens = tally.matched_deals | tally.kept
+    ids = {token.rpartition(b":")[2] for token in tokens}
+    return tuple(
+        (org_id, deal_id)
+        for org_id, deal_id in scope.deals
+        # Keys without an organisation go with the deal that was named.
+        if not (deal_id.encode() in (ids if org_id is None else tokens) or make_token(org_id, deal_id) in tokens)
     )
 
 
@@ -72,7 +89,7 @@ def _status(tally: Tally) -> Status:
     return "partial" if tally.not_removed or tally.interrupted else "completed"
 
 
-def _deal_counts(tally: Tally, matched: set[bytes]) -> DealCounts:
+def _deal_counts(tally: Tally, matched: set[bytes], missing: int) -> DealCounts:
     interrupted = matched & tally.interrupted
     skipped = matched & tally.skipped.keys() - interrupted
     return DealCounts(
@@ -81,6 +98,7 @@ def _deal_counts(tally: Tally, matched: set[bytes]) -> DealCounts:
         skipped_active=len(skipped),
         skipped_never_active=len(matched & tally.never_active - interrupted - skipped),
         interrupted=len(interrupted),
+        not_found=missing,
     )
 
 

@@ -123,7 +123,7 @@ class Scan:
         if batch is None or not batch.keys:
             return
         if self._dry_run:
-            self.selection.count_families(batch.families)
+            self.selection.count_matched(batch)
             return
         self._next = batch, self.connection.parts(batch.keys)
 

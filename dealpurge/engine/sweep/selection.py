@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dealpurge.engine.limits import Budget
-from dealpurge.engine.sweep.deal_log import INTERRUPTED
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, DealNote
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.i18n import gettext_noop
@@ -80,7 +81,7 @@ class Selection:
         met = {*fast.tokens, *slow.tokens} - self.tally.matched_deals
         self.tally.matched_deals |= met
         if self.tally.log and met:
-            self.tally.log.add(met, INTERRUPTED)
+            self.tally.log.add(met, DealNote(INTERRUPTED))
         return Batch(fast.keys + slow.keys, fast.families + slow.families, fast.tokens + slow.tokens)
 
     def narrow(self, batch: Batch) -> Batch:
@@ -90,6 +91,8 @@ class Selection:
             batch = Batch.of([row for row in batch.rows() if self.selects(row[2])])
         if not self.scope.include_checkpoints and self._checkpoints in batch.families:
             rows = [row for row in batch.rows() if row[1] != self._checkpoints]
+            if self._named:
+                self.tally.kept.update(token for _, family, token in batch.rows() if family == self._checkpoints)
             self.tally.checkpoints_kept += len(batch.keys) - len(rows)
             batch = Batch.of(rows)
         self.tally.matched += len(batch.keys)
@@ -98,6 +101,11 @@ class Selection:
     def count_families(self, families: Iterable[int]) -> None:
         """Add keys to the counts of their families."""
         self.tally.families.update(families)
+
+    def count_matched(self, batch: Batch) -> None:
+        """Count what a dry run leaves."""
+        self.count_families(batch.families)
+        self.tally.left.update(batch.tokens)
 
     def count_removal(self, batch: Batch, removal: Removal) -> None:
         """Count what became of a batch."""
@@ -108,10 +116,14 @@ class Selection:
         tally.not_removed += len(removal.left)
         if not removal.left:
             self.count_families(batch.families)
+            tally.gone.update(batch.tokens)
             return
-        left = set(removal.left)
-        self.count_families(family for key, family, _ in batch.rows() if key not in left)
-        tally.unremoved_deals.update(token for key, _, token in batch.rows() if key in left)
+        keys = set(removal.left)
+        self.count_families(family for key, family, _ in batch.rows() if key not in keys)
+        left = Counter(token for key, _, token in batch.rows() if key in keys)
+        tally.gone.update(Counter(batch.tokens) - left)
+        tally.left.update(left)
+        tally.unremoved_deals |= left.keys()
 
     def _look_around(self, batch: Batch) -> None:
         """Count what an organisation filter leaves; warn of what may be mistaken for a named deal, or the reverse."""

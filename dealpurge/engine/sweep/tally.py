@@ -12,7 +12,10 @@ from dealpurge.engine.sweep.deal_log import (
     PURGED,
     SKIPPED_ACTIVE,
     SKIPPED_NEVER_ACTIVE,
+    WOULD_BE_PURGED,
+    WOULD_BE_SKIPPED,
     DealLog,
+    DealNote,
 )
 from dealpurge.report import LIST_LIMIT
 
@@ -33,12 +36,19 @@ class Tally:
     checkpoints_kept: int = 0
     unattributed: int = 0
     families: Counter[int] = field(default_factory=Counter)
+    #: Keys by deal: sent and not found still there, and those that are left, as far as is known.
+    gone: Counter[bytes] = field(default_factory=Counter)
+    left: Counter[bytes] = field(default_factory=Counter)
+    #: The last activity of deals that were not left for it, where it was looked at.
+    last_active: dict[bytes, int] = field(default_factory=dict)
     matched_deals: set[bytes] = field(default_factory=set)
     unremoved_deals: set[bytes] = field(default_factory=set)
     interrupted: set[bytes] = field(default_factory=set)
     skipped: dict[bytes, int | None] = field(default_factory=dict)
     #: Deals that were left because they have no events key.
     never_active: set[bytes] = field(default_factory=set)
+    #: Of named deals, those of which checkpoints were kept.
+    kept: set[bytes] = field(default_factory=set)
     #: Deals of which keys went without a transaction.
     plain: set[bytes] = field(default_factory=set)
     #: Deals whose keys lie so in a cluster that no one transaction takes them all.
@@ -52,6 +62,8 @@ class Tally:
     #: Sentences, each with the names that stand in place of its ``{}``, if it has one.
     warnings: dict[str, set[bytes]] = field(default_factory=dict)
     cancelled: bool = False
+    #: Whether all servers were gone through to the end.
+    complete: bool = False
     #: Told of deals as it goes; the children tell it too. None where nobody writes it down.
     log: DealLog | None = None
     #: Counts of a server or a pass that are not added yet.
@@ -87,6 +99,7 @@ class Tally:
         self.begun |= self.matched_deals
         for left in (self.unclaimed_sample, self.unremoved_deals, self.skipped, self.untouched, self.interrupted):
             left.clear()
+        self.left.clear()
         self.never_active.clear()
 
     def keep_count(self, counted: Tally) -> None:
@@ -143,6 +156,10 @@ class Tally:
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.families.update(other.families)
+        self.gone.update(other.gone)
+        self.left.update(other.left)
+        self.last_active |= other.last_active
+        self.kept |= other.kept
         self.matched_deals |= other.matched_deals
         self.unremoved_deals |= other.unremoved_deals
         self.interrupted |= other.interrupted
@@ -159,10 +176,35 @@ class Tally:
             self.unclaimed = (self.unclaimed or 0) + other.unclaimed
             self.unclaimed_sample.extend(other.unclaimed_sample[: LIST_LIMIT - len(self.unclaimed_sample)])
 
-    def outcomes(self) -> dict[bytes, str]:
-        """The outcome of every deal that was found and had its turn, for the record, by its token. Where an id's deals
+    def notes(self, *, dry_run: bool = False) -> dict[bytes, DealNote]:
+        """What became of every deal that was found and had its turn, for the record, by its token. Where an id's deals
         have not had theirs, its keys without an organisation are told of by themselves."""
-        return {token: self.outcome(token) for token in sorted(without_namesakes(self.matched_deals - self.untouched))}
+        turned = self.matched_deals - self.untouched
+        told = sorted(without_namesakes(turned))
+        self._attribute(turned.difference(told), told)
+        return {token: self.note_of(token, dry_run=dry_run) for token in told}
+
+    def note_of(self, token: bytes, *, dry_run: bool = False) -> DealNote:
+        """What became of a deal that had its turn, or would."""
+        outcome = self.outcome(token)
+        gone, left = self.gone[token], self.left.get(token)
+        active = self.skipped.get(token) or self.last_active.get(token)
+        if outcome == PURGED:
+            left = left if dry_run else 0
+        if dry_run:
+            return DealNote(WOULD_BE_PURGED if outcome == PURGED else WOULD_BE_SKIPPED, 0, left, active)
+        return DealNote(outcome, gone, left, active)
+
+    def _attribute(self, orgless: Collection[bytes], deals: Collection[bytes]) -> None:
+        """Keys without an organisation are those of the only deal that has their id, if they went or stay with it."""
+        holders: dict[bytes, list[bytes]] = {token: [] for token in orgless}
+        for token in deals if orgless else ():
+            holders.get(token.rpartition(b":")[2], []).append(token)
+        for token, held_by in holders.items():
+            for counts in (self.gone, self.left):
+                count = counts.pop(token, 0)
+                if count and len(held_by) == 1 and self.outcome(token) == self.outcome(held_by[0]):
+                    counts[held_by[0]] += count
 
     def outcome(self, token: bytes) -> str:
         """What became of a deal that had its turn."""

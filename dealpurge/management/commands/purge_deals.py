@@ -29,8 +29,8 @@ from dealpurge.runs.database import revive_connection
 from dealpurge.scope import PurgeScope
 
 EPILOG = """
-Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
-143 by SIGTERM.
+Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
+a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM.
 What is asked and how far it is goes to the standard error, the outcome to the standard output.
 """
 
@@ -128,6 +128,8 @@ class Command(BaseCommand):
             return
         for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
             self.tell(line)
+        for line in output.not_found(report):
+            self.tell(line)
         refused = services.excess(report)
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
@@ -165,6 +167,8 @@ class Command(BaseCommand):
         if self.options["quiet"]:
             for line in output.to_be_read(report, self.called):
                 self.tell(line)
+        for line in output.not_found(report):
+            self.tell(line)
         words = failures.of_report(report)
         with suppress(CommandError) if words else nullcontext():
             self.print(report)
@@ -172,6 +176,8 @@ class Command(BaseCommand):
             raise KeyboardInterrupt
         if words:
             raise self.error(words)
+        if failures.found_none(report):
+            raise self.error(failures.NONE_FOUND, returncode=failures.NONE_FOUND_CODE)
 
     def fail(self, exc: DealPurgeError) -> NoReturn:
         """The words of ``exc``, and what was done until then."""

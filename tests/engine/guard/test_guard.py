@@ -4,6 +4,7 @@ import sys
 import threading
 from itertools import islice
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import redis
@@ -14,6 +15,7 @@ from dealpurge.engine.guard import lookahead
 from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
 from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
@@ -417,7 +419,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == 1000
-    assert tally.outcomes() == {b"acme:large": "interrupted"}
+    assert tally.notes() == {b"acme:large": DealNote("interrupted", 1000, None, ANY)}
     assert BROKEN_OFF_WARNING in tally.warnings
 
 

@@ -150,7 +150,7 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert names(redis_client) == before
-    assert tally.outcomes() == {}
+    assert tally.notes() == {}
 
 
 def looking_at(*tokens: bytes) -> LookAhead:
