@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -50,9 +52,8 @@ class DealRows:
 
     def settle(self, notes: Mapping[bytes, DealNote]) -> None:
         """What is true at the end. An org-less token without a note is no deal of its own, as it turned out."""
-        # In the order of their rows, which are found by ranges of keys then.
-        self.note((token, notes[token]) for token in self._written if token in notes)
-        self.note(notes.items())
+        # What is true of many is written of all of them at once.
+        self.note(sorted(notes.items(), key=lambda item: [-1 if part is None else part for part in item[1][1:]]))
         others = (self._written.keys() | self._waiting.keys()) - notes.keys()
         self._waiting |= dict.fromkeys(token for token in others if b":" not in token)
 
@@ -62,8 +63,9 @@ class DealRows:
         if self._doubtful:  # a COMMIT that reported a lost connection may have been carried out
             self._written |= self._stored(batch)
         self._doubtful = True
-        self._delete([token for token in batch if token in self._written])
-        return dict.fromkeys(batch) | self._insert([(token, note) for token, note in batch.items() if note])
+        new = [(token, note) for token, note in batch.items() if note and token not in self._written]
+        changed = {token: note for token, note in batch.items() if token in self._written}
+        return dict.fromkeys(batch) | self._change(changed) | self._insert(new)
 
     def confirm(self, written: Mapping[bytes, Row | None]) -> None:
         """That batch is committed."""
@@ -100,17 +102,22 @@ class DealRows:
         made = self._rows.bulk_create(rows)
         return {token: (row.pk, note) for (token, note), row in zip(new, made, strict=True)}
 
-    def _delete(self, tokens: Collection[bytes]) -> None:
-        """Rows that are to change are written anew: counts differ from deal to deal, and one UPDATE for each would take
-        thirty times as long."""
-        rows = {token: self._written[token] for token in tokens}
+    def _change(self, changed: Mapping[bytes, DealNote | None]) -> dict[bytes, Row | None]:
+        rows = {token: self._written[token] for token in changed}
         if any(key is None for key, _ in rows.values()):
-            rows = self._stored(tokens)
-        keys = [key for key, _ in rows.values() if key is not None]
-        if keys:
+            rows = self._stored(changed)
+        by_note: defaultdict[DealNote | None, list[Any]] = defaultdict(list)
+        for token, (key, _) in rows.items():
+            by_note[changed[token]].append(key)
+        for note, keys in by_note.items():
             low, high = min(keys), max(keys)
             in_a_row = high - low < len(keys)
-            self._rows.filter(**{"pk__range": (low, high)} if in_a_row else {"pk__in": keys}).delete()
+            some = self._rows.filter(**{"pk__range": (low, high)} if in_a_row else {"pk__in": keys})
+            if note:
+                some.update(**_columns(note))
+            else:
+                some.delete()
+        return {token: (key, note) if (note := changed[token]) else None for token, (key, _) in rows.items()}
 
     def _stored(self, tokens: Collection[bytes]) -> dict[bytes, Row]:
         """Those of the deals that have rows; told apart here, since some databases compare without regard to case."""
@@ -124,6 +131,15 @@ def _by_token(rows: QuerySet[PurgeRunDeal]) -> dict[bytes, Row]:
     return {
         make_token(org_id, deal_id): (key, DealNote(outcome, deleted, left, _milliseconds(moment)))
         for org_id, deal_id, key, outcome, deleted, left, moment in values
+    }
+
+
+def _columns(note: DealNote) -> dict[str, Any]:
+    return {
+        "outcome": note.outcome,
+        "keys_deleted": note.keys_deleted,
+        "keys_left": note.keys_left,
+        "last_active_at": _moment(note),
     }
 
 
