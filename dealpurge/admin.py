@@ -10,6 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -20,6 +21,8 @@ from dealpurge.console.base import non_atomic, viewers_only
 from dealpurge.console.deals.admin import DealPurgeAdminMixin
 from dealpurge.console.inventory.views import InventoryConsole
 from dealpurge.console.runs import csv_export, filters
+from dealpurge.console.runs.outcomes import Outcome, badge
+from dealpurge.console.timeline.views import TimelineConsole
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
@@ -30,10 +33,10 @@ __all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
 
 
 @admin.register(PurgeRun)
-class PurgeRunAdmin(InventoryConsole):
+class PurgeRunAdmin(TimelineConsole, InventoryConsole):
     """The list of runs. Nothing in it can be added, changed or deleted by hand."""
 
-    list_display = ("state", "what", "scope_in_words", "who", "keys", "took", "when")
+    list_display = ("state", "what", "scope_in_words", "who", "deals_in_numbers", "keys", "took", "when")
     list_display_links = ("state", "scope_in_words")
     list_filter = (
         "status",
@@ -48,14 +51,14 @@ class PurgeRunAdmin(InventoryConsole):
     ordering = ("-created_at", "-id")
     # One of them must stand here for the search box to show; ``get_search_results`` does the work.
     search_fields = ("actor_name",)
-    search_help_text = _("A deal's id in full, a run's id, or who asked for it")
+    search_help_text = _("A deal's id, organisation:deal, an organisation, a run's id, who asked for it or why")
     show_full_result_count = False
     change_list_template = "admin/dealpurge/purgerun/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
         """Ours before the admin's own."""
         export = self.route("export/", self.export_view, "export")
-        return [export, *self.console_urls(), *self.inventory_urls(), *super().get_urls()]
+        return [export, *self.console_urls(), *self.inventory_urls(), *self.timeline_urls(), *super().get_urls()]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Who may purge may read the record."""
@@ -100,7 +103,12 @@ class PurgeRunAdmin(InventoryConsole):
             changes = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self.go("changelist")
-        return csv_export.response(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
+        return csv_export.runs_file(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Who looks for a deal sees what became of it in each run: one that skipped it did not purge it."""
+        status, *others = self.list_display
+        return (status, "outcome_of_deal", *others) if request.GET.get("q", "").strip() else self.list_display
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[filters.RunList]:
         """A list that takes no other query than its filters'."""
@@ -155,6 +163,25 @@ class PurgeRunAdmin(InventoryConsole):
     def when(self, run: PurgeRun) -> str:
         """In UTC, as everywhere in the console; a narrow column breaks it in front of the time, not behind it."""
         return formatting.utc(run.created_at).replace(" UTC", "\u00a0UTC")
+
+    @admin.display(description=_("the deal"))
+    def outcome_of_deal(self, run: PurgeRun) -> str:
+        """What became of the deal that is looked for; nothing where the run did not meet it, or it is no deal."""
+        outcome = getattr(run, "deal_outcome", None)
+        if outcome is None:
+            return formatting.NOTHING
+        return render_to_string("admin/dealpurge/purgerun/outcome.html", {"badge": badge(outcome)})
+
+    @admin.display(description=_("deals"), ordering="deals_purged")
+    def deals_in_numbers(self, run: PurgeRun) -> str:
+        """Deals purged, of those that were there; in a dry run, those that would be."""
+        if run.inventory or not run.is_over:
+            return formatting.NOTHING
+        met = sum(count for name, count in (run.outcomes or {}).items() if name != Outcome.NOT_FOUND)
+        told = formatting.number(run.deals_purged)
+        if met > run.deals_purged:
+            told = _("%(n)s of %(all)s") % {"n": told, "all": formatting.number(met)}
+        return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % told) if run.dry_run else told
 
     @admin.display(description=_("keys"), ordering="keys_deleted")
     def keys(self, run: PurgeRun) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlencode
 
 import django
 from django.contrib import admin
@@ -58,6 +59,11 @@ class ConsolePages(RunModelAdmin):
     def address(self, name: str, *args: Any) -> str:
         """The URL of one of our pages in this admin site."""
         return reverse(f"admin:dealpurge_purgerun_{name}", args=args, current_app=self.admin_site.name)
+
+    def timeline_of(self, org_id: str | None, deal_id: str) -> str:
+        """The URL of what happened to a deal."""
+        query = {"org": org_id} if org_id is not None else {}
+        return f"{self.address('deal')}?{urlencode(query | {'deal': deal_id})}"
 
     def route(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
         """A URL pattern of ours, behind the site's login and outside of any transaction."""

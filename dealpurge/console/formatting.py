@@ -13,6 +13,9 @@ from django.utils.translation import ngettext
 from dealpurge.models import PurgeRun
 from dealpurge.text import escape
 
+#: Where there is nothing to show, or nothing is known.
+NOTHING = "\u2013"
+
 
 def number(value: float | None) -> str:
     """A whole number with the digits grouped as the language does it."""

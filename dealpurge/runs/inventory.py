@@ -49,6 +49,12 @@ def latest() -> PurgeRun | None:
     return stored().filter(inventory=True).order_by("-created_at").first()
 
 
+def latest_finished() -> PurgeRun | None:
+    """The newest inventory that came to its end."""
+    runs = stored().filter(inventory=True, status=PurgeRun.Status.COMPLETED).defer("report")
+    return runs.order_by("-created_at").first()
+
+
 def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[InventoryDeal]:
     """The deals of an inventory, of one organisation or with one id if they are named."""
     rows = InventoryDeal.objects.using(alias()).filter(run=run)

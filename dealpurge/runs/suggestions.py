@@ -12,7 +12,8 @@ from django.db.models import Q
 from dealpurge import clock
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.report import MissingDeal
-from dealpurge.runs.database import alias, bounded, stored
+from dealpurge.runs import inventory
+from dealpurge.runs.database import alias, bounded
 from dealpurge.scope import Deal
 
 #: Deals that something is suggested for; of more, the list as a whole is wrong.
@@ -30,14 +31,13 @@ def with_suggestions(missing: Sequence[MissingDeal]) -> tuple[MissingDeal, ...]:
     found, began = list[MissingDeal](), clock.seconds()
     try:
         with bounded():
-            scans = stored().filter(inventory=True, status=PurgeRun.Status.COMPLETED).only("pk")
-            inventory = scans.order_by("-created_at").first()
-            if inventory is None:
+            scan = inventory.latest_finished()
+            if scan is None:
                 return tuple(missing)
             for deal in missing[:SUGGESTED]:
                 if clock.seconds() - began > MOST_SECONDS:
                     break
-                found.append(replace(deal, did_you_mean=_meant(inventory, deal)))
+                found.append(replace(deal, did_you_mean=_meant(scan, deal)))
     except DatabaseTrouble:
         pass
     return (*found, *missing[len(found) :])
@@ -55,17 +55,17 @@ def edits(name: str) -> set[str]:
     return (left_out | swapped | changed | put_in) - {name, ""}
 
 
-def _meant(inventory: PurgeRun, deal: MissingDeal) -> Deal | None:
+def _meant(scan: PurgeRun, deal: MissingDeal) -> Deal | None:
     """The same organisation's deal with nearly that id, or nearly that organisation's with this id."""
     own = Q() if deal.org_id is None else Q(org_id=deal.org_id)
-    found = _first(inventory, own, "deal_id", edits(deal.deal_id))
+    found = _first(scan, own, "deal_id", edits(deal.deal_id))
     if found is None and deal.org_id is not None:
-        found = _first(inventory, Q(deal_id=deal.deal_id), "org_id", edits(deal.org_id))
+        found = _first(scan, Q(deal_id=deal.deal_id), "org_id", edits(deal.org_id))
     return found
 
 
-def _first(inventory: PurgeRun, condition: Q, field: str, names: Iterable[str]) -> Deal | None:
-    rows = InventoryDeal.objects.using(alias()).filter(condition, run=inventory).order_by("org_id", "deal_id")
+def _first(scan: PurgeRun, condition: Q, field: str, names: Iterable[str]) -> Deal | None:
+    rows = InventoryDeal.objects.using(alias()).filter(condition, run=scan).order_by("org_id", "deal_id")
     ordered = sorted(names)
     for start in range(0, len(ordered), NAMES_AT_ONCE):
         some = {f"{field}__in": ordered[start : start + NAMES_AT_ONCE]}

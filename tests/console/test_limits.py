@@ -122,7 +122,12 @@ def test_who_is_left_for_want_of_events_is_in_the_record(browser: Client, deals:
         "deal-2": "skipped_never_active",
         "deal-3": "skipped_never_active",
     }
-    assert [deal.deal_id for deal in browser.get(page_of(latest())).context["touched"].deals] == ["deal-1"]
+    shown = browser.get(page_of(latest())).context["table"].rows
+    assert {deal.deal_id: deal.badge.word for deal in shown} == {
+        "deal-1": "purged",
+        "deal-2": "skipped, never active",
+        "deal-3": "skipped, never active",
+    }
 
 
 def test_without_a_time_nobody_is_judged() -> None:

@@ -21,7 +21,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.console import formatting
 from dealpurge.exceptions import PreviewRefused, TooManyRequests
-from dealpurge.models import InventoryDeal, PurgeRun
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.previews.preview import Preview
 from dealpurge.runs import store
 from dealpurge.runs.termination import fail_lost_runs
@@ -29,7 +29,7 @@ from tests.support.commands import Purge
 from tests.support.runs import DRY, LIVE, ORIGIN
 from tests.support.seeding import seed_deal
 
-from .conftest import LIST, REPORT, ClientOf, MakePreview, latest, load, page_of
+from .conftest import LIST, ClientOf, MakePreview, latest, load, page_of
 
 ZONES = ["America/New_York", "Asia/Kolkata"]
 #: What a test may take.
@@ -97,8 +97,10 @@ def test_hours_that_come_twice_are_told_apart(make_preview: MakePreview, purger:
 
 def test_the_pages_of_runs_show_utc(browser: Client, make_preview: MakePreview, purger: User) -> None:
     active = now() - timedelta(hours=3)
-    skipped = [{"org_id": "acme", "deal_id": "deal-1", "last_active_at": active.isoformat()}]
-    run = make_preview(purger, created_at=Now(), report={**REPORT, "skipped": skipped})
+    run = make_preview(purger, created_at=Now())
+    PurgeRunDeal.objects.create(
+        run=run, org_id="acme", deal_id="deal-1", outcome="would_be_skipped", last_active_at=active
+    )
     run.refresh_from_db()
 
     page, listed = browser.get(page_of(run)).content.decode(), browser.get(LIST).content.decode()

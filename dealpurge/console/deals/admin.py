@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from dealpurge.console.formatting import number
 from dealpurge.console.forms import MAX_DEALS, PurgeForm, write_deals
 from dealpurge.models import PurgeRun
-from dealpurge.permissions import may_purge
+from dealpurge.permissions import may_purge, may_view_runs
 from dealpurge.scope import Deal, id_problem
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ class DealPurgeAdminMixin(HostModelAdmin):
         """Add the button to whatever template the host's list has."""
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
-            address = f"{self._console_address('purge')}?{urlencode({'mode': PurgeRun.RunMode.ALL.value})}"
-            self._extend(request, response, "deal_list.html", address)
+            query = urlencode({"mode": PurgeRun.RunMode.ALL.value})
+            purge = f"{self._console_address('purge')}?{query}" if may_purge(request.user) else ""
+            self._extend(response, "deal_list.html", dealpurge_address=purge)
         return response
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
@@ -121,22 +122,25 @@ class DealPurgeAdminMixin(HostModelAdmin):
             org_id, deal_id = self._purge_pair(item)
             if self._can_name(org_id, deal_id):
                 query = urlencode({"mode": PurgeRun.RunMode.BY_DEAL.value, "deals": write_deals([(org_id, deal_id)])})
-                self._extend(request, response, "deal_form.html", f"{self._console_address('purge')}?{query}")
+                purge = f"{self._console_address('purge')}?{query}" if may_purge(request.user) else ""
+                query = urlencode({"org": org_id or "", "deal": deal_id})
+                timeline = f"{self._console_address('deal')}?{query}" if may_view_runs(request.user) else ""
+                self._extend(response, "deal_form.html", dealpurge_address=purge, dealpurge_timeline=timeline)
         return response
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """The admin's own checks, and that our fields are some."""
         return [*super().check(**kwargs), *self._check_fields()]
 
-    def _extend(self, request: HttpRequest, response: TemplateResponse, template: str, address: str) -> None:
-        if not may_purge(request.user) or response.is_rendered:
+    def _extend(self, response: TemplateResponse, template: str, **addresses: str) -> None:
+        if response.is_rendered or not any(addresses.values()):
             return
         names = response.template_name
         base = names if hasattr(names, "render") else select_template([names] if isinstance(names, str) else names)
         response.context_data = {
             **(response.context_data or {}),
             "dealpurge_base_template": base,
-            "dealpurge_address": address,
+            **addresses,
         }
         response.template_name = f"admin/dealpurge/{template}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from dealpurge.console.runs.page import RunPage, Tile
 from dealpurge.keys.families import in_order
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs import inventory
-from dealpurge.scope import BLANKS, Deal
+from dealpurge.scope import BLANKS
 from dealpurge.text import escape
 
 PER_PAGE = 50
@@ -45,7 +45,7 @@ class Holding:
     keys: int
     last_active_at: datetime | None
     slices: list[Slice] = field(default_factory=list)
-    url: str | None = None
+    url: str = ""
 
     @property
     def summary(self) -> str:
@@ -133,8 +133,8 @@ class InventoryPage(RunPage):
             query = self.query_with(sort=other if now else first)
             yield Column(label=label, query=query, direction=direction, numeric=name == "keys")
 
-    def holdings(self, urls: Mapping[Deal, str]) -> list[Holding]:
-        """The deals of the page, with the host's own pages of them."""
+    def holdings(self, address: Callable[[str | None, str], str]) -> list[Holding]:
+        """The deals of the page; ``address`` is that of a deal's timeline."""
         rows = list(self.page.object_list)
         longest = max((row.keys for row in rows), default=0) or 1
         return [
@@ -145,7 +145,7 @@ class InventoryPage(RunPage):
                 keys=row.keys,
                 last_active_at=row.last_active_at,
                 slices=list(self._slices(row, longest)),
-                url=urls.get((row.org_id, row.deal_id)),
+                url=address(row.org_id, row.deal_id),
             )
             for row in rows
         ]

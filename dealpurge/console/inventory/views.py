@@ -9,7 +9,6 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from dealpurge.console.base import purgers_only, viewers_only
-from dealpurge.console.deals.links import addresses
 from dealpurge.console.inventory.page import InventoryPage
 from dealpurge.console.runs.views import Console, current_user
 from dealpurge.runs import inventory
@@ -54,7 +53,6 @@ class InventoryConsole(Console):
         page = InventoryPage(preview, current_user(request))
         page.query = request.GET
         finished = bool(page.report) and preview.run.status == preview.run.Status.COMPLETED
-        urls = addresses(self.admin_site, request, [(row.org_id, row.deal_id) for row in page.page]) if finished else {}
         return self.page(
             request,
             "inventory.html",
@@ -63,5 +61,5 @@ class InventoryConsole(Console):
             run=preview.run,
             now=preview.now,
             finished=finished,
-            holdings=page.holdings(urls) if finished else [],
+            holdings=page.holdings(self.timeline_of) if finished else [],
         )

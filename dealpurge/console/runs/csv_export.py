@@ -1,16 +1,16 @@
-"""The list of runs as CSV, for a spreadsheet: row by row, and with nothing in it that a spreadsheet would execute."""
+"""Runs and their deals as CSV, for a spreadsheet: row by row, and with nothing that a spreadsheet would execute."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
-from dealpurge.models import PurgeRun
+from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.report import timestamp
 from dealpurge.text import plain
 
@@ -40,19 +40,33 @@ COLUMNS = (
 )
 
 
-def response(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
+DEAL_COLUMNS = ("run_id", "org_id", "deal_id", "outcome", "keys_deleted", "keys_left", "last_active_at")
+#: Of a deal in all runs.
+TIMELINE_COLUMNS = (*DEAL_COLUMNS, "created_at", "actor", "source", "reason")
+
+
+def runs_file(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
     """All rows of a list, however many, as a file to save."""
-    answer = StreamingHttpResponse(lines(runs), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = 'attachment; filename="purge-runs.csv"'
-    return answer
+    return _file("purge-runs.csv", COLUMNS, map(_values, runs.iterator(chunk_size=1000)))
 
 
-def lines(runs: QuerySet[PurgeRun]) -> Iterator[str]:
+def deals_file(run: PurgeRun, deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
+    """Deals of one run."""
+    return _file(f"purge-run-{run.pk}-deals.csv", DEAL_COLUMNS, map(_deal_values, deals.iterator(chunk_size=1000)))
+
+
+def timeline_file(deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
+    """One deal in all runs, which were loaded with it."""
+    rows = ([*_deal_values(deal), *_run_values(deal.run)] for deal in deals.iterator(chunk_size=1000))
+    return _file("deal-timeline.csv", TIMELINE_COLUMNS, rows)
+
+
+def lines(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """The file, a line at a time."""
     writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
-    for run in runs.iterator(chunk_size=1000):
-        yield writer.writerow(map(cell, _values(run)))
+    yield writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow(map(cell, row))
 
 
 def cell(value: Any) -> str:
@@ -67,6 +81,22 @@ class _Echo:
 
     def write(self, line: str) -> str:
         return line
+
+
+def _file(name: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
+    answer = StreamingHttpResponse(lines(columns, rows), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _deal_values(deal: PurgeRunDeal) -> list[Any]:
+    active = deal.last_active_at
+    counts = [deal.keys_deleted, deal.keys_left, timestamp(active) if active else None]
+    return [deal.run_id, deal.org_id, deal.deal_id, deal.outcome, *counts]
+
+
+def _run_values(run: PurgeRun) -> list[Any]:
+    return [timestamp(run.created_at), run.actor_name, run.source, run.reason]
 
 
 def _values(run: PurgeRun) -> Iterator[Any]:

@@ -14,13 +14,14 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import connections
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge.models import PurgeRun, PurgeRunDeal, stored_zone
 from dealpurge.runs.database import storable
+from dealpurge.runs.run_deals import FIRST
 from dealpurge.scope import BLANKS
 
 #: Longer than any id or name; SQLite refuses to look for 50,000 characters.
@@ -81,22 +82,32 @@ class KindFilter(admin.SimpleListFilter):
 
 
 def search(queryset: QuerySet[PurgeRun], text: str) -> QuerySet[PurgeRun]:
-    """Runs that touched the deal or named it, that run, or those of somebody."""
+    """Runs that met the deal or named it, each with its outcome there as ``deal_outcome``; runs of the organisation,
+    of somebody, for the reason; that run."""
     term = text.strip(BLANKS)
     if not term:
         return queryset
     if len(term) > LONGEST_TERM or storable(term) != term:
         return queryset.none()
-    touched = PurgeRunDeal.objects.filter(deal_id=term).values("run_id")
-    condition = Q(pk__in=touched) | Q(actor_name__icontains=term) | _names(term)
+    org_id, colon, deal_id = term.rpartition(":")
+    met = PurgeRunDeal.objects.filter(deal_id=deal_id)
+    if colon:
+        met = met.filter(Q(org_id=org_id) | Q(org_id=None))
+    condition = Q(pk__in=met.values("run_id")) | Q(actor_name__icontains=term) | Q(reason__icontains=term)
+    condition |= _names(org_id, deal_id) if colon else Q(org_id=term) | _names(None, term) | _names(term, None)
     with suppress(ValueError):
         condition |= Q(pk=UUID(term))
-    return queryset.alias(deals_text=Cast("deals", TextField())).filter(condition)
+    there = met.filter(run=OuterRef("pk")).order_by(FIRST, "pk").values("outcome")[:1]
+    runs = queryset.alias(deals_text=Cast("deals", TextField())).filter(condition)
+    return runs.annotate(deal_outcome=Subquery(there))
 
 
-def _names(deal_id: str) -> Q:
-    """Runs that name the deal, read from the stored JSON: databases differ in whether they keep it ASCII."""
+def _names(org_id: str | None, deal_id: str | None) -> Q:
+    """Runs that name the deal, or deals of the organisation, read from the stored JSON: databases differ in whether
+    they keep it ASCII."""
     condition = Q()
-    for text in {json.dumps(deal_id), json.dumps(deal_id, ensure_ascii=False)}:
-        condition |= Q(deals_text__contains=f", {text}]")
+    for ascii_only in (True, False):
+        org, deal = (json.dumps(text, ensure_ascii=ascii_only) for text in (org_id, deal_id))
+        text = f"[{org}, {deal}]" if org_id and deal_id else f", {deal}]" if deal_id else f"[{org}, "
+        condition |= Q(deals_text__contains=text)
     return condition

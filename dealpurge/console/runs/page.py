@@ -9,11 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting, shell_commands, translation
-from dealpurge.console.runs.deal_rows import Skipped
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
@@ -142,18 +140,6 @@ class RunPage(RunProgress):
         """Checkpoint keys that go, or went."""
         return self.families.get(CHECKPOINTS, 0)
 
-    @cached_property
-    def skipped(self) -> list[Skipped]:
-        """The deals that stay, as many as the report holds."""
-        return [
-            Skipped(
-                org_id=item["org_id"],
-                deal_id=item["deal_id"],
-                last_active_at=parse_datetime(item["last_active_at"]) if item["last_active_at"] else None,
-            )
-            for item in self.report.get("skipped", [])
-        ]
-
     @property
     def warnings(self) -> list[str]:
         """What the report warns of, in the reader's language."""
@@ -163,12 +149,6 @@ class RunPage(RunProgress):
     def error(self) -> str:
         """Why the run failed, likewise."""
         return translation.error(self.run)
-
-    @property
-    def skipped_more(self) -> int:
-        """Deals that stay besides those."""
-        count: int = self.deals.get("skipped_active", 0)
-        return max(count - len(self.skipped), 0)
 
     @property
     def differences(self) -> list[Difference]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -19,7 +20,8 @@ from dealpurge.api import address
 from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
-from dealpurge.console.runs.deal_rows import link_deals, lost_deals, touched_deals
+from dealpurge.console.runs import csv_export
+from dealpurge.console.runs.deal_table import DealTable
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
@@ -46,6 +48,7 @@ class Console(ConsolePages):
             self.route("<uuid:run_id>/apply/", self.apply_view, "apply"),
             self.route("<uuid:run_id>/cancel/", self.cancel_view, "cancel"),
             self.route("<uuid:run_id>/repeat/", self.repeat_view, "repeat"),
+            self.route("<uuid:run_id>/deals/", self.export_deals_view, "export_deals"),
         ]
 
     @purgers_only
@@ -87,6 +90,12 @@ class Console(ConsolePages):
         told = RunProgress(run)
         done = {"over": run.is_over, "value": run.keys_scanned, "max": told.total}
         return JsonResponse(done | {"progress": told.progress, "so_far": told.so_far, "badge": told.badge})
+
+    @viewers_only
+    def export_deals_view(self, request: HttpRequest, run_id: UUID) -> HttpResponseBase:
+        """All deals of a run that the table shows with the same query, whatever page of it."""
+        run = self.load(run_id, Preview.load_brief).run
+        return csv_export.deals_file(run, DealTable(run, request.GET, self.timeline_of).filter.rows(run))
 
     @purgers_only
     def apply_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -166,9 +175,7 @@ class Console(ConsolePages):
             page=page,
             run=run,
             now=preview.now,
-            skipped=link_deals(self.admin_site, request, page.skipped),
-            touched=None if run.dry_run else touched_deals(self.admin_site, request, run),
-            lost=lost_deals(self.admin_site, request, run) if page.is_lost else None,
+            table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             confirm=confirm or self._confirm_form(preview),
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )

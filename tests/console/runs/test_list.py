@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
 from dealpurge.console.runs.csv_export import cell
@@ -63,7 +64,9 @@ def test_a_deal_is_found_by_its_id_wherever_it_was_named_or_met(
     longer = make_preview(purger, mode="by_deal", deals=[["acme", "deal-11"]], deals_named=1)
     organisation = make_preview(purger, mode="by_deal", deals=[["deal-1", "x"]], deals_named=1)
 
-    assert listed(browser, q=" deal-1 ") == {named.pk, met.pk}
+    assert listed(browser, q=" deal-1 ") == {named.pk, met.pk, organisation.pk}
+    assert listed(browser, q="acme:deal-1") == {named.pk, met.pk}
+    assert listed(browser, q="initech:deal-1") == set()
     assert listed(browser, q="deal-11") == {longer.pk}
     assert listed(browser, q="x") == {organisation.pk}
 
@@ -207,3 +210,56 @@ def test_the_export_reads_runs_in_a_bounded_number_of_queries(
 
     with django_assert_max_num_queries(8):
         assert len(exported(browser)) == 2500
+
+
+def test_a_run_that_skipped_the_deal_does_not_read_as_if_it_had_purged_it(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    for outcome in ("purged", "skipped_active"):
+        run = make_preview(purger, dry_run=False)
+        PurgeRunDeal.objects.create(run=run, org_id="acme", deal_id="deal-1", outcome=outcome)
+        PurgeRunDeal.objects.create(run=run, org_id="birch", deal_id="deal-1", outcome="interrupted")
+    make_preview(purger, dry_run=False, reason="deal-1 is stuck")
+
+    cells = [
+        strip_tags(cell.partition("</td>")[0]).strip()
+        for cell in browser.get(LIST, {"q": "acme:deal-1"}).content.decode().split('field-outcome_of_deal">')[1:]
+    ]
+    assert sorted(cells) == ["purged", "skipped, active"]
+    page = browser.get(LIST, {"q": "deal-1"}).content.decode()
+    assert page.count("interrupted</span>") == 2
+    assert page.count('field-outcome_of_deal">\u2013</td>') == 1
+    assert "field-outcome_of_deal" not in browser.get(LIST).content.decode()
+
+
+def test_runs_are_found_by_organisation_and_by_reason(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    ticket = make_preview(purger, reason="OPS-4127 stale canvas")
+    of_all = make_preview(purger, org_id="globex")
+    named = make_preview(purger, mode="by_deal", deals=[["globex", "d"]], deals_named=1)
+
+    assert listed(browser, q="ops-4127") == {ticket.pk}
+    assert listed(browser, q="globex") == {of_all.pk, named.pk}
+    assert listed(browser, q="globe") == set()
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"dry_run": False, "deals_purged": 18861, "outcomes": {"purged": 18861, "interrupted": 142}},
+            "18,861 of 19,003",
+        ),
+        ({"dry_run": False, "deals_purged": 7, "outcomes": {"purged": 7, "not_found": 2}}, "7"),
+        ({"dry_run": False, "deals_purged": 7}, "7"),
+        ({"deals_purged": 7, "outcomes": {"would_be_purged": 7, "would_be_skipped": 5}}, "7 of 12 would go"),
+        ({"inventory": True}, "\u2013"),
+    ],
+)
+def test_the_list_says_how_many_of_the_deals_went(
+    browser: Client, make_preview: MakePreview, purger: User, fields: dict[str, Any], told: str
+) -> None:
+    make_preview(purger, **fields)
+
+    cell = browser.get(LIST).content.decode().partition('<td class="field-deals_in_numbers">')[2].partition("</td>")[0]
+
+    assert strip_tags(cell) == told

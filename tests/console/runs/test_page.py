@@ -10,20 +10,16 @@ import redis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models.functions import Now
-from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from dealpurge.console.runs.page import RunPage
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from dealpurge.text import escape
-from project.deals.models import Deal, Organization
 from tests.console.conftest import REPORT, ClientOf, MakePreview, page_of
 
 
@@ -84,39 +80,6 @@ def test_one_and_none_have_their_own_words(
     browser: Client, make_preview: MakePreview, purger: User, count: int, words: str
 ) -> None:
     assert words in html(browser, make_preview(purger, report=with_counts(checkpoints_kept=count)))
-
-
-def test_deals_that_stay_are_told_with_their_activity_and_linked(
-    browser: Client, make_preview: MakePreview, purger: User
-) -> None:
-    acme = Organization.objects.create(slug="acme", name="Acme")
-    deal = Deal.objects.create(deal_id="deal-1", organization=acme, name="A deal")
-    moment = timezone.now() - timedelta(minutes=9, seconds=3)
-    skipped = [
-        {"org_id": "acme", "deal_id": "deal-1", "last_active_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"},
-        {"org_id": None, "deal_id": "<script>", "last_active_at": None},
-    ]
-
-    page = html(browser, make_preview(purger, report=with_counts(skipped=skipped)))
-
-    assert f'<a href="/admin/deals/deal/{deal.pk}/change/">deal-1</a>' in page
-    assert "9 minutes ago <time" in page
-    assert f"{moment:%H:%M:%S} UTC" in page
-    assert "<td>&lt;script&gt;</td>" in page
-    assert "cannot be told, so it counts as active" in page
-    assert "and 3 more" in page
-
-
-def test_an_escaped_id_is_not_taken_for_a_deal_that_is_spelt_so(
-    browser: Client, make_preview: MakePreview, purger: User
-) -> None:
-    acme = Organization.objects.create(slug="acme", name="Acme")
-    Deal.objects.create(deal_id="a\\\\b", organization=acme, name="Two backslashes")
-    skipped = [{"org_id": "acme", "deal_id": escape("a\\b"), "last_active_at": None}]
-
-    page = html(browser, make_preview(purger, report=with_counts(skipped=skipped)))
-
-    assert "<td>a\\\\b</td>" in page
 
 
 def test_keys_of_no_family_come_with_what_to_do(browser: Client, make_preview: MakePreview, purger: User) -> None:
@@ -195,18 +158,6 @@ def test_a_run_that_is_over_is_not_polled(browser: Client, make_preview: MakePre
     assert browser.get(page_of(run, "progress")).json()["over"] is True
 
 
-def test_reading_a_page_takes_a_bounded_number_of_queries(
-    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    skipped = [{"org_id": "acme", "deal_id": f"d{n}", "last_active_at": None} for n in range(100)]
-    run = make_preview(purger, report=with_counts(skipped=skipped, skipped_active=9916))
-
-    with django_assert_max_num_queries(9):
-        page = html(browser, run)
-
-    assert "and 9,816 more" in page
-
-
 def test_a_bar_is_as_long_as_its_share_of_the_longest(make_preview: MakePreview, purger: User) -> None:
     run = make_preview(purger)
 
@@ -276,51 +227,3 @@ def test_a_preview_that_was_applied_leads_to_its_run(browser: Client, make_previ
     assert f'<a href="{page_of(live)}">See the run that it became</a>' in page
     assert page_of(preview, "apply") not in page
     assert f'<a href="{page_of(preview)}">' in html(browser, live)
-
-
-def test_deals_that_lost_keys_are_listed_with_what_became_of_them(
-    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    run = make_preview(purger, dry_run=False, report=with_counts(purged=20_000))
-    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"<d{n}>", outcome="purged") for n in range(20_000)]
-    PurgeRunDeal.objects.bulk_create(rows)
-    PurgeRunDeal.objects.create(run=run, org_id="acme", deal_id="stays", outcome="skipped_active")
-
-    with django_assert_max_num_queries(9):
-        page = html(browser, run)
-
-    assert "<td>&lt;d99&gt;</td><td>acme</td><td>purged</td>" in page
-    assert "&lt;d100&gt;" not in page
-    assert "stays</td>" not in page
-    assert "and 19,900 more" in page
-
-
-def test_deals_that_could_not_be_removed_are_among_those_that_are_told_of(
-    browser: Client, make_preview: MakePreview, purger: User
-) -> None:
-    run = make_preview(purger, dry_run=False, report=with_counts(purged=0, not_removed=150))
-    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome="not_removed") for n in range(150)]
-    PurgeRunDeal.objects.bulk_create(rows)
-
-    assert "and 50 more, which the search of the list finds by id" in html(browser, run)
-
-
-def test_a_page_reads_no_more_deals_than_it_lists(
-    browser: Client, make_preview: MakePreview, purger: User, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    run = make_preview(purger, dry_run=False, report=with_counts(purged=20_000))
-    rows = [PurgeRunDeal(run=run, org_id="acme", deal_id=f"d{n}", outcome="purged") for n in range(20_000)]
-    PurgeRunDeal.objects.bulk_create(rows)
-    read: list[str] = []
-
-    def note(instance: PurgeRunDeal, **kwargs: Any) -> None:
-        read.append(instance.deal_id)
-
-    post_init.connect(note, sender=PurgeRunDeal)
-    try:
-        with django_assert_max_num_queries(9):
-            html(browser, run)
-    finally:
-        post_init.disconnect(note, sender=PurgeRunDeal)
-
-    assert read == [f"d{n}" for n in range(100)]
