@@ -16,6 +16,7 @@ from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
 from dealpurge.execution import Execution, Observer, Progress, check, run
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.risk import risk
 from dealpurge.runs import messages, silence, store
 from dealpurge.runs.database import bounded, stored
 from dealpurge.runs.log import log_run
@@ -25,7 +26,7 @@ from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
 from dealpurge.text import redacted
 
-__all__ = ["Observer", "Progress", "cancel", "check", "excess", "purge_deals", "queue", "run", "start"]
+__all__ = ["Observer", "Progress", "cancel", "check", "excess", "purge_deals", "queue", "risk", "run", "start"]
 
 logger = logging.getLogger("dealpurge")
 
