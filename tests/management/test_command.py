@@ -208,38 +208,53 @@ def test_from_code(deals: redis.Redis) -> None:
 # Asking
 
 
+QUESTION = """\
+Dry run: a purge would delete 8 keys of 2 deals.
+
+High risk
+2  deals would be purged even if somebody works on them: the guard is off.
+2  deals of all organisations.
+
+Purge 2 deals?
+Why you're asked: 2 deals, guard off
+Type "purge 2" to confirm: """
+
+
 def test_a_live_run_shows_the_numbers_and_asks(deals: redis.Redis, purge: Purge, terminal: Terminal) -> None:
-    terminal.types("all\n")
+    terminal.types("purge 2\n")
 
     outcome = purge("--mode", "all", "--no-dry-run", "--verbosity", "0")
 
-    question = "This cannot be undone. Type 'all' to purge, anything else to leave all as it is: "
-    assert outcome == Outcome(
-        0, "Deleted 8 keys of 2 deals.\n", f"Dry run: a purge would delete 8 keys of 2 deals.\n{question}"
-    )
+    assert outcome == Outcome(0, "Deleted 8 keys of 2 deals.\n", QUESTION)
     live, preview = PurgeRun.objects.order_by("dry_run")
     assert (live.dry_run, preview.dry_run, live.preview) == (False, True, preview)
 
 
-@pytest.mark.parametrize("answer", ["", "\n", "yes\n", "ALL\n", "no\n"])
-def test_all_wants_the_word_typed(deals: redis.Redis, purge: Purge, terminal: Terminal, answer: str) -> None:
+@pytest.mark.parametrize("answer", ["", "\n", "yes\n", "all\n", "2\n", "purge\n", "purge 3\n", "no\n"])
+def test_other_words_than_those_asked_for_purge_nothing(
+    deals: redis.Redis, purge: Purge, terminal: Terminal, answer: str
+) -> None:
     terminal.types(answer)
     before = deals.dbsize()
 
     outcome = purge("--mode", "all", "--no-dry-run")
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.endswith("CommandError: Not confirmed: nothing was purged.\n")
+    assert outcome.err.endswith('CommandError: That is not "purge 2". Nothing was deleted.\n')
     assert deals.dbsize() == before
     assert [run.dry_run for run in PurgeRun.objects.all()] == [True]
 
 
-def test_named_deals_want_a_yes(deals: redis.Redis, purge: Purge, terminal: Terminal) -> None:
-    terminal.types("yes\n")
+def test_a_few_deals_with_the_guard_on_want_a_yes(deals: redis.Redis, purge: Purge, terminal: Terminal) -> None:
+    guarded = ("--mode", "by_deal", "--deal-id", "deal-1", "--exclude-active-within", "1h", "--no-dry-run")
+    terminal.types("y\n")
+    assert purge(*guarded).err.endswith('CommandError: That is not "yes". Nothing was deleted.\n')
 
-    outcome = purge("--mode", "by_deal", "--deal-id", "deal-1", "--no-dry-run", "--format", "json")
+    terminal.types("yes\n")
+    outcome = purge(*guarded, "--format", "json")
 
     assert outcome.code == 0
+    assert outcome.err.endswith('\n\nPurge 1 deal?\nType "yes" to confirm: ')
     assert json.loads(outcome.out)["keys"]["deleted"] == 4
     assert "Would be deleted" in outcome.err
 
@@ -257,7 +272,7 @@ def test_numbers_that_are_too_old_are_not_applied(
 ) -> None:
     def answer_late() -> str:
         PurgeRun.objects.update(finished_at=timezone.now() - timedelta(minutes=16))
-        return "all"
+        return "purge 2"
 
     terminal.types("")
     monkeypatch.setattr(purge_deals, "_answer", answer_late)

@@ -110,7 +110,7 @@ def test_a_line_of_a_question_that_was_answered_no(
 
     data = json.loads(outcome.out)
     assert (outcome.code, outcome.out.count("\n"), data["run_id"], data["dry_run"]) == (1, 1, None, False)
-    assert data["error"] == "Not confirmed: nothing was purged."
+    assert data["error"] == 'That is not "purge 2". Nothing was deleted.'
 
 
 def test_a_line_of_what_nobody_expected_has_no_secrets(purge: Purge, engine_does: EngineDoes) -> None:

@@ -129,7 +129,7 @@ def test_quiet_tells_of_the_warnings_of_a_run_that_failed(purge: Purge, engine_d
 def test_quiet_shows_the_numbers_in_front_of_the_question(
     deals: redis.Redis, purge: Purge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stdin = io.StringIO("all\n")
+    stdin = io.StringIO("purge 2\n")
     stdin.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdin", stdin)
 
@@ -137,7 +137,7 @@ def test_quiet_shows_the_numbers_in_front_of_the_question(
 
     assert (outcome.code, outcome.out) == (0, "")
     assert " 10\n\nDry run: a purge would delete 10 keys of 2 deals.\n" in outcome.err
-    assert outcome.err.endswith("anything else to leave all as it is: ")
+    assert outcome.err.endswith('Type "purge 2" to confirm: ')
     assert deals.dbsize() == 0
 
 

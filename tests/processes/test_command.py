@@ -165,8 +165,8 @@ def test_the_conversation_at_a_terminal(manage: Manage, full: redis.Redis) -> No
         "all",
         "--no-dry-run",
         "--no-color",
-        at=b"as it is: ",
-        react=lambda _, screen: os.write(screen, b"all\n"),
+        at=b'" to confirm: ',
+        react=lambda _, screen: os.write(screen, f"purge {DEALS}\n".encode()),
     )
 
     assert code == 0
@@ -184,7 +184,7 @@ def test_ctrl_c_at_the_question(manage: Manage, full: redis.Redis) -> None:
         "all",
         "--no-dry-run",
         "--no-color",
-        at=b"as it is: ",
+        at=b'" to confirm: ',
         react=interrupt_once_it_waits,
     )
 

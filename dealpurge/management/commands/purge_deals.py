@@ -21,6 +21,7 @@ from dealpurge.management import failures, output
 from dealpurge.management.actor import os_user
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, keys_of, must_ask, scope_of, usage_error
+from dealpurge.management.question import Question
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
@@ -133,10 +134,12 @@ class Command(BaseCommand):
         refused = services.excess(report)
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
-        word = "all" if scope.mode == "all" else "yes"
-        self.tell(f"This cannot be undone. Type '{word}' to purge, anything else to leave all as it is: ", ending="")
-        if _answer() != word:
-            raise CommandError("Not confirmed: nothing was purged.")
+        question = Question(report, self.style)
+        for line in question.lines:
+            self.tell(line)
+        self.tell_raw(question.prompt)
+        if not question.answered_by(_answer()):
+            raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
         preview = Preview.load(UUID(str(report.run_id)))
         if preview.left < timedelta(0):

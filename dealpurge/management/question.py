@@ -1,0 +1,44 @@
+"""The question in front of a purge: what a page of the admin asks, at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import override
+
+from dealpurge.previews.confirmation import Confirmation
+from dealpurge.report import PurgeReport
+
+#: What is typed where a page has a button alone.
+YES = "yes"
+
+
+class Question:
+    """What is asked after a dry run; in English, as all that the command says."""
+
+    def __init__(self, report: PurgeReport, style: Any) -> None:
+        confirmation = Confirmation.of_report(report, click=YES)
+        self.answered_by = confirmation.confirmed_by
+        with override("en"):
+            #: The risk, the question, and why more than a yes is wanted.
+            self.lines = ["", *_risk(confirmation, style), confirmation.question, *_why(confirmation)]
+            self.prompt = f"{confirmation.instruction.text}: "
+            #: What is said to any other answer.
+            self.refusal = confirmation.wrong
+
+
+def _risk(confirmation: Confirmation, style: Any) -> Iterator[str]:
+    if not confirmation.heading:
+        return
+    yield (style.ERROR if confirmation.is_high else style.WARNING)(confirmation.heading)
+    wide = max(len(line.number) for line in confirmation.lines)
+    for line in confirmation.lines:
+        yield f"{line.number:>{wide}}  {line.words.text}"
+    yield ""
+
+
+def _why(confirmation: Confirmation) -> Iterator[str]:
+    badges = ", ".join(badge.words for badge in confirmation.badges)
+    if badges:
+        yield f"{confirmation.why} {badges}"
