@@ -250,7 +250,7 @@ def test_a_preview_tells_that_it_exceeds_a_limit_and_cannot_be_applied(
     settings.DEALPURGE_MAX_DEALS = 3
 
     page = preview(browser)
-    answer = browser.post(page.replace("/change/", "/apply/"), {"typed": "4"})
+    answer = browser.post(page.replace("/change/", "/apply/"), {"typed": "purge 4"})
 
     assert WORDS in browser.get(page).content.decode()
     assert 'name="typed"' not in browser.get(page).content.decode()
@@ -266,7 +266,7 @@ def test_a_preview_within_its_limits_is_applied(
     for name, limit in limits.items():
         setattr(settings, f"DEALPURGE_{name}", limit)
 
-    browser.post(preview(browser).replace("/change/", "/apply/"), {"typed": "4"})
+    browser.post(preview(browser).replace("/change/", "/apply/"), {"typed": "purge 4"})
 
     assert (latest().dry_run, latest().status) == (False, "completed")
     assert deals.keys() == [b"somebody:else"]
@@ -280,7 +280,7 @@ def test_a_limit_that_came_behind_the_preview_holds(
     for name, limit in setting.items():
         setattr(settings, f"DEALPURGE_{name}", limit)
 
-    browser.post(page.replace("/change/", "/apply/"), {"typed": "4"})
+    browser.post(page.replace("/change/", "/apply/"), {"typed": "purge 4"})
 
     assert not PurgeRun.objects.filter(dry_run=False).exists()
     assert deals.dbsize() == KEYS + 1
@@ -291,7 +291,7 @@ def test_deals_that_came_behind_the_preview_count(deals: redis.Redis, browser: C
     page = preview(browser)
     seed_deal(deals, "acme", "deal-4", age=2 * HOUR)
 
-    browser.post(page.replace("/change/", "/apply/"), {"typed": "4"})
+    browser.post(page.replace("/change/", "/apply/"), {"typed": "purge 4"})
 
     words = "5 deals would go, 1 more than the limit of 4: the purge is refused."
     assert_nothing_went(deals, words, KEYS + 5 + 1)
@@ -436,7 +436,7 @@ def test_a_preview_is_not_applied_by_a_setting_that_is_no_limit(
     page = preview(browser)
     settings.DEALPURGE_MAX_KEYS = "500"
 
-    answer = browser.post(page.replace("/change/", "/apply/"), {"typed": "4"}, follow=True)
+    answer = browser.post(page.replace("/change/", "/apply/"), {"typed": "purge 4"}, follow=True)
 
     assert "DEALPURGE_MAX_KEYS is no limit: &#x27;500&#x27;." in answer.content.decode()
     assert not PurgeRun.objects.filter(dry_run=False).exists()

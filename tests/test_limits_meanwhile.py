@@ -79,11 +79,16 @@ class Doors:
         page = self.client.post(FORM, fields).headers["Location"]
         self.client.get(page)
         self.set(limits)
-        self.client.post(page.replace("/change/", "/apply/"), {"typed": str(latest().deals_purged)})
+        self.client.post(page.replace("/change/", "/apply/"), {"typed": wanted(latest())})
 
     def set(self, limits: Limits) -> None:
         for name in ("deals", "keys"):
             setattr(self.settings, f"DEALPURGE_MAX_{name.upper()}", limits.get(f"at_most_{name}"))
+
+
+def wanted(run: PurgeRun) -> str:
+    """What has to be typed to apply a preview."""
+    return services.risk(run.scope, deals=run.deals_purged).words or ""
 
 
 def attempt(purge: Callable[[], object]) -> None:

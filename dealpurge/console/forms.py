@@ -1,8 +1,7 @@
-"""The console's forms: what is to be previewed, and the number typed before a purge of all deals."""
+"""The console's forms: what is to be previewed, and what is typed before a purge."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +15,7 @@ from dealpurge.console.translation import in_language
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
 from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
+from dealpurge.previews.confirmation import Confirmation
 from dealpurge.scope import BLANKS, MAX_SECONDS, Deal, PurgeScope, deal_of_line
 
 #: Lines of the field for deals; more are a purge of an organisation, or of all.
@@ -171,26 +171,34 @@ class PurgeForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """The number of deals that the preview showed, typed."""
+    """What has to be typed before a purge."""
 
     typed = forms.CharField(
-        label=_("Number of deals"),
-        max_length=30,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off", "class": "dp-typed"}),
-        error_messages={"required": _("Type the number of deals to confirm.")},
+        required=False,
+        widget=forms.TextInput(
+            attrs={
+                "class": "dp-typed",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "aria-describedby": "dp-until",
+            }
+        ),
     )
 
-    def __init__(self, *args: Any, expected: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, confirmation: Confirmation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.expected = expected
+        self.confirmation = confirmation
+        if (confirmation.words or "").isdecimal():
+            self.fields["typed"].widget.attrs["inputmode"] = "numeric"
 
     def clean_typed(self) -> str:
-        """Take the number with or without grouping."""
+        """Take it whatever its case, blanks and grouping of digits."""
         typed: str = self.cleaned_data["typed"]
-        if re.sub(r"[\s,.'\u2019]", "", typed) != str(self.expected):
-            raise ValidationError(
-                _("That is not the number of deals: %(n)s would be purged."), params={"n": number(self.expected)}
-            )
+        if not self.confirmation.confirmed_by(typed):
+            # The field stands far down its page.
+            self.fields["typed"].widget.attrs |= {"autofocus": True, "aria-describedby": "id_typed_error dp-until"}
+            raise ValidationError(self.confirmation.wrong)
         return typed
 
 

@@ -35,15 +35,46 @@ def test_a_purge_is_seen_before_it_is_done(person: Sit, deals: redis.Redis) -> N
     assert deals.dbsize() == 3112
     assert "7\nwould be purged" in shown
     assert "deal-3" in shown
-    somebody.page.fill("#id_typed", "8")
-    somebody.press("Purge 7 deals")
-    expect(somebody.page.locator(".errorlist")).to_contain_text("That is not the number of deals: 7 would be purged.")
-    somebody.page.fill("#id_typed", "7")
     somebody.press("Purge 7 deals")
     expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals of acme")
     assert somebody.run().preview == preview
     assert deals.dbsize() == 3112 - 7 * 250
     assert "offboarding" in somebody.text()
+
+
+def test_what_was_typed_wrong_is_corrected_where_it_stands(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    somebody.preview()
+    keys = somebody.page.keyboard
+
+    somebody.page.click("text=To the confirmation ↓")
+    somebody.page.fill("#id_typed", "8")
+    keys.press("Enter")
+
+    expect(somebody.page.locator(".errorlist")).to_have_text('That is not "10". Nothing was deleted.')
+    expect(somebody.page.locator("#id_typed")).to_be_focused()
+    expect(somebody.page.locator("#id_typed")).to_be_in_viewport()
+    assert deals.dbsize() == 3112
+    keys.press("Control+a")
+    keys.type("10")
+    keys.press("Enter")
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals")
+    assert deals.dbsize() == 3112 - 2500
+
+
+def test_the_guard_is_turned_on_from_the_preview(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    unguarded = somebody.preview(org_id="acme", exclude_active_0="")
+    assert "8\ndeals would be purged even if somebody works on them" in somebody.text()
+
+    somebody.page.dblclick("button:has-text('Turn the guard on')")
+
+    expect(somebody.page.locator(".dp-risk")).to_have_count(0)
+    assert somebody.run() != unguarded
+    assert PurgeRun.objects.count() == 2
+    somebody.press("Purge 7 deals")
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals of acme")
+    assert deals.dbsize() == 3112 - 7 * 250
 
 
 def test_progress_is_seen_moving(person: Sit, deals: redis.Redis, worker: Worker) -> None:
@@ -70,7 +101,7 @@ def test_cancel_in_the_middle_tells_the_truth(person: Sit, deals: redis.Redis, w
     somebody.go(f"{LIST}purge/?mode=all")
     somebody.page.fill("[name=exclude_active_0]", "")
     somebody.press("Preview")
-    somebody.page.fill("#id_typed", "12")
+    somebody.page.fill("#id_typed", "Purge 12")
     worker.hold_at = [1500]
     somebody.press("Purge 12 deals")
     expect(somebody.page.locator("#dp-so-far")).to_contain_text(re.compile("[1-9].* keys deleted so far"))
@@ -232,16 +263,19 @@ def test_the_keyboard_alone_suffices(person: Sit, deals: redis.Redis) -> None:
     keys.press("ArrowDown")
     expect(somebody.page.locator("#id_deals")).to_be_hidden()
     keys.press("Tab")
-    keys.type("birch")
+    keys.press("Tab")
+    keys.type("1")
     keys.press("Enter")
     somebody.page.wait_for_selector("#id_typed")
-    somebody.page.focus("#id_typed")
-    keys.type("3")
+    somebody.page.focus("text=To the confirmation ↓")
+    keys.press("Enter")
+    keys.press("Tab")
+    keys.type("10")
     keys.press("Tab")
     keys.press("Enter")
 
-    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals of birch")
-    assert deals.dbsize() == 3112 - 750
+    expect(somebody.page.locator("h1")).to_contain_text("Purge: all deals")
+    assert deals.dbsize() == 3112 - 2500
 
 
 def test_without_javascript_everything_works_by_reloading(person: Sit, deals: redis.Redis, worker: Worker) -> None:

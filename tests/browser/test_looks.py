@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.models import PurgeRun
 
-from .conftest import LIST, Person
+from .conftest import LIST, Person, Worker
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -42,6 +42,35 @@ CONTRASTS = """
 }
 """
 
+#: Frames, fields, buttons and signs that stand out too little from what is behind them.
+FAINT = """
+() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = (text) => rgb(text).slice(0, 3).map((c) => c / 255)
+        .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (element) => {
+        for (let e = element; e; e = e.parentElement) {
+            const colour = getComputedStyle(e).backgroundColor;
+            if (rgb(colour)[3] !== 0) return colour;
+        }
+    };
+    const ratio = (one, other) => {
+        const [a, b] = [light(one), light(other)].sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+    };
+    const faint = [];
+    for (const element of document.querySelectorAll(".dp-ask, .dp-risk, .dp-page .button, .dp-typed, .dp-icon")) {
+        const style = getComputedStyle(element), ground = behind(element.parentElement);
+        const colours = element.matches(".dp-icon") ? [style.stroke]
+            : [style.borderLeftColor, ...(element.matches(".button") ? [style.backgroundColor] : [])];
+        const best = Math.max(...colours.filter((c) => rgb(c)[3] !== 0).map((c) => ratio(c, ground)));
+        if (best < 3) faint.push(`${element.className.baseVal ?? element.className}: ${best.toFixed(2)}`);
+    }
+    return faint;
+}
+"""
+
 #: Fields and buttons that a screen reader could not name.
 NAMELESS = """
 () => [...document.querySelectorAll(
@@ -59,6 +88,12 @@ def pages_of(somebody: Person) -> dict[str, str]:
     somebody.page.wait_for_selector("h1:has-text('Purge:')")
     live = somebody.run()
     fresh = somebody.preview()
+    somebody.go(f"{LIST}purge/?mode=all")
+    somebody.page.fill("[name=exclude_active_0]", "")
+    somebody.page.check("[name=include_checkpoints]")
+    somebody.press("Preview")
+    somebody.page.wait_for_selector(".dp-risk.dp-high")
+    risky = somebody.run()
     somebody.go(f"{LIST}inventory/")
     somebody.press("Scan Redis")
     somebody.page.wait_for_selector(".dp-inventory")
@@ -69,6 +104,7 @@ def pages_of(somebody: Person) -> dict[str, str]:
         "applied": f"{LIST}{preview.pk}/change/",
         "live": f"{LIST}{live.pk}/change/",
         "preview": f"{LIST}{fresh.pk}/change/",
+        "risky": f"{LIST}{risky.pk}/change/",
     }
 
 
@@ -133,6 +169,41 @@ def test_text_is_readable_in_both_themes(person: Callable[..., Person], deals: r
         if name != "list":  # the list is Django's own
             somebody.go(address)
             assert somebody.page.evaluate(CONTRASTS) == [], name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_frames_and_signs_are_seen_in_both_themes(
+    person: Callable[..., Person], deals: redis.Redis, theme: str
+) -> None:
+    somebody = person(color_scheme=theme)
+
+    for name, address in pages_of(somebody).items():
+        if name != "list":
+            somebody.go(address)
+            assert somebody.page.evaluate(FAINT) == [], name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_one_button_that_deletes_is_red(
+    person: Callable[..., Person], deals: redis.Redis, worker: Worker, theme: str
+) -> None:
+    somebody = person(color_scheme=theme)
+    red = "rgb(186, 33, 33)"
+
+    def reds() -> list[str]:
+        buttons = somebody.page.locator("#content .button").all()
+        colour = "(e) => getComputedStyle(e).backgroundColor"
+        return [button.inner_text() for button in buttons if button.evaluate(colour) == red]
+
+    somebody.go(f"{LIST}purge/?mode=all")
+    assert reds() == []
+    worker.hold_at = [600]
+    somebody.press("Preview")
+    somebody.page.wait_for_selector("button:has-text('Cancel this run')")
+    assert reds() == []
+    worker.release()
+    somebody.page.wait_for_selector("#ask")
+    assert reds() == ["Purge 10 deals"]
 
 
 def test_every_field_and_button_has_a_name(person: Callable[..., Person], deals: redis.Redis) -> None:

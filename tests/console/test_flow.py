@@ -48,14 +48,14 @@ def test_a_preview_deletes_nothing_and_shows_its_numbers(browser: Client, deals:
     assert (run.dry_run, run.deals_purged, run.keys_to_go, run.reason) == (True, 3, 6, "ticket 4711")
     assert "Preview: all deals" in page
     assert "dry run · nothing deleted" in page
-    assert "Type <strong>3</strong> to confirm" in page
+    assert "Type <kbd>purge 3</kbd> to confirm" in page
     assert "ticket 4711" in page
 
 
 def test_applying_purges_what_the_preview_showed(browser: Client, deals: redis.Redis, purger: User) -> None:
     run = preview(browser, org_id="acme")
 
-    response = browser.post(page_of(run, "apply"), {"typed": "2"}, follow=True)
+    response = browser.post(page_of(run, "apply"), {"typed": "purge"}, follow=True)
 
     live = latest()
     assert response.redirect_chain == [(page_of(live), 302)]
@@ -63,14 +63,14 @@ def test_applying_purges_what_the_preview_showed(browser: Client, deals: redis.R
     assert sorted(deals.keys()) == [b"canvas:lock:birch:deal-3", b"canvas:session:birch:deal-3:1", b"somebody:else"]
 
 
-@pytest.mark.parametrize("typed", ["", "2", "33", "all", "-3", "3 deals"])
-def test_the_wrong_number_purges_nothing(browser: Client, deals: redis.Redis, typed: str) -> None:
+@pytest.mark.parametrize("typed", ["", "3", "purge", "purge 2", "purge 33", "all", "purge -3", "3 purge"])
+def test_the_wrong_words_purge_nothing(browser: Client, deals: redis.Redis, typed: str) -> None:
     run = preview(browser)
 
     response = browser.post(page_of(run, "apply"), {"typed": typed})
 
     assert response.status_code == 200
-    assert "errorlist" in text(response)
+    assert "That is not &quot;purge 3&quot;. Nothing was deleted." in text(response)
     assert not PurgeRun.objects.filter(dry_run=False).exists()
     assert deals.dbsize() == 7
 
@@ -79,15 +79,16 @@ def test_the_wrong_number_purges_nothing(browser: Client, deals: redis.Redis, ty
 def test_the_number_may_be_typed_with_its_grouping(
     browser: Client, make_preview: MakePreview, purger: User, typed: str
 ) -> None:
-    run = make_preview(purger, deals_purged=1234)
+    run = make_preview(purger, deals_purged=1234, exclude_active_within_secs=60)
 
     browser.post(page_of(run, "apply"), {"typed": typed})
 
     assert PurgeRun.objects.filter(preview=run).exists()
 
 
-def test_named_deals_need_no_number(browser: Client, deals: redis.Redis) -> None:
-    run = preview(browser, mode="by_deal", deals="acme:deal-1\r\n birch:deal-3 \r\n")
+def test_a_few_deals_with_the_guard_on_take_a_click_alone(browser: Client, deals: redis.Redis) -> None:
+    lines = "acme:deal-1\r\n birch:deal-3 \r\n"
+    run = preview(browser, mode="by_deal", deals=lines, exclude_active_0="1", exclude_active_1="60")
 
     browser.post(page_of(run, "apply"))
 
@@ -97,8 +98,9 @@ def test_named_deals_need_no_number(browser: Client, deals: redis.Redis) -> None
 
 def test_the_scope_comes_from_the_preview_and_not_from_the_form(browser: Client, deals: redis.Redis) -> None:
     run = preview(browser, mode="by_deal", deals="acme:deal-1")
+    forged = {"mode": "all", "deals": "acme:deal-2", "org_id": "birch", "dry_run": "false"}
 
-    browser.post(page_of(run, "apply"), {"mode": "all", "deals": "acme:deal-2", "org_id": "birch", "dry_run": "false"})
+    browser.post(page_of(run, "apply"), {"typed": "purge"} | forged)
 
     live = PurgeRun.objects.get(preview=run)
     assert (live.mode, live.deals, live.org_id) == ("by_deal", [["acme", "deal-1"]], None)
@@ -108,8 +110,8 @@ def test_the_scope_comes_from_the_preview_and_not_from_the_form(browser: Client,
 def test_a_second_click_finds_the_run_of_the_first(browser: Client, deals: redis.Redis) -> None:
     run = preview(browser)
 
-    first = browser.post(page_of(run, "apply"), {"typed": "3"})
-    second = browser.post(page_of(run, "apply"), {"typed": "3"})
+    first = browser.post(page_of(run, "apply"), {"typed": "purge 3"})
+    second = browser.post(page_of(run, "apply"), {"typed": "purge 3"})
 
     assert PurgeRun.objects.filter(dry_run=False).count() == 1
     assert first.headers["Location"] == second.headers["Location"]
@@ -117,7 +119,7 @@ def test_a_second_click_finds_the_run_of_the_first(browser: Client, deals: redis
 
 def refused(browser: Client, run: PurgeRun) -> str:
     """Apply, and return the page with the refusal."""
-    response = browser.post(page_of(run, "apply"), {"typed": "7"}, follow=True)
+    response = browser.post(page_of(run, "apply"), {"typed": "purge 7"}, follow=True)
     assert not PurgeRun.objects.filter(dry_run=False).exists()
     return text(response)
 
@@ -139,7 +141,7 @@ def test_an_old_preview_is_not_applied(browser: Client, make_preview: MakePrevie
 def test_a_preview_of_nearly_15_minutes_is_applied(browser: Client, make_preview: MakePreview, purger: User) -> None:
     run = make_preview(purger, finished_at=timezone.now() - timedelta(minutes=14, seconds=30))
 
-    browser.post(page_of(run, "apply"), {"typed": "7"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 7"})
 
     assert PurgeRun.objects.filter(preview=run).exists()
 
@@ -156,7 +158,7 @@ def test_key_families_that_changed_since_need_another_preview(
     run = preview(browser)
     settings.DEALPURGE_KEY_FAMILIES = {"others": "somebody:{deal_id}"}
 
-    page = text(browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True))
+    page = text(browser.post(page_of(run, "apply"), {"typed": "purge 3"}, follow=True))
 
     assert "The key families in the settings have changed" in page
     assert deals.dbsize() == 7
@@ -197,7 +199,7 @@ def test_nothing_to_purge_cannot_be_applied(browser: Client, make_preview: MakeP
     run = make_preview(purger, deals_purged=0)
 
     assert "There is nothing to purge." in refused(browser, run)
-    assert "Type <strong>" not in text(browser.get(page_of(run)))
+    assert "to confirm" not in text(browser.get(page_of(run)))
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "failed", "cancelled", "partial"])
@@ -210,7 +212,7 @@ def test_an_unfinished_preview_is_not_applied(
 def test_a_live_run_is_no_preview(browser: Client, make_preview: MakePreview, purger: User) -> None:
     run = make_preview(purger, dry_run=False)
 
-    browser.post(page_of(run, "apply"), {"typed": "7"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 7"})
 
     assert PurgeRun.objects.count() == 1
 
@@ -218,7 +220,7 @@ def test_a_live_run_is_no_preview(browser: Client, make_preview: MakePreview, pu
 def test_a_live_run_of_all_deals_elsewhere_is_linked(browser: Client, make_preview: MakePreview, purger: User) -> None:
     other = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="command"))
 
-    page = text(browser.post(page_of(make_preview(purger), "apply"), {"typed": "7"}, follow=True))
+    page = text(browser.post(page_of(make_preview(purger), "apply"), {"typed": "purge 7"}, follow=True))
 
     assert f'Another purge of all deals is under way. <a href="{page_of(other)}">' in page
 
@@ -230,7 +232,7 @@ def test_other_numbers_than_the_preview_had_are_shown_beside_them(browser: Clien
     deals.delete("canvas:session:acme:deal-1:1")
     deals.delete("canvas:session:acme:deal-2:1")
 
-    page = text(browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True))
+    page = text(browser.post(page_of(run, "apply"), {"typed": "purge 3"}, follow=True))
 
     assert "Not quite as previewed" in page
     assert '<th scope="row">Keys</th><td class="dp-num">6</td><td class="dp-num">4</td>' in page
@@ -239,7 +241,7 @@ def test_other_numbers_than_the_preview_had_are_shown_beside_them(browser: Clien
 def test_the_same_numbers_are_shown_once(browser: Client, deals: redis.Redis) -> None:
     run = preview(browser)
 
-    page = text(browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True))
+    page = text(browser.post(page_of(run, "apply"), {"typed": "purge 3"}, follow=True))
 
     assert "Not quite as previewed" not in page
     assert "<strong>6</strong> keys deleted" in page
@@ -247,7 +249,7 @@ def test_the_same_numbers_are_shown_once(browser: Client, deals: redis.Redis) ->
 
 def test_run_again_previews_the_scope_of_a_live_run(browser: Client, deals: redis.Redis) -> None:
     run = preview(browser, mode="by_deal", deals="acme:deal-1", include_checkpoints="on", reason="why not")
-    browser.post(page_of(run, "apply"))
+    browser.post(page_of(run, "apply"), {"typed": "purge"})
     live = PurgeRun.objects.get(preview=run)
 
     browser.post(page_of(live, "repeat"))
@@ -333,7 +335,7 @@ def test_nothing_from_the_client_chooses_where_to_go(browser: Client, deals: red
     run = preview(browser, **evil)
 
     for what in ("cancel", "repeat", "apply"):
-        response = browser.post(f"{page_of(run, what)}?next=//evil.example", {"typed": "3"} | evil)
+        response = browser.post(f"{page_of(run, what)}?next=//evil.example", {"typed": "purge 3"} | evil)
         assert response.headers["Location"].startswith("/admin/dealpurge/purgerun/")
         assert "evil" not in response.headers["Location"]
 
@@ -347,7 +349,7 @@ def test_a_site_with_atomic_requests_can_purge(
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     run = preview(browser)
 
-    browser.post(page_of(run, "apply"), {"typed": "3"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 3"})
     browser.post(page_of(run, "repeat"))
     browser.post(page_of(run, "cancel"))
 

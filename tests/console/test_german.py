@@ -46,8 +46,9 @@ def test_a_preview_speaks_it_and_groups_digits_its_way(
 
     page = html(browser, page_of(run))
 
-    assert "Diese 1.200 Deals bereinigen" in page
-    assert "Zur Bestätigung <strong>1.200</strong> eingeben" in page
+    assert "1.200 Deals bereinigen?" in page
+    assert "Zur Bestätigung <kbd>1200</kbd> eingeben" in page
+    assert "Deals aller Organisationen." in page
     assert "bleiben: letzte Aktivität höchstens 2 Stunden her" in page
     assert "Probelauf · nichts gelöscht" in page
 
@@ -55,9 +56,11 @@ def test_a_preview_speaks_it_and_groups_digits_its_way(
 def test_a_purge_is_made_in_it(browser: Client, deals: redis.Redis) -> None:
     browser.post(FORM, {"mode": "by_deal", "deals": "acme:deal-1", "exclude_active_0": "", "exclude_active_1": "60"})
     preview = latest()
-    assert "Diesen Deal bereinigen" in html(browser, page_of(preview))
+    assert "1 Deal bereinigen, auch wenn er aktiv ist</button>" in html(browser, page_of(preview))
+    refused = browser.post(page_of(preview, "apply"), {"typed": "bereinigen"}).content.decode()
+    assert "Das ist nicht „purge“. Es wurde nichts gelöscht." in refused
 
-    browser.post(page_of(preview, "apply"))
+    browser.post(page_of(preview, "apply"), {"typed": "purge"})
 
     assert latest().status == "completed"
     assert "Schlüssel gelöscht, von" in html(browser, page_of(latest()))

@@ -49,9 +49,9 @@ def test_a_preview_of_more_than_may_go_cannot_be_applied(
     shown = page(browser, run)
     assert "This preview cannot be applied" in shown
     assert f"<p>{TOO_MANY}</p>" in shown
-    assert "Type <strong>" not in shown
+    assert "to confirm" not in shown
 
-    answer = browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True).content.decode()
+    answer = browser.post(page_of(run, "apply"), {"typed": "purge 3"}, follow=True).content.decode()
     assert TOO_MANY in answer
     assert not PurgeRun.objects.filter(dry_run=False).exists()
     assert deals.dbsize() == 7
@@ -64,7 +64,7 @@ def test_a_preview_of_just_as_much_as_may_go_is_applied(
     run = preview(browser)
     page(browser, run)
 
-    browser.post(page_of(run, "apply"), {"typed": "3"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 3"})
 
     assert latest().status == "completed"
     assert deals.dbsize() == 1
@@ -77,7 +77,7 @@ def test_what_came_behind_the_preview_counts_too(browser: Client, deals: redis.R
     seed_deal(deals, "cedar", "deal-4", canvas_sessions=1, image_crops=0)
     before = deals.dbsize()
 
-    browser.post(page_of(run, "apply"), {"typed": "3"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 3"})
 
     live = latest()
     assert (live.status, live.dry_run, live.keys_deleted) == ("failed", False, 0)
@@ -93,7 +93,7 @@ def test_a_limit_that_is_none_lets_nothing_through(
     settings.DEALPURGE_MAX_DEALS = limit
 
     assert f"DEALPURGE_MAX_DEALS is no limit: {limit!r}.".replace("'", "&#x27;") in page(browser, run)
-    browser.post(page_of(run, "apply"), {"typed": "7"})
+    browser.post(page_of(run, "apply"), {"typed": "purge 7"})
     assert not PurgeRun.objects.filter(dry_run=False).exists()
 
 

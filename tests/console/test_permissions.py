@@ -109,7 +109,7 @@ def test_a_permission_that_was_taken_away_ends_a_preview(
     client = client_of(purger)
     purger.user_permissions.remove(Permission.objects.get(codename="purge_deals"))
 
-    assert client.post(page_of(preview, "apply"), {"typed": "7"}).status_code == 403
+    assert client.post(page_of(preview, "apply"), {"typed": "purge 7"}).status_code == 403
     assert client.get(FORM).status_code == 403
     assert not PurgeRun.objects.filter(dry_run=False).exists()
 

@@ -42,7 +42,7 @@ def browser(client_of: ClientOf, purger: User) -> Client:
 def apply_preview(browser: Client) -> tuple[PurgeRun, str]:
     """Apply a preview that was just looked at; the live run, and what its page says."""
     preview = PurgeRun.objects.get(dry_run=True)
-    response = browser.post(page_of(preview, "apply"), {"typed": "1"}, follow=True)
+    response = browser.post(page_of(preview, "apply"), {"typed": "purge 1"}, follow=True)
     return PurgeRun.objects.get(dry_run=False), unescape(response.content.decode())
 
 

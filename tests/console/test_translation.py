@@ -243,5 +243,5 @@ def test_why_a_preview_is_of_too_much_is_said_in_it(by_request: Client, deals: r
     told = "6 Schlüssel würden gelöscht, 1 mehr als die Grenze von 5: die Bereinigung wird abgelehnt."
     assert f"<p>{told}</p>" in html(by_request, page_of(run))
     assert f"<li>{told}</li>" in html(by_request, page_of(run))
-    answer = by_request.post(page_of(run, "apply"), {"typed": "3"}, follow=True)
+    answer = by_request.post(page_of(run, "apply"), {"typed": "purge 3"}, follow=True)
     assert [str(message) for message in answer.context["messages"]] == [told]

@@ -116,6 +116,6 @@ def purge_in_the_admin(browser: Browser) -> None:
     assert browser.open(page.styles["console.css"]).text
 
     preview = browser.submit(page, "/purgerun/purge/")
-    assert "Purge this deal" in preview.text
+    assert "Purge 1 deal" in preview.text
     done = browser.submit(preview, "/apply/")
     assert "completed" in done.text

@@ -197,7 +197,10 @@ def test_the_pages(poisoned: redis.Redis, browser: Client, log: Log) -> None:
     ):
         page = assert_harmless(browser.post(f"{PLACE}purge/", form, follow=True).content.decode())
         assert "onerror" in page.text or form["mode"] == "by_deal"
-        live = browser.post(f"{PLACE}{PurgeRun.objects.latest('created_at').pk}/apply/", {"typed": "9"}, follow=True)
+        preview = PurgeRun.objects.latest("created_at")
+        typed = services.risk(preview.scope, deals=preview.deals_purged).words
+        live = browser.post(f"{PLACE}{preview.pk}/apply/", {"typed": typed or ""}, follow=True)
+        assert (live.context["run"].preview == preview) is (preview.deals_purged > 0)
         assert_harmless(live.content.decode())
     inventory = browser.post(f"{PLACE}inventory/scan/", follow=True)
     assert len(inventory.context["holdings"]) > 5

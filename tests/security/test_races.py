@@ -63,7 +63,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def apply(client: Client, run: PurgeRun) -> Callable[[], Any]:
-    return lambda: client.post(f"{PLACE}{run.pk}/apply/", {"typed": "7"})
+    return lambda: client.post(f"{PLACE}{run.pk}/apply/", {"typed": "purge 7"})
 
 
 # At once
@@ -121,7 +121,13 @@ def test_an_address_with_another_run_in_its_body_is_about_the_address(
     preview: PurgeRun, purger: User, superuser: User, engine_calls: list[PurgeScope], what: str
 ) -> None:
     other = preview_of(superuser)
-    forged = {"typed": "7", "run_id": preview.pk, "preview": preview.pk, "object_id": preview.pk, "actor": purger.pk}
+    forged = {
+        "typed": "purge 7",
+        "run_id": preview.pk,
+        "preview": preview.pk,
+        "object_id": preview.pk,
+        "actor": purger.pk,
+    }
 
     browser_of(purger).post(f"{PLACE}{other.pk}/{what}/?run_id={preview.pk}", forged)
 
@@ -151,7 +157,7 @@ def test_no_page_is_posted_to_by_another_site(
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name]
     browser = browser_of(purger, enforce_csrf_checks=True)
     token, path = token_of(browser), PLACE + page.format(run=preview.pk)
-    data = {"typed": "7", "mode": "all"}
+    data = {"typed": "purge 7", "mode": "all"}
 
     assert browser.post(path, data).status_code == 403
     assert browser.post(path, data | {"csrfmiddlewaretoken": "x" * 32}).status_code == 403
@@ -162,7 +168,7 @@ def test_no_page_is_posted_to_by_another_site(
 
 
 def test_a_link_from_elsewhere_only_fills_in_a_form(purger: User, engine_calls: list[PurgeScope]) -> None:
-    browser_of(purger).get(f"{PLACE}purge/", {"mode": "all", "dry_run": "false", "typed": "7", "prefill": "1"})
+    browser_of(purger).get(f"{PLACE}purge/", {"mode": "all", "dry_run": "false", "typed": "purge 7", "prefill": "1"})
 
     assert (engine_calls, PurgeRun.objects.count()) == ([], 0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -136,11 +135,6 @@ class RunPage(RunProgress):
         ]
 
     @property
-    def checkpoints(self) -> int:
-        """Checkpoint keys that go, or went."""
-        return self.families.get(CHECKPOINTS, 0)
-
-    @property
     def warnings(self) -> list[str]:
         """What the report warns of, in the reader's language."""
         return list(translation.warnings(self.run))
@@ -175,11 +169,6 @@ class RunPage(RunProgress):
     def refusal_words(self) -> str:
         """The same in the reader's language."""
         return translation.in_language(said_by(self.refusal)) if self.refusal else ""
-
-    @property
-    def minutes_left(self) -> int:
-        """Whole minutes for which the preview is good."""
-        return max(int(self.preview.left / timedelta(minutes=1)), 0)
 
     @property
     def named(self) -> list[str]:

@@ -21,6 +21,7 @@ from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
 from dealpurge.console.runs import csv_export
+from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
@@ -29,6 +30,7 @@ from dealpurge.exceptions import DealPurgeError, PurgeInProgress
 from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
+from dealpurge.risk import HOUR
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
@@ -104,9 +106,9 @@ class Console(ConsolePages):
         applied = preview.applied_as
         if request.method != "POST" or preview.refusal(current_user(request)):
             return self._refused(request, preview)
-        confirm = self._confirm_form(preview, request.POST)
-        if confirm and not confirm.is_valid():
-            return self._run_page(request, preview, confirm)
+        form = confirm_form(preview, request.POST)
+        if form and not form.is_valid():
+            return self._run_page(request, preview, form)
         try:
             applied = preview.apply(current_user(request))
         except DealPurgeError as exc:
@@ -126,11 +128,13 @@ class Console(ConsolePages):
 
     @purgers_only
     def repeat_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
-        """Preview the scope of an earlier run again."""
+        """Preview the scope of an earlier run again, with ``guard`` so that deals active within an hour stay."""
         if request.method != "POST":
             return self.go("change", run_id)
         run = self.load(run_id).run
         scope = replace(run.scope, dry_run=True)
+        if "guard" in request.POST:
+            scope = replace(scope, exclude_active_within_secs=HOUR)
         return self.begin(request, scope, run.reason, **({"inventory": True} if run.inventory else {}))
 
     def _initial(self, request: HttpRequest) -> dict[str, Any]:
@@ -161,7 +165,7 @@ class Console(ConsolePages):
             raise Http404 from None
         return preview
 
-    def _run_page(self, request: HttpRequest, preview: Preview, confirm: ConfirmForm | None = None) -> HttpResponse:
+    def _run_page(self, request: HttpRequest, preview: Preview, form: ConfirmForm | None = None) -> HttpResponse:
         run, user = preview.run, current_user(request)
         if run.inventory:
             return self.go("inventory", run.pk)
@@ -176,15 +180,9 @@ class Console(ConsolePages):
             run=run,
             now=preview.now,
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
-            confirm=confirm or self._confirm_form(preview),
+            ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )
-
-    def _confirm_form(self, preview: Preview, data: QueryDict | None = None) -> ConfirmForm | None:
-        """A purge of all deals wants their number typed; named deals were named."""
-        if preview.run.mode != PurgeRun.RunMode.ALL:
-            return None
-        return ConfirmForm(data, expected=preview.deals)
 
     def _refused(self, request: HttpRequest, preview: Preview) -> HttpResponse:
         """Show why a preview is not applied; where it was applied, the run that it became."""

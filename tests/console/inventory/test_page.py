@@ -139,7 +139,7 @@ def test_picked_deals_lead_into_the_form(browser: Client, inventory: PurgeRun) -
 
 
 def test_an_inventory_is_no_preview(browser: Client, inventory: PurgeRun) -> None:
-    browser.post(page_of(inventory, "apply"), {"typed": "7"})
+    browser.post(page_of(inventory, "apply"), {"typed": "purge 7"})
 
     assert not PurgeRun.objects.filter(dry_run=False).exists()
 

@@ -47,39 +47,8 @@ def test_a_dry_run_never_says_deleted_but_to_deny_it(browser: Client, make_previ
     assert content.replace("nothing deleted", "").replace("asks before it deletes", "").count("deleted") == 0
 
 
-def test_checkpoints_that_go_are_counted_with_what_that_does(
-    browser: Client, make_preview: MakePreview, purger: User
-) -> None:
-    report = with_counts(families={"locks": 1, "checkpoints": 1200})
-
-    page = html(browser, make_preview(purger, include_checkpoints=True, report=report))
-
-    assert (
-        "<strong>1,200 checkpoint keys go too.</strong> Synthesis runs in flight on these deals will be aborted."
-        in page
-    )
-
-
-def test_where_no_checkpoints_were_found_none_are_warned_of(
-    browser: Client, make_preview: MakePreview, purger: User
-) -> None:
-    page = html(browser, make_preview(purger, include_checkpoints=True))
-
-    assert "go too.</strong>" not in page
-    assert "No checkpoint keys were found. Those that are written until the purge go too." in page
-
-
 def test_checkpoints_that_stay_are_counted(browser: Client, make_preview: MakePreview, purger: User) -> None:
-    page = html(browser, make_preview(purger))
-
-    assert "<strong>3 checkpoint keys stay.</strong> Synthesis runs in flight are not touched." in page
-
-
-@pytest.mark.parametrize(("count", "words"), [(1, "1 checkpoint key stays."), (0, "Checkpoints stay.")])
-def test_one_and_none_have_their_own_words(
-    browser: Client, make_preview: MakePreview, purger: User, count: int, words: str
-) -> None:
-    assert words in html(browser, make_preview(purger, report=with_counts(checkpoints_kept=count)))
+    assert "3 checkpoint keys of these deals stay." in html(browser, make_preview(purger))
 
 
 def test_keys_of_no_family_come_with_what_to_do(browser: Client, make_preview: MakePreview, purger: User) -> None:
