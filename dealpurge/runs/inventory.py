@@ -55,6 +55,12 @@ def latest_finished() -> PurgeRun | None:
     return runs.order_by("-created_at").first()
 
 
+def organisations(run: PurgeRun, names: Iterable[str]) -> set[str]:
+    """Those of the organisations of which an inventory found a deal."""
+    rows = InventoryDeal.objects.using(alias()).filter(run=run, org_id__in=list(names)).order_by()
+    return {org_id for org_id in rows.values_list("org_id", flat=True).distinct() if org_id is not None}
+
+
 def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[InventoryDeal]:
     """The deals of an inventory, of one organisation or with one id if they are named."""
     rows = InventoryDeal.objects.using(alias()).filter(run=run)

@@ -18,6 +18,11 @@ def deal_admins(sites: Iterable[AdminSite]) -> Iterator[DealPurgeAdminMixin]:
         yield from (item for item in site._registry.values() if isinstance(item, DealPurgeAdminMixin))
 
 
+def known(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> set[Deal]:
+    """Those that the host's database has, as far as this user may see."""
+    return addresses(site, request, deals).keys() | set()
+
+
 def addresses(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> dict[Deal, str]:
     """The pages of deals that this user may see, a query for each admin of deals."""
     wanted = list(deals)

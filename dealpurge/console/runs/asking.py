@@ -68,8 +68,14 @@ class Asking:
         return words % {"ago": formatting.ago(made, self.preview.now), "time": f"{until} UTC"}
 
     @property
-    def all_active(self) -> str:
-        """That every deal stays because somebody works on it; empty where that is not why nothing would go."""
+    def why_empty(self) -> str:
+        """That none of the named deals is there, or every deal stays because somebody works on it; else empty."""
+        if self.page.deals.get("not_found") and not self.page.deals.get("matched"):
+            return _("None of the named deals has keys in Redis")
+        return self._all_active
+
+    @property
+    def _all_active(self) -> str:
         found, active = (self.page.deals.get(name, 0) for name in ("matched", "skipped_active"))
         if not found or found != active:
             return ""

@@ -23,6 +23,7 @@ from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
+from dealpurge.console.runs.missing import MissingDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
@@ -180,6 +181,7 @@ class Console(ConsolePages):
             run=run,
             now=preview.now,
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
+            missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )
