@@ -10,7 +10,6 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from dealpurge.keys.explain import Explanation
 from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, scope_as_dict, timestamp
 from dealpurge.scope import PurgeScope
 from dealpurge.services import Progress
@@ -80,18 +79,6 @@ def not_found(report: PurgeReport) -> Iterator[str]:
 def would_delete(report: PurgeReport) -> int:
     """Keys that the purge would delete whose dry run this is."""
     return sum(report.families.values())
-
-
-def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
-    """Keys and whose they are, each with its reason."""
-    for item in items:
-        data = item.as_dict()
-        yield style.MIGRATE_HEADING(data["key"])
-        for label in ("family", "org_id", "deal_id", "template"):
-            if data[label] is not None:
-                yield f"  {label:<8}  {data[label]}"
-        yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
-        yield ""
 
 
 def to_be_read(report: PurgeReport, called: str) -> Iterator[str]:

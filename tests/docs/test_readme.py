@@ -71,7 +71,7 @@ def test_every_option_of_the_command() -> None:
 
 
 def test_every_field_of_the_report() -> None:
-    scope = PurgeScope(mode="all")
+    scope = PurgeScope(mode="by_deal", deals=((None, "deal-1"),))
     report = report_of(
         Tally(), run_id=None, scope=scope, families=(), started_at=datetime.now(UTC), duration_ms=0
     ).as_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -15,12 +15,12 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dealpurge import services
-from dealpurge.exceptions import DealPurgeError, PurgeConfigurationError, ended_run
-from dealpurge.keys.explain import explain
+from dealpurge.exceptions import DealPurgeError, ended_run
 from dealpurge.management import failures, output
 from dealpurge.management.actor import os_user
+from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
-from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, keys_of, must_ask, scope_of, usage_error
+from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
 from dealpurge.management.question import Question
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         """Raises ``CommandError`` with the exit code that the README lists."""
         self.options = options
         if options["explain"]:
-            self.explain()
+            explain_keys(self, options)
             return
         with Interruption(self.say_stopping) as self.interruption:
             try:
@@ -104,39 +104,19 @@ class Command(BaseCommand):
         else:
             self.conclude(self.run(scope))
 
-    def explain(self) -> None:
-        """Whose keys they are, by the settings alone. Raises ``CommandError`` if nothing claims one of them."""
-        try:
-            explained = [explain(key) for key in keys_of(self.options)]
-        except PurgeConfigurationError as exc:
-            raise CommandError(str(exc)) from exc
-        if self.options["format"] == "json":
-            self.stdout.write(json.dumps([item.as_dict() for item in explained], indent=2))
-        elif self.options["format"] == "jsonl":
-            self.stdout.write("\n".join(json.dumps(item.as_dict()) for item in explained))
-        else:
-            for line in output.explanations(explained, self.style):
-                self.stdout.write(output.printable_on(self.stdout, line))
-        strangers = [item for item in explained if item.family is None]
-        if strangers:
-            raise CommandError(f"No family claims {len(strangers)} of {len(explained)} keys.")
-
     def purge_as_previewed(self, scope: PurgeScope) -> None:
         """Show what would go and ask for it. Raises ``CommandError`` unless the answer is yes."""
         report = self.run(replace(scope, dry_run=True))
         if report.status == "cancelled" or not output.would_delete(report):
             self.conclude(report)
             return
-        for line in output.lines(report, self.style, verbosity=self.options["verbosity"]):
-            self.tell(line)
-        for line in output.not_found(report):
-            self.tell(line)
+        self.tell_all(output.lines(report, self.style, verbosity=self.options["verbosity"]))
+        self.tell_all(output.not_found(report))
         refused = services.excess(report)
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
         question = Question(report, self.style)
-        for line in question.lines:
-            self.tell(line)
+        self.tell_all(question.lines)
         self.tell_raw(question.prompt)
         if not question.answered_by(_answer()):
             raise CommandError(question.refusal)
@@ -168,10 +148,8 @@ class Command(BaseCommand):
         """Print the outcome; an exit code other than 0 unless all of it was done."""
         self.report = report
         if self.options["quiet"]:
-            for line in output.to_be_read(report, self.called):
-                self.tell(line)
-        for line in output.not_found(report):
-            self.tell(line)
+            self.tell_all(output.to_be_read(report, self.called))
+        self.tell_all(output.not_found(report))
         words = failures.of_report(report)
         with suppress(CommandError) if words else nullcontext():
             self.print(report)
@@ -186,8 +164,7 @@ class Command(BaseCommand):
         """The words of ``exc``, and what was done until then."""
         _, self.report = ended_run(exc)
         if self.report and self.options["quiet"]:
-            for line in output.warnings(self.report):
-                self.tell(line)
+            self.tell_all(output.warnings(self.report))
         if self.report and self.options["format"] == "json":
             with suppress(CommandError):
                 self.print(self.report)
@@ -239,6 +216,11 @@ class Command(BaseCommand):
         """Say something that is not the outcome."""
         self.stderr.write(output.printable_on(self.stderr, text), lambda text: text, ending)
         self.stderr.flush()
+
+    def tell_all(self, lines: Iterable[str]) -> None:
+        """``tell``, line by line."""
+        for line in lines:
+            self.tell(line)
 
     def tell_raw(self, text: str) -> None:
         """``tell`` without a line's end."""
