@@ -106,7 +106,7 @@ def test_cancel_in_the_middle_tells_the_truth(person: Sit, deals: redis.Redis, w
     somebody.press("Purge 12 deals")
     expect(somebody.page.locator("#dp-so-far")).to_contain_text(re.compile("[1-9].* keys deleted so far"))
 
-    somebody.press("Cancel this run")
+    somebody.press("Stop this purge")
 
     expect(somebody.page.locator("#dp-badge")).to_have_text("cancelled")
     gone = number_in(somebody.text(), r"([\d,]+)\nkeys deleted")

@@ -199,7 +199,7 @@ def test_the_one_button_that_deletes_is_red(
     assert reds() == []
     worker.hold_at = [600]
     somebody.press("Preview")
-    somebody.page.wait_for_selector("button:has-text('Cancel this run')")
+    somebody.page.wait_for_selector("button:has-text('Stop this')")
     assert reds() == []
     worker.release()
     somebody.page.wait_for_selector("#ask")

@@ -300,7 +300,7 @@ def test_a_lost_run_is_found_out_when_somebody_looks(browser: Client) -> None:
 
     page = text(browser.get(page_of(run)))
 
-    assert "The process that ran it was lost" in page
+    assert "Lost: no sign of life from its worker for a minute" in page
     assert "At least 1,200 keys were deleted. It was last heard of on 23 Nov 2026, 10:31:07 UTC" in page
     assert "Those that are interrupted had lost keys when the run was last heard of" in page
     assert "All 123 Interrupted 120 Purged 2 Skipped, active 1" in " ".join(strip_tags(page).split())

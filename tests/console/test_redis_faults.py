@@ -87,5 +87,5 @@ def test_a_server_that_dies_in_the_middle(
     assert 0 < run.keys_deleted < 5001
     assert "cannot be reached" in run.error
     assert run.error in page
-    assert f"{run.keys_deleted:,} keys were deleted before that, and are counted below." in page
+    assert f"Run {str(run.pk)[:8]}. {run.keys_deleted:,} keys of 1 deal were deleted." in page
     assert "Traceback" not in page

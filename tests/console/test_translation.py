@@ -68,7 +68,7 @@ def test_warnings_and_errors_are_said_in_it(
 
     page = html(by_request, page_of(run, "inventory" if inventory else "change"))
 
-    assert "<strong>Redis hat einen Befehl verweigert (&lt;b&gt;WEIRD).</strong>" in page
+    assert "Redis hat einen Befehl verweigert (&lt;b&gt;WEIRD)." in page
     assert (
         "<li>Schlüssel derselben Deal-ID in einer anderen Organisation wurden nicht angerührt: "
         "birch &lt;i&gt;12&lt;/i&gt;, cedar {12}.</li><li>A warning of an older version.</li>" in page
@@ -158,7 +158,7 @@ def test_a_run_of_an_older_version_is_shown_as_it_stands(
 
     page = html(by_request, page_of(run))
 
-    assert "<strong>Redis cannot be reached (tried for 2 s).</strong>" in page
+    assert "Redis cannot be reached (tried for 2 s)." in page
     assert f"<li>{escape(WARNED[0])}</li><li>A warning of an older version.</li>" in page
 
 
@@ -180,7 +180,7 @@ def test_what_a_newer_version_stored_is_shown_as_it_stands(
 
     page = html(by_request, page_of(run))
 
-    assert "<strong>Redis cannot be reached (tried for 2 s).</strong>" in page
+    assert "Redis cannot be reached (tried for 2 s)." in page
     assert f"<li>{escape(WARNED[0])}</li><li>A warning of an older version.</li>" in page
 
 
@@ -199,7 +199,7 @@ def test_a_run_says_in_it_why_it_failed(by_request: Client) -> None:
     by_request.post(FORM, {"mode": "all"})
 
     assert latest().error == "Redis cannot be reached (tried for 0.1 s)."
-    assert "<strong>Redis ist nicht erreichbar (versucht: 0.1 s lang).</strong>" in html(by_request, page_of(latest()))
+    assert "Redis ist nicht erreichbar (versucht: 0.1 s lang)." in html(by_request, page_of(latest()))
 
 
 def test_a_worker_says_in_it_that_there_is_nothing_to_judge_by(by_request: Client, settings: Settings) -> None:
@@ -213,7 +213,7 @@ def test_a_worker_says_in_it_that_there_is_nothing_to_judge_by(by_request: Clien
     assert latest().error == str(NO_EVENTS)
     with override("de"):
         assert gettext(NO_EVENTS) != NO_EVENTS
-        assert f"<strong>{escape(gettext(NO_EVENTS))}</strong>" in html(by_request, page_of(latest()))
+        assert escape(gettext(NO_EVENTS)) in html(by_request, page_of(latest()))
 
 
 def test_who_finds_a_lost_run_out_stores_it_in_english(by_request: Client, superuser: User) -> None:

@@ -52,9 +52,8 @@ class RunPage(RunProgress):
     """A run for its page. Everything is computed when the template asks, from what was read already."""
 
     def __init__(self, preview: Preview, user: AbstractUser) -> None:
-        super().__init__(preview.run)
+        super().__init__(preview.run, preview.now)
         self.preview = preview
-        self.now = preview.now
         self.user = user
         self.report: dict[str, Any] = self.run.report or {}
 

@@ -23,6 +23,7 @@ from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
+from dealpurge.console.runs.ends import end_of
 from dealpurge.console.runs.missing import MissingDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
@@ -32,6 +33,7 @@ from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
+from dealpurge.runs.remainder import KINDS, scope_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
@@ -51,6 +53,7 @@ class Console(ConsolePages):
             self.route("<uuid:run_id>/apply/", self.apply_view, "apply"),
             self.route("<uuid:run_id>/cancel/", self.cancel_view, "cancel"),
             self.route("<uuid:run_id>/repeat/", self.repeat_view, "repeat"),
+            self.route("<uuid:run_id>/rest/", self.rest_view, "rest"),
             self.route("<uuid:run_id>/deals/", self.export_deals_view, "export_deals"),
         ]
 
@@ -89,10 +92,11 @@ class Console(ConsolePages):
     @viewers_only
     def progress_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """How far a run is, for the script of its page."""
-        run = self.load(run_id, Preview.load_brief).run
-        told = RunProgress(run)
-        done = {"over": run.is_over, "value": run.keys_scanned, "max": told.total}
-        return JsonResponse(done | {"progress": told.progress, "so_far": told.so_far, "badge": told.badge})
+        preview = self.load(run_id, Preview.load_brief)
+        told = RunProgress(preview.run, preview.now)
+        done = {"over": preview.run.is_over, "value": preview.run.keys_scanned, "max": told.total}
+        words = {"progress": told.progress, "so_far": told.so_far, "badge": told.badge, "trouble": told.trouble}
+        return JsonResponse(done | words)
 
     @viewers_only
     def export_deals_view(self, request: HttpRequest, run_id: UUID) -> HttpResponseBase:
@@ -138,6 +142,15 @@ class Console(ConsolePages):
             scope = replace(scope, exclude_active_within_secs=HOUR)
         return self.begin(request, scope, run.reason, **({"inventory": True} if run.inventory else {}))
 
+    @purgers_only
+    def rest_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """Preview what a run left."""
+        asked = next((kind for kind in KINDS if kind == request.POST.get("kind")), None)
+        if asked is None:
+            return self.go("change", run_id)
+        run = self.load(run_id).run
+        return self.begin(request, scope_of(run, asked), run.reason)
+
     def _initial(self, request: HttpRequest) -> dict[str, Any]:
         data: QueryDict = request.POST if request.method == "POST" else request.GET
         initial: dict[str, Any] = {name: "\n".join(data.getlist(name)) for name in PREFILLED if name in data}
@@ -182,6 +195,7 @@ class Console(ConsolePages):
             now=preview.now,
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
+            end=end_of(run),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )

@@ -37,6 +37,9 @@
         document.getElementById("dp-progress").textContent = state.progress;
         document.getElementById("dp-so-far").textContent = state.so_far;
         document.getElementById("dp-badge").textContent = state.badge;
+        const trouble = document.getElementById("dp-trouble");
+        trouble.textContent = state.trouble;
+        trouble.hidden = !state.trouble;
     }
 
     async function poll(address) {

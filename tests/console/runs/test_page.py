@@ -66,21 +66,28 @@ def test_trouble_of_a_live_run_is_told(browser: Client, make_preview: MakePrevie
 
     page = html(browser, make_preview(purger, dry_run=False, status="partial", report=report))
 
-    assert "<strong>2 keys could not be removed</strong> and are still there." in page
-    assert "<strong>1 deal was left half-way</strong>" in page
+    assert "Finished in part: 1 deal was left half-way" in page
+    assert "2 keys could not be removed." in page
     assert "Beware of the &lt;dog&gt;." in page
     assert 'class="dp-badge dp-partial"' in page
 
 
 def test_a_failed_purge_says_what_it_had_done(browser: Client, make_preview: MakePreview, purger: User) -> None:
     run = make_preview(
-        purger, dry_run=False, status="failed", error="Redis cannot be reached.", report=with_counts(deleted=5000)
+        purger,
+        dry_run=False,
+        status="failed",
+        error="Redis cannot be reached.",
+        started_at=Now(),
+        keys_deleted=5000,
+        outcomes={"interrupted": 7, "skipped_active": 3},
+        report=with_counts(deleted=5000),
     )
 
     page = html(browser, run)
 
-    assert "<strong>Redis cannot be reached.</strong>" in page
-    assert "5,000 keys were deleted before that, and are counted below." in page
+    assert "Failed: Redis cannot be reached." in page
+    assert f"Run {str(run.pk)[:8]}. 5,000 keys of 7 deals were deleted." in page
 
 
 def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Client) -> None:
@@ -106,6 +113,7 @@ def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Clien
         "progress": "5,000 of about 20,000 keys scanned · 2,500 keys a second",
         "so_far": "1 key deleted so far.",
         "badge": "running",
+        "trouble": "",
     }
 
 
