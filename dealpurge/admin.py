@@ -29,6 +29,9 @@ from dealpurge.permissions import may_purge, may_view_runs
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.text import plain
 
+#: Columns of the list where somebody looks for something; with those of numbers it would not fit a laptop.
+FOR_A_DEAL = ("state", "outcome_of_deal", "what", "scope_in_words", "who", "when")
+
 __all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
 
 
@@ -107,8 +110,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Who looks for a deal sees what became of it in each run: one that skipped it did not purge it."""
-        status, *others = self.list_display
-        return (status, "outcome_of_deal", *others) if request.GET.get("q", "").strip() else self.list_display
+        return FOR_A_DEAL if request.GET.get("q", "").strip() else self.list_display
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[filters.RunList]:
         """A list that takes no other query than its filters'."""

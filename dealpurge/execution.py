@@ -35,10 +35,10 @@ from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
 from dealpurge.runs.database import ROWS_AT_ONCE
+from dealpurge.runs.deals.suggestions import with_suggestions
 from dealpurge.runs.log import log_run
 from dealpurge.runs.record import RunRecord
 from dealpurge.runs.retry import RETRY_SECONDS, patience
-from dealpurge.runs.suggestions import with_suggestions
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
 

@@ -15,7 +15,7 @@ from dealpurge import services
 from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store
-from dealpurge.runs.deal_rows import DealRows
+from dealpurge.runs.deals.rows import DealRows
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.support.commands import Purge

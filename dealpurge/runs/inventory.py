@@ -10,8 +10,7 @@ from django.db.models import F, OrderBy, QuerySet
 
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.runs.database import alias, bounded, delete_in_batches, durable, stored
-from dealpurge.runs.deal_rows import BATCH
+from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded, delete_in_batches, durable, stored
 from dealpurge.scope import id_problem
 
 #: Inventories whose deals are kept; of older ones only the run stays.
@@ -34,7 +33,7 @@ DEFAULT_SORT = "-keys"
 def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) -> None:
     """Write down the deals as they come, in batches, and let go of those of old inventories."""
     items = (_item(run, families, row) for row in rows)
-    while batch := list(islice(items, BATCH)):
+    while batch := list(islice(items, ROWS_AT_ONCE)):
         with durable():
             InventoryDeal.objects.using(alias()).bulk_create(batch)
     with bounded():

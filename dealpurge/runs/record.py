@@ -14,9 +14,10 @@ from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
-from dealpurge.runs import deal_rows, retry, silence, store
+from dealpurge.runs import retry, silence, store
 from dealpurge.runs.database import bounded, durable, revive_connection, stored
-from dealpurge.runs.deal_rows import DealRows
+from dealpurge.runs.deals import rows as deal_rows
+from dealpurge.runs.deals.rows import DealRows
 
 #: Seconds between two signs of life.
 HEARTBEAT_SECONDS = 1.0

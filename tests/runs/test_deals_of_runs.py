@@ -13,8 +13,9 @@ from pytest_django import Settings
 from dealpurge import services
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.report import MissingDeal, PurgeReport
-from dealpurge.runs import record, suggestions
-from dealpurge.runs.suggestions import SUGGESTED, edits, with_suggestions
+from dealpurge.runs import record
+from dealpurge.runs.deals import suggestions
+from dealpurge.runs.deals.suggestions import SUGGESTED, edits, with_suggestions
 from tests.support.purging import before_removal
 from tests.support.seeding import HOUR, seed_deal, touch
 

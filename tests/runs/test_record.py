@@ -14,8 +14,9 @@ from dealpurge import clock
 from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
-from dealpurge.runs import database, deal_rows, retry, store, termination
+from dealpurge.runs import database, retry, store, termination
 from dealpurge.runs import record as record_module
+from dealpurge.runs.deals import rows as deal_rows
 from dealpurge.runs.record import HEARTBEAT_SECONDS, RunRecord
 from tests.support.databases import locked_database
 from tests.support.runs import DRY, ONE, ORIGIN, report_of

@@ -64,7 +64,7 @@ def test_an_inventory_gives_signs_of_life_while_its_rows_are_stored(
     valkey_settings: Settings, valkey_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
-    for module, name in ((engine_inventory, "JUDGED_AT_ONCE"), (inventory, "BATCH")):
+    for module, name in ((engine_inventory, "JUDGED_AT_ONCE"), (inventory, "ROWS_AT_ONCE")):
         monkeypatch.setattr(module, name, 10)
     for number in range(50):
         seed_deal(valkey_client, "acme", f"d{number}")

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from dealpurge.console.runs.outcomes import Badge, badge
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import run_deals
-from dealpurge.runs.run_deals import NEEDS_A_LOOK, OUTCOMES, DealFilter
+from dealpurge.runs.deals import queries
+from dealpurge.runs.deals.queries import NEEDS_A_LOOK, OUTCOMES, DealFilter
 from dealpurge.scope import BLANKS
 from dealpurge.text import escape
 
@@ -85,7 +85,7 @@ class DealTable:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Deals by outcome."""
-        return run_deals.counts(self.run)
+        return queries.counts(self.run)
 
     @property
     def tabs(self) -> list[Tab]:

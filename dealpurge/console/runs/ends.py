@@ -11,9 +11,9 @@ from django.utils.translation import ngettext
 
 from dealpurge.console import formatting, translation
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import run_deals
 from dealpurge.runs.database import alias
-from dealpurge.runs.remainder import Kind, remaining
+from dealpurge.runs.deals import queries
+from dealpurge.runs.deals.remainder import Kind, remaining
 from dealpurge.text import plain
 
 Outcome = PurgeRunDeal.Outcome
@@ -112,7 +112,7 @@ def _failed(run: PurgeRun) -> End:
         heading = _("Lost: no sign of life from its worker for a minute")
     if run.dry_run:
         return End(tone="bad", icon="cross", heading=heading, text=_("Nothing was deleted."))
-    counts = run_deals.counts(run)
+    counts = queries.counts(run)
     deals = sum(counts.get(outcome, 0) for outcome in TOUCHED)
     if not (run.keys_deleted or deals):
         words = _("As far as is known it had deleted nothing.") if lost else _("Nothing was deleted.")

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from dealpurge.models import PurgeRun, PurgeRunDeal, stored_zone
 from dealpurge.runs.database import storable
-from dealpurge.runs.run_deals import FIRST
+from dealpurge.runs.deals.queries import FIRST
 from dealpurge.scope import BLANKS
 
 #: Longer than any id or name; SQLite refuses to look for 50,000 characters.

@@ -33,7 +33,7 @@ from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
-from dealpurge.runs.remainder import KINDS, scope_of
+from dealpurge.runs.deals.remainder import KINDS, scope_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope

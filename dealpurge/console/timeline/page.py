@@ -16,7 +16,8 @@ from django.utils.translation import ngettext
 from dealpurge.console import formatting
 from dealpurge.console.timeline.entries import Entry, keys, why
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
-from dealpurge.runs import inventory, run_deals
+from dealpurge.runs import inventory
+from dealpurge.runs.deals import queries
 from dealpurge.scope import Deal
 from dealpurge.text import escape, plain
 
@@ -59,7 +60,7 @@ class TimelinePage:
     @cached_property
     def all(self) -> QuerySet[PurgeRunDeal]:
         """What became of it, newest first."""
-        return run_deals.of_deal(self.deal)
+        return queries.of_deal(self.deal)
 
     @cached_property
     def counts(self) -> dict[str, int]:

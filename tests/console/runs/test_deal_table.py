@@ -17,7 +17,7 @@ from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import run_deals
+from dealpurge.runs.deals import queries
 
 from ..conftest import LIST, REPORT, ClientOf, MakePreview, page_of
 
@@ -189,7 +189,7 @@ def test_a_run_of_before_or_a_lost_one_is_counted(browser: Client, run: PurgeRun
     PurgeRun.objects.update(outcomes=None)
 
     run.refresh_from_db()
-    assert run_deals.counts(run) == OUTCOMES
+    assert queries.counts(run) == OUTCOMES
     assert table(browser, run).total == 125
 
 

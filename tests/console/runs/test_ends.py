@@ -13,8 +13,8 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
-from dealpurge.runs import remainder
-from dealpurge.runs.remainder import Kind, remaining, scope_of
+from dealpurge.runs.deals import remainder
+from dealpurge.runs.deals.remainder import Kind, remaining, scope_of
 from tests.support.seeding import HOUR
 
 from ..conftest import LIST, REPORT, ClientOf, MakePreview, latest, page_of

@@ -1,0 +1,4 @@
+"""The deals of runs in the record: written as a run goes, found for its page, and what is left of them.
+
+Begin with ``rows``, which the record of a run writes; ``queries`` is what pages and exports ask.
+"""
