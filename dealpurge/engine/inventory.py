@@ -15,6 +15,7 @@ from dealpurge.engine.guard.deal_index import DealIndex, sole_deal
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.passes import Passes, run_to_end
+from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
@@ -25,7 +26,6 @@ from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged
 from dealpurge.servers.identity import Identity
 from dealpurge.servers.parallel import on_each
-from dealpurge.servers.retry import with_retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

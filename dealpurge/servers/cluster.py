@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
+from dealpurge.servers.address import address_of
 from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster_node import NodeConnection
 from dealpurge.servers.connection import ServerConnection
@@ -28,6 +29,7 @@ class Cluster:
     looks = 1
 
     def __init__(self, client: RedisCluster, scope: PurgeScope, keyspace: Keyspace) -> None:
+        self.configured = address_of(client)
         manager = client.nodes_manager
         nodes = [*manager.nodes_cache.values(), *manager.startup_nodes.values()]
         self._seeds: tuple[Address, ...] = tuple(dict.fromkeys((node.host, node.port) for node in nodes))

@@ -25,6 +25,7 @@ from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
+from dealpurge.servers.address import address_of
 from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster import Cluster
 from dealpurge.servers.connection import ServerConnection, new_connection
@@ -50,6 +51,8 @@ class Servers(Protocol):
 
     #: Whether the connections that were asked for last lead to those nodes only that should have keys of the scope.
     narrowed: bool
+    #: The address that is configured, whichever servers there are behind it; empty where it is unknown.
+    configured: str
     #: Connections that are made to look whether the servers are still the same: an address may lead to several in turn.
     looks: int
 
@@ -67,6 +70,7 @@ class Standalone:
     looks = 3
 
     def __init__(self, client: Any, keep_going: KeepGoing) -> None:
+        self.configured = address_of(client)
         self._pool = pool = client.connection_pool
         watched = isinstance(pool, SentinelConnectionPool) and pool.is_master
         self._address = {"connection_pool": Sentinels(pool, keep_going)} if watched else {}

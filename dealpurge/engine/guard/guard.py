@@ -15,12 +15,12 @@ from dealpurge.engine.guard.pipeline import Pipeline, Remainder
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Opening, Refused, commit, discard
 from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, events_of, groups, pieces
+from dealpurge.engine.retry import recover
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient
-from dealpurge.servers.retry import recover
 
 #: A single deal whose transaction is aborted this often by its own events is being worked on.
 MOST_ABORTS = 3
