@@ -25,6 +25,9 @@ E022  A ModelAdmin has the mixin behind ModelAdmin among its bases, where its bu
 E023  redis-py makes no connection of the cache's options.
 E024  DEALPURGE_REQUEST_TIMEOUT is no number of seconds.
 E025  DEALPURGE_MAX_DEALS or DEALPURGE_MAX_KEYS is no number.
+E026  DEALPURGE_ENVIRONMENT is no name with a tone.
+E027  DEALPURGE_SERVER_LABEL is no short printable text.
+E028  DEALPURGE_CONFIRM_DEALS is no number.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -49,13 +52,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from dealpurge.api.checks import check_authentication, check_endpoint
-from dealpurge.conf import BYTES_A_KEY, OLD_PLAN_SETTING, Settings, conf
+from dealpurge.conf import BYTES_A_KEY, OLD_PLAN_SETTING, TONES, Settings, conf
 from dealpurge.console.deals.checks import check_admin_sites
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
 from dealpurge.runs.checks import check_pruning
 from dealpurge.servers import discovery
+from dealpurge.servers.address import is_made_by_django_redis
 from dealpurge.servers.construction import TlsUnusable
 from dealpurge.text import redacted
 
@@ -80,7 +84,7 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
         _check_queue,
         _check_rates,
         _check_bounds,
-        _check_limits,
+        _check_read,
         check_authentication,
         check_endpoint,
         check_admin_sites,
@@ -126,14 +130,8 @@ def _check_server() -> Iterator[CheckMessage]:
             "name another alias, or supply a client through DEALPURGE_REDIS_CLIENT."
         )
         yield Error(f"The cache {alias!r} is not one of django-redis.", hint=hint, id="dealpurge.E002")
-    elif _is_made_by_django_redis(settings.CACHES[alias].get("OPTIONS", {})):
+    elif is_made_by_django_redis(settings.CACHES[alias].get("OPTIONS", {})):
         yield from _check_connection(alias)
-
-
-def _is_made_by_django_redis(options: Any) -> bool:
-    """Whether no network is asked for a client; a factory of the host's may ask the nodes of a cluster."""
-    factory = options.get("CONNECTION_FACTORY") or getattr(settings, "DJANGO_REDIS_CONNECTION_FACTORY", "django_redis.")
-    return str(factory).startswith("django_redis.") and "REDIS_CLIENT_CLASS" not in options
 
 
 def _check_connection(alias: str) -> Iterator[CheckMessage]:
@@ -212,11 +210,19 @@ def _check_bounds() -> Iterator[CheckMessage]:
             yield Error(f"{name} is no number: {value!r}.", hint=hint, id="dealpurge.E021")
 
 
-def _check_limits() -> Iterator[CheckMessage]:
-    """One that cannot be read refuses every run, dry ones too."""
-    for name in ("max_deals", "max_keys"):
+def _check_read() -> Iterator[CheckMessage]:
+    """Settings that refuse every run, dry ones too, where they cannot be read."""
+    number = "Give a whole number, 1 at least"
+    tones = ", ".join(map(repr, TONES))
+    hints = {
+        "max_deals": ("E025", f"{number}; None, or leaving the setting out, is no limit."),
+        "max_keys": ("E025", f"{number}; None, or leaving the setting out, is no limit."),
+        "environment": ("E026", f"Write {{'name': 'production', 'tone': 'production'}}; the tones are {tones}."),
+        "server_label": ("E027", "Give a name of the server that may be shown, or leave the setting out."),
+        "confirm_deals": ("E028", f"{number}, or leave the setting out."),
+    }
+    for name, (code, hint) in hints.items():
         try:
             getattr(conf, name)
         except PurgeConfigurationError as exc:
-            hint = "Give a whole number, 1 at least; None, or leaving the setting out, is no limit."
-            yield Error(str(exc), hint=hint, id="dealpurge.E025")
+            yield Error(str(exc), hint=hint, id=f"dealpurge.{code}")

@@ -23,7 +23,16 @@ REQUEST_TIMEOUT = 20
 AN_ADDRESS = gettext_noop("{} wants the dotted path of a callable, and is an address.", code="callable_is_address")
 NOT_IMPORTED = gettext_noop("{} cannot be imported: {}", code="callable_not_imported")
 NO_LIMIT = gettext_noop("{} is no limit: {}.", code="no_limit")
+NO_ENVIRONMENT = gettext_noop(
+    "DEALPURGE_ENVIRONMENT is not a name of 1 to 100 printable characters, with or without a tone.",
+    code="no_environment",
+)
+NO_LABEL = gettext_noop(
+    "DEALPURGE_SERVER_LABEL is no printable text of 255 characters at most.", code="no_server_label"
+)
 NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
+#: How a page may show an environment.
+TONES = ("production", "staging", "development")
 
 
 class Environment(NamedTuple):
@@ -80,19 +89,25 @@ class Settings:
 
     @property
     def environment(self) -> Environment | None:
-        """The environment's name and tone: ``{"name": "production", "tone": "production"}``; None where unnamed."""
-        value = getattr(settings, "DEALPURGE_ENVIRONMENT", None)
-        return Environment(**value) if value else None
+        """The environment's name and tone: ``{"name": "production", "tone": "production"}``; None where unnamed.
+
+        Raises ``PurgeConfigurationError``, as all that must not be taken for something else.
+        """
+        value: object = getattr(settings, "DEALPURGE_ENVIRONMENT", None)
+        return None if value is None else _environment(value)
 
     @property
     def server_label(self) -> str:
         """What stands for the address of Redis wherever that would be shown; empty: the address itself."""
-        return getattr(settings, "DEALPURGE_SERVER_LABEL", "")
+        value: object = getattr(settings, "DEALPURGE_SERVER_LABEL", "")
+        if not isinstance(value, str) or not value.isprintable() or len(value) > 255:
+            raise PurgeConfigurationError(NO_LABEL)
+        return value.strip()
 
     @property
     def confirm_deals(self) -> int:
         """Deals from which on a purge wants their number typed."""
-        return getattr(settings, "DEALPURGE_CONFIRM_DEALS", 25)
+        return _number("DEALPURGE_CONFIRM_DEALS", 25)
 
     @property
     def retry_seconds(self) -> float:
@@ -137,10 +152,23 @@ class Settings:
 
 def _limit(name: str) -> int | None:
     """A limit that cannot be read must not be taken for none. Raises ``PurgeConfigurationError``."""
-    value = getattr(settings, name, None)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+    return None if getattr(settings, name, None) is None else _number(name, 1)
+
+
+def _number(name: str, default: int) -> int:
+    value = getattr(settings, name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise PurgeConfigurationError(NO_LIMIT.format(name, repr(value)))
     return value
+
+
+def _environment(value: object) -> Environment:
+    match value:
+        case {"name": str(name), **others} if name.strip() and name.isprintable() and len(name) <= 100:
+            tone = others.pop("tone", None)
+            if not others and (tone is None or tone in TONES):
+                return Environment(name.strip(), tone or "")
+    raise PurgeConfigurationError(NO_ENVIRONMENT)
 
 
 def _callable(name: str) -> Callable[..., Any] | None:
