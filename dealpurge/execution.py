@@ -11,10 +11,12 @@ from time import monotonic, sleep
 from uuid import UUID
 
 from dealpurge.clock import Deadline, deadline_of_request
+from dealpurge.conf import conf
 from dealpurge.engine import passes
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
+from dealpurge.engine.sweep.meeting import Meeting
 from dealpurge.engine.sweep.reporting import not_found, report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import (
@@ -36,6 +38,7 @@ from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
 from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.deals.suggestions import with_suggestions
+from dealpurge.runs.label import Bound
 from dealpurge.runs.log import log_run
 from dealpurge.runs.record import RunRecord
 from dealpurge.runs.retry import RETRY_SECONDS, patience
@@ -74,8 +77,9 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
 
 def check(scope: PurgeScope) -> Keyspace:
     """The keyspace in force. Raises ``ScopeError`` where it cannot serve the scope, and ``PurgeConfigurationError`` for
-    families or limits that are none."""
+    families, limits or names of the environment that are none."""
     in_force(scope)
+    _ = conf.environment, conf.server_label, conf.confirm_deals
     keyspace = Keyspace.from_settings()
     if scope.guarded and EVENTS not in keyspace.families:
         field, _, message = messages.NO_EVENTS.partition(": ")
@@ -103,7 +107,8 @@ class Execution:
         self.cut_off = ""
         self.families: Sequence[str] = ()
         self.log = DealLog()
-        self.tally = Tally(log=None if scope.dry_run else self.log)
+        self.bound = Bound(row, deadline)
+        self.tally = Tally(log=None if scope.dry_run else self.log, meeting=Meeting(self.bound.expect))
         self.record = RunRecord(row, deadline)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
@@ -139,6 +144,7 @@ class Execution:
     def work(self) -> None:
         """What the run is for."""
         keyspace = self.prepare()
+        self.bound.check()
         self.families = keyspace.names
         self.scope = in_force(self.scope)
         if self.is_overdue():  # the database may have been slow, and Redis need not be asked
@@ -193,11 +199,13 @@ class Execution:
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""
+        self.bound.warn(self.tally)
         return report_of(
             self.tally,
             run_id=self.row.pk,
             scope=self.scope,
             families=self.families,
+            environment=self.row.environment or None,
             started_at=self.started_at,
             duration_ms=round((monotonic() - self.clock) * 1000),
             failed=failed,
@@ -211,7 +219,8 @@ class Execution:
         part = self.scope.dry_run and (self.tally.cancelled or not self.tally.complete)
         notes = None if part else self.notes()
         try:
-            self.record.finish(report, total=self.tally.total, error=error, notes=notes)
+            met = self.tally.meeting.processes
+            self.record.finish(report, total=self.tally.total, error=error, notes=notes, processes=met)
         except RunLost as exc:
             self.note_loss(exc, report)
             raise

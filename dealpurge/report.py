@@ -73,6 +73,8 @@ class PurgeReport:
     run_id: UUID | None
     status: Status
     scope: PurgeScope
+    #: What the settings called the place; None where they named none.
+    environment: str | None = None
     deals: DealCounts = field(default_factory=DealCounts)
     keys: KeyCounts = field(default_factory=KeyCounts)
     families: Mapping[str, int] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class PurgeReport:
         return {
             "run_id": str(self.run_id) if self.run_id else None,
             "status": self.status,
+            "environment": self.environment,
             **scope_as_dict(self.scope),
             "deals": _counts(self.deals),
             "keys": _counts(self.keys),

@@ -125,6 +125,9 @@ class PurgeReport(PurgeScopeFields):
 
     run_id = serializers.UUIDField(allow_null=True, help_text="The run in the record.")
     status = ReportStatus()
+    environment = serializers.CharField(
+        allow_null=True, help_text="What the settings call the place that the Redis belongs to; null if they do not."
+    )
     deals = PurgeDealCounts()
     keys = PurgeKeyCounts()
     families = serializers.DictField(
@@ -154,6 +157,9 @@ class PurgeRunAnswer(PurgeScopeFields):
 
     run_id = serializers.UUIDField()
     status = RunStatus()
+    environment = serializers.CharField(
+        allow_null=True, help_text="What the settings call the place that the Redis belongs to; null if they do not."
+    )
     progress = PurgeProgress()
     cancel_requested = serializers.BooleanField(help_text="Somebody wants it to stop.")
     created_at = serializers.DateTimeField(help_text="UTC.")

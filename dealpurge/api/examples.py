@@ -44,6 +44,7 @@ PREVIEW = PurgeReport(
     run_id=RUN,
     status="completed",
     scope=ONE_DEAL,
+    environment="production",
     deals=DealCounts(matched=1, purged=1),
     keys=KeyCounts(scanned=2617, matched=47, checkpoints_kept=2, unclaimed=0),
     families=families(1),
@@ -54,6 +55,7 @@ REPORT = PurgeReport(
     run_id=RUN,
     status="completed",
     scope=ALL_BUT_ACTIVE,
+    environment="production",
     deals=DealCounts(matched=20000, purged=19999, skipped_active=1),
     keys=KeyCounts(scanned=1180000, matched=940000, deleted=939953, checkpoints_kept=40000),
     families=families(19999),
@@ -84,7 +86,7 @@ def run(**columns: Any) -> dict[str, Any]:
     scope = ALL_BUT_ACTIVE
     seconds = scope.exclude_active_within_secs
     row = PurgeRun(id=RUN, mode=scope.mode, exclude_active_within_secs=seconds, dry_run=False, created_at=BEGAN)
-    vars(row).update(columns)
+    vars(row).update({"environment": "production"} | columns)
     return run_as_dict(row)
 
 

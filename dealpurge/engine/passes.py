@@ -48,8 +48,7 @@ def purge(
 
     Raises ``RedisUnavailable``, ``PurgeConfigurationError``, ``LimitExceeded``, and what these two raise.
     """
-    finished = False
-    budget = Budget.of(scope)
+    finished, budget = False, Budget.of(scope)
     try:
         if budget and not scope.guarded:  # whose plan tells
             count_first(scope, keyspace, tally, keep_going, budget)
@@ -72,7 +71,7 @@ def purge(
 
 def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, budget: Budget) -> None:
     """A sweep deletes as it goes, so what would go is counted before: by a dry run. Raises ``LimitExceeded``."""
-    counted = tally.count_before = Tally()
+    counted = tally.count_before = Tally(meeting=tally.meeting)
     may_go_on = False
     try:
         run_to_end(Passes(replace(scope, dry_run=True), keyspace, counted, keep_going))
@@ -131,6 +130,7 @@ class Passes:
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
         self.servers = discovery.find(self.scope, self.keyspace, self.keep_going)
+        self.tally.meeting.expect(self.servers.configured)
         for number in range(MOST_PASSES):
             if number:
                 self._begin_anew()
@@ -159,6 +159,7 @@ class Passes:
                     stack.callback(connection.close)
                     connection.backoff.met = self._met
                     connection.open()
+                    self.tally.meeting.note(connection)
                     self._probe(connection, first=not self._met)
                 self._met = True
                 return self._guarded(connections) if self.scope.guarded else self._swept(connections)
@@ -212,6 +213,7 @@ class Passes:
                 connection.backoff.met = True
                 try:
                     connection.open()
+                    self.tally.meeting.note(connection)
                     now.add(connection.identity)
                 except Departed:
                     return False

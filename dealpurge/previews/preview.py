@@ -12,12 +12,14 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from dealpurge import services
+from dealpurge.conf import conf
 from dealpurge.engine import limits
 from dealpurge.exceptions import PreviewRefused, PurgeConfigurationError, PurgeNotAllowed
 from dealpurge.i18n import Said, said_by
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PREVIEW_VALID_FOR, PurgeRun
 from dealpurge.permissions import may_purge
+from dealpurge.previews.binding import unbound
 from dealpurge.runs.database import bounded, stored, update, utc_now
 from dealpurge.runs.store import Origin
 from dealpurge.text import plain
@@ -80,9 +82,13 @@ class Preview:
             return PurgeNotAllowed(words % {"name": plain(run.actor_name)})
         if self.applied_as:
             return PreviewRefused(_("This preview was applied before."))
+        elsewhere = unbound(run)
+        if elsewhere:
+            return PreviewRefused(elsewhere)
         if not self.deals:
             return PreviewRefused(_("There is nothing to purge."))
         try:
+            conf.confirm_deals  # noqa: B018 - without it nothing can be asked
             excess = self.excess()
         except PurgeConfigurationError as exc:
             return PreviewRefused(said_by(exc))

@@ -29,6 +29,7 @@ def log_run(
     fields: dict[str, Any] = {
         "run_id": str(run.pk),
         "request_id": request_id,
+        "environment": run.environment,
         "source": run.source,
         "actor": escape(run.actor_name),
         "mode": run.mode,

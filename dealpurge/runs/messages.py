@@ -17,6 +17,26 @@ OTHER_FAMILIES = gettext_noop(
     "Restart the worker.",
     code="other_families",
 )
+# Clients of the endpoint read these, so they name no address.
+OTHER_ENVIRONMENT = gettext_noop(
+    "The run is bound to the environment {}, and the settings of the process that was to carry it out name {}, so "
+    "nothing was purged.",
+    code="other_environment",
+)
+ENVIRONMENT_UNNAMED = gettext_noop(
+    "The run is bound to the environment {}, and the settings of the process that was to carry it out name none, so "
+    "nothing was purged.",
+    code="environment_unnamed",
+)
+OTHER_ADDRESS = gettext_noop(
+    "The run is bound to another Redis than the settings of the process that was to carry it out lead to, so nothing "
+    "was purged.",
+    code="other_address",
+)
+SERVER_CHANGED = gettext_noop(
+    "The Redis server was restarted or failed over between preview and purge, or its replication changed.",
+    code="server_changed",
+)
 #: Of a ``ScopeError``: the field and its message.
 NO_EVENTS = gettext_noop(
     "exclude_active_within_secs: Value error, there is no events family to judge activity by", code="no_events"

@@ -4,13 +4,14 @@ was cancelled or taken for lost."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import Error as DatabaseTrouble
 from django.db.models.functions import Now
 
 from dealpurge import clock
 from dealpurge.engine.sweep.deal_log import DealNote
+from dealpurge.engine.sweep.meeting import Process
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
@@ -60,7 +61,15 @@ class RunRecord:
         while self._deals.waiting:
             retry.with_retry(self.run.pk, self._write_batch_now, seconds=retry.patience(self._deadline))
 
-    def finish(self, report: PurgeReport, *, total: int, error: str, notes: Mapping[bytes, DealNote] | None) -> None:
+    def finish(
+        self,
+        report: PurgeReport,
+        *,
+        total: int,
+        error: str,
+        notes: Mapping[bytes, DealNote] | None,
+        processes: Sequence[Process] | None = None,
+    ) -> None:
         """Store the end, and what became of all deals where that is known. Raises ``RunLost`` where the row is somebody
         else's by now."""
         outcomes = None
@@ -70,8 +79,15 @@ class RunRecord:
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
         retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
-        patience = retry.patience(self._deadline)
-        store.finish(self.run, report, total=total, error=error, outcomes=outcomes, seconds=patience)
+        store.finish(
+            self.run,
+            report,
+            total=total,
+            error=error,
+            outcomes=outcomes,
+            processes=processes,
+            seconds=retry.patience(self._deadline),
+        )
 
     def _note(self, notes: Iterable[tuple[bytes, DealNote]], **counts: int) -> None:
         self._deals.note(notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from dealpurge.engine.sweep.meeting import Process
 from dealpurge.exceptions import (
     DealPurgeError,
     PreviewRefused,
@@ -39,6 +40,7 @@ from dealpurge.runs.database import (
     unwritable,
     update,
 )
+from dealpurge.runs.label import label_of_new
 from dealpurge.runs.retry import LAST_TRY_SECONDS, with_retry
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
@@ -97,6 +99,7 @@ def create(
         dry_run=scope.dry_run,
         inventory=inventory,
         families_digest=families_digest,
+        **label_of_new(preview)._asdict(),
         exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
         preview_id=preview.pk if preview else None,
         idempotency_key=origin.idempotency_key,
@@ -126,10 +129,13 @@ def finish(
     total: int = 0,
     error: str = "",
     outcomes: Mapping[str, int] | None = None,
+    processes: Sequence[Process] | None = None,
     seconds: float | None = None,
 ) -> None:
-    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome; tried for
-    so many ``seconds``. Raises ``RunLost`` if the row is no longer running, and writes nothing then."""
+    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome and the
+    processes of Redis that it met; tried for so many ``seconds``.
+
+    Raises ``RunLost`` if the row is no longer running, and writes nothing then."""
     end = ended(report.status) | {
         "report": report.as_dict(),
         **messages.columns(error, report.warnings),
@@ -139,6 +145,7 @@ def finish(
         "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
         "deals_purged": report.deals.purged,
         "outcomes": outcomes,
+        "redis_processes": processes,
     }
     running = Q(pk=run.pk, status=Status.RUNNING)
     if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end), seconds=seconds):

@@ -57,6 +57,21 @@ class Info(NamedTuple):
         """Whether a proxy put it together: a process knows its port and its number."""
         return self.answered and not self.fields.keys() & {"tcp_port", "process_id"}
 
+    def process(self, node: str | None) -> dict[str, str | None] | None:
+        """What the record keeps of the process; None where it is unknown. ``node``: of a cluster, its id."""
+        run_id = self.fields.get("run_id")
+        if not run_id:
+            return None
+        kind = next((kind for kind in ("valkey", "dragonfly") if f"{kind}_version" in self.fields), "redis")
+        return {
+            "node": node,
+            "run_id": run_id,
+            "replid": self.fields.get("master_replid"),
+            "version": self.fields.get(f"{kind}_version"),
+            "role": "replica" if self.replica else "primary",
+            "kind": kind,
+        }
+
     def identity(self, address: str | None) -> Identity:
         """The process that answers at ``address``."""
         run_id = self.fields.get("run_id")

@@ -25,6 +25,7 @@ connections_dropped 1
 credentials_refused 0
 deal_is_organisation 1
 deals_oversized 1
+environment_unnamed 1
 events_unread 1
 failover_unverified 0
 families_no_dictionary 0
@@ -44,11 +45,13 @@ namesakes_left 1
 no_client 1
 no_cluster 0
 no_database 0
+no_environment 0
 no_events 0
 no_handshake 1
 no_limit 2
 no_primary 1
 no_sentinel 1
+no_server_label 0
 no_service 1
 not_allowed 0
 not_callable 1
@@ -58,6 +61,8 @@ not_tls 0
 option_unfit 0
 option_unusable 1
 organisations_as_deals 0
+other_address 0
+other_environment 2
 other_families 0
 out_of_time 1
 permission_lacking 0
@@ -76,6 +81,7 @@ script_busy 0
 sentinel_credentials 0
 sentinel_names_replica 0
 sentinel_tls 0
+server_changed 0
 server_replaced 0
 server_replaced_dry_run 0
 servers_in_turn 0

@@ -14,6 +14,7 @@ import pytest
 import redis
 from django.db import connection
 
+from tests.conftest import PointCacheAt
 from tests.support.seeding import key_of
 from tests.support.servers import RedisServer, wait_until
 
@@ -62,7 +63,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def manage(tmp_path: Path, server: RedisServer) -> Iterator[Manage]:
+def manage(tmp_path: Path, server: RedisServer, cache_at: PointCacheAt) -> Iterator[Manage]:
+    cache_at(server.url)  # a run goes to the Redis of who queued it
     manage = Manage(tmp_path, server.url)
     yield manage
     for process in manage.started:

@@ -34,6 +34,7 @@ def report_of(
     started_at: datetime,
     duration_ms: int,
     failed: bool = False,
+    environment: str | None = None,
 ) -> PurgeReport:
     """The report of what was counted so far."""
     counted = without_namesakes(tally.matched_deals)
@@ -44,6 +45,7 @@ def report_of(
         run_id=run_id,
         status="failed" if failed else _status(tally),
         scope=scope,
+        environment=environment,
         deals=_deal_counts(tally, counted, len(missing)),
         keys=KeyCounts(**{item.name: getattr(tally, item.name) for item in fields(KeyCounts)}),
         families={name: tally.families[index] for index, name in enumerate(families)},

@@ -17,6 +17,7 @@ from dealpurge.engine.sweep.deal_log import (
     DealLog,
     DealNote,
 )
+from dealpurge.engine.sweep.meeting import Meeting
 from dealpurge.report import LIST_LIMIT
 
 
@@ -66,6 +67,7 @@ class Tally:
     complete: bool = False
     #: Told of deals as it goes; the children tell it too. None where nobody writes it down.
     log: DealLog | None = None
+    meeting: Meeting = field(default_factory=Meeting)
     #: Counts of a server or a pass that are not added yet.
     children: list[Tally] = field(default_factory=list)
     #: The count that goes before a sweep with a limit.
