@@ -22,6 +22,7 @@ from dealpurge.console.deals.admin import DealPurgeAdminMixin
 from dealpurge.console.inventory.views import InventoryConsole
 from dealpurge.console.runs import csv_export, filters
 from dealpurge.console.runs.outcomes import Outcome, badge
+from dealpurge.console.strip import Strip
 from dealpurge.console.timeline.views import TimelineConsole
 from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import PurgeRun
@@ -92,6 +93,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
         query = request.GET.urlencode()
         ours = {
             "may_purge": may_purge(request.user),
+            "strip": Strip(),
             "purge_address": self.address("purge"),
             "inventory_address": self.address("latest_inventory"),
             "export_address": f"{self.address('export')}?{query}",

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from dealpurge.console.strip import Strip
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
 
@@ -82,6 +83,7 @@ class ConsolePages(RunModelAdmin):
             "opts": self.opts,
             "title": title,
             "may_purge": may_purge(request.user),
+            "strip": Strip(),
             # Their markup changed in Django 6.1.
             "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
         }

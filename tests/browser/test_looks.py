@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
 from dealpurge.models import PurgeRun
@@ -31,7 +32,7 @@ CONTRASTS = """
         return rgb(getComputedStyle(document.body).backgroundColor);
     };
     const poor = [];
-    for (const element of document.querySelectorAll("#content *")) {
+    for (const element of document.querySelectorAll("#content *, .dp-where *")) {
         const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
         if (!own || !element.checkVisibility() || element.closest(".visually-hidden, noscript, option")) continue;
         const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
@@ -169,6 +170,27 @@ def test_text_is_readable_in_both_themes(person: Callable[..., Person], deals: r
         if name != "list":  # the list is Django's own
             somebody.go(address)
             assert somebody.page.evaluate(CONTRASTS) == [], name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_which_redis_it_is_stays_in_sight_and_is_readable(
+    person: Callable[..., Person], deals: redis.Redis, settings: Settings, theme: str, width: int
+) -> None:
+    somebody = person(color_scheme=theme, viewport={"width": width, "height": 700})
+    PurgeRun.objects.create(mode="all", org_id="hooli", status="running", dry_run=False, heartbeat_at=Now())
+
+    for tone in ("production", "staging", "development", None):
+        settings.DEALPURGE_ENVIRONMENT = {"name": "eu-1 " * 8, "tone": tone} if tone else None
+        for address in (f"{LIST}purge/", LIST):
+            somebody.go(address)
+            assert somebody.page.evaluate(CONTRASTS) == [] or address == LIST, tone
+            assert somebody.page.evaluate("document.documentElement.scrollWidth") <= width
+            somebody.page.evaluate("document.querySelector('#content').style.minHeight = '5000px'")
+            somebody.page.evaluate("scrollTo(0, 4000)")
+            box = somebody.page.locator(".dp-where").bounding_box()
+            assert box
+            assert (box["y"], box["height"] < 120) == (0, True), (tone, address)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

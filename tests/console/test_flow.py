@@ -320,7 +320,8 @@ def test_a_lost_run_had_deleted_nothing_only_if_no_deal_says_otherwise(browser: 
     assert ("As far as is known it had deleted nothing." in page) == (outcome == "skipped_active")
 
 
-def test_redis_down_is_told_in_plain_words(browser: Client) -> None:
+def test_redis_down_is_told_in_plain_words(browser: Client, settings: Settings) -> None:
+    settings.DEALPURGE_SERVER_LABEL = "redis-main"  # which stands for the address wherever that would be shown
     response = browser.post(FORM, {"mode": "all"}, follow=True)
 
     run = latest()

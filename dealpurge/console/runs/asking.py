@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from dealpurge.console import formatting
 from dealpurge.console.forms import ConfirmForm
 from dealpurge.console.runs.page import RunPage
+from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.previews.confirmation import Confirmation
 from dealpurge.previews.preview import Preview
 
@@ -47,7 +48,10 @@ class Asking:
     @property
     def warns(self) -> bool:
         """Whether the risk is worth telling: somebody may still apply it, perhaps not who looks."""
-        return self.state in ("open", "refused") and bool(self.confirmation.heading)
+        try:
+            return self.state in ("open", "refused") and bool(self.confirmation.heading)
+        except PurgeConfigurationError:  # which is why it is refused
+            return False
 
     @cached_property
     def confirmation(self) -> Confirmation:

@@ -18,6 +18,7 @@ from dealpurge.keys.families import CHECKPOINTS, in_order
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import LIST_LIMIT
+from dealpurge.runs.label import Label
 
 Status = PurgeRun.Status
 
@@ -104,6 +105,11 @@ class RunPage(RunProgress):
     def families(self) -> dict[str, int]:
         """Keys by family, in the families' own order."""
         return in_order(self.report.get("families", {}))
+
+    @property
+    def server(self) -> str:
+        """Which one it was: its label at the time, or its address; empty for a run of before that was recorded."""
+        return Label.of_run(self.run).server
 
     @property
     def took(self) -> str:
