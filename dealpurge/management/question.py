@@ -28,6 +28,14 @@ class Question:
             self.refusal = confirmation.wrong
 
 
+def answer() -> str:
+    """What is typed; nothing where the input ends."""
+    try:
+        return input().strip()
+    except EOFError:
+        return ""
+
+
 def _risk(confirmation: Confirmation, style: Any) -> Iterator[str]:
     if not confirmation.heading:
         return

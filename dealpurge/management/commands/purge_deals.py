@@ -21,7 +21,8 @@ from dealpurge.management.actor import os_user
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
-from dealpurge.management.question import Question
+from dealpurge.management.place import place
+from dealpurge.management.question import Question, answer
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
@@ -99,6 +100,8 @@ class Command(BaseCommand):
         self.scope = scope = scope_of(options)
         if ask and not (sys.stdin and sys.stdin.isatty()):
             raise usage_error(NO_TERMINAL)
+        if options["verbosity"] > 0 and not self.unattended and (ask or self.stderr.isatty()):
+            self.tell(place())
         if ask:
             self.purge_as_previewed(scope)
         else:
@@ -118,7 +121,7 @@ class Command(BaseCommand):
         question = Question(report, self.style)
         self.tell_all(question.lines)
         self.tell_raw(question.prompt)
-        if not question.answered_by(_answer()):
+        if not question.answered_by(answer()):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
         preview = Preview.load(UUID(str(report.run_id)))
@@ -225,10 +228,3 @@ class Command(BaseCommand):
     def tell_raw(self, text: str) -> None:
         """``tell`` without a line's end."""
         self.tell(text, ending="")
-
-
-def _answer() -> str:
-    try:
-        return input().strip()
-    except EOFError:
-        return ""
