@@ -91,8 +91,8 @@ class PurgeReport:
         return {
             "run_id": str(self.run_id) if self.run_id else None,
             "status": self.status,
-            "environment": self.environment,
             **scope_as_dict(self.scope),
+            "environment": self.environment,
             "deals": _counts(self.deals),
             "keys": _counts(self.keys),
             "families": dict(self.families),

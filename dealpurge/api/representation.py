@@ -14,8 +14,8 @@ def run_as_dict(run: PurgeRun) -> dict[str, Any]:
     return {
         "run_id": str(run.pk),
         "status": run.status,
-        "environment": run.environment or None,
         **scope_as_dict(run.scope),
+        "environment": run.environment or None,
         "progress": {"scanned": run.keys_scanned, "total": run.keys_total, "deleted": run.keys_deleted},
         "cancel_requested": run.cancel_requested,
         "created_at": timestamp(run.created_at),
