@@ -34,7 +34,7 @@ from .conftest import Bearer, Call
 pytestmark = pytest.mark.django_db
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-START = {"run_id", "request_id", "source", "actor", "mode", "dry_run", "status"}
+START = {"run_id", "request_id", "source", "actor", "environment", "mode", "dry_run", "status"}
 END = START | {"deleted", "deals", "duration_ms"}
 #: What every record has.
 PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -210,7 +210,7 @@ def test_who_cancels_is_in_the_record_and_in_the_log(
     else:
         client.force_login(purger)
         client.post(f"/admin/dealpurge/purgerun/{run.pk}/cancel/")
-        assert "Asked to stop by" in client.get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
+        assert "Cancelled by" in client.get(f"/admin/dealpurge/purgerun/{run.pk}/change/").content.decode()
 
     run.refresh_from_db()
     assert run.cancelled_by == "purger"
