@@ -179,7 +179,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
     @admin.display(description=_("deals"), ordering="deals_purged")
     def deals_in_numbers(self, run: PurgeRun) -> str:
         """Deals purged, of those that were there; in a dry run, those that would be."""
-        if run.inventory or not run.is_over:
+        if run.inventory or not run.is_over or getattr(run, "lost", False):
             return formatting.NOTHING
         met = sum(count for name, count in (run.outcomes or {}).items() if name != Outcome.NOT_FOUND)
         told = formatting.number(run.deals_purged)

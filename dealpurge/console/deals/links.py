@@ -20,7 +20,7 @@ def deal_admins(sites: Iterable[AdminSite]) -> Iterator[DealPurgeAdminMixin]:
 
 def known(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> set[Deal]:
     """Those that the host's database has, as far as this user may see."""
-    return addresses(site, request, deals).keys() | set()
+    return set(addresses(site, request, deals))
 
 
 def addresses(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> dict[Deal, str]:

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import alias, storable
-from dealpurge.scope import Deal
+from dealpurge.scope import ID_MAX_BYTES, Deal
 
 Outcome = PurgeRunDeal.Outcome
 #: In the order in which a page offers them; the first two are what needs a look.
@@ -24,6 +24,8 @@ OUTCOMES = (
     Outcome.WOULD_BE_SKIPPED,
     Outcome.NOT_FOUND,
 )
+#: Characters of two ids and the colon between them.
+LONGEST = 2 * ID_MAX_BYTES + 1
 NEEDS_A_LOOK = (Outcome.INTERRUPTED, Outcome.NOT_REMOVED)
 #: Columns of runs that may be large, or that nobody shows beside a deal.
 LARGE = ("run__deals", "run__report", "run__sentences", "run__outcomes", "run__redis_processes", "run__error")
@@ -77,7 +79,8 @@ class DealFilter:
         condition = Q(outcome=self.outcome) if self.outcome in Outcome.values else Q()
         org_id, colon, deal_id = self.text.rpartition(":")
         for text in (self.org_id, self.text):
-            if storable(text) != text:  # PostgreSQL refuses to look for a NUL
+            # PostgreSQL refuses to look for a NUL, SQLite for very many characters.
+            if storable(text) != text or len(text) > LONGEST:
                 return Q(pk__in=())
         if self.org_id:
             condition &= Q(org_id=self.org_id)

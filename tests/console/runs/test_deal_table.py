@@ -267,3 +267,34 @@ def test_ids_are_shown_as_text(browser: Client, make_preview: MakePreview, purge
     assert "&lt;script&gt;\\u202e/?&amp;#</a>" in page
     assert "?org=%3Cb%3E&amp;deal=%3Cscript%3E%E2%80%AE%2F%3F%26%23" in page
     assert '<td role="cell">&lt;b&gt;</td>' in page
+
+
+ODD = [
+    "",
+    "\0",
+    "a\0b",
+    "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+    "%",
+    "'\"<>",
+    "٣",
+    "-1",
+    "9" * 5000,
+    "a" * 70_000,
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("name", ["outcome", "org", "deal", "sort", "p", "kind", "whatever__x"])
+def test_no_query_breaks_a_page_or_an_export(browser: Client, run: PurgeRun, name: str, value: str) -> None:
+    timeline = {"deal": "purged-1", "org": "acme"} | {name: value}
+
+    for address, query in (
+        (page_of(run), {name: value}),
+        (page_of(run, "deals"), {name: value}),
+        (f"{LIST}deal/", timeline),
+        (f"{LIST}deal/export/", timeline),
+    ):
+        response: Any = browser.get(address, query)
+        assert response.status_code in (200, 404)
+        if response.streaming:
+            assert b"".join(response).startswith(b"run_id")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -253,6 +254,7 @@ def test_runs_are_found_by_organisation_and_by_reason(browser: Client, make_prev
         ({"dry_run": False, "deals_purged": 7}, "7"),
         ({"deals_purged": 7, "outcomes": {"would_be_purged": 7, "would_be_skipped": 5}}, "7 of 12 would go"),
         ({"inventory": True}, "\u2013"),
+        ({"dry_run": False, "status": "failed", "report": None, "started_at": Now()}, "\u2013"),
     ],
 )
 def test_the_list_says_how_many_of_the_deals_went(
