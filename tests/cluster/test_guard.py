@@ -17,7 +17,7 @@ from dealpurge.engine.guard.active_deals import ActiveDeals
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RunLost
 from tests.support.cluster import Ring, slot_of
-from tests.support.purging import before_removal, carry_out, purge, run
+from tests.support.purging import before_removal, carry_out, purge, report_of, run
 from tests.support.seeding import HOUR, key_of, seed_deal, seed_scene, tagged, touch
 
 pytestmark = pytest.mark.cluster
@@ -73,11 +73,14 @@ def test_an_event_aborts_the_slots_beside_it_and_stops_the_deal(
         if batch[0].decode() in beside and not woken:
             woken.append(touch(cluster, "acme", "wakes"))
 
+    tally = Tally()
     with before_removal(monkeypatch, wake):
-        report = purge(exclude_active_within_secs=HOUR)
+        carry_out(tally, exclude_active_within_secs=HOUR)
 
+    report = report_of(tally, exclude_active_within_secs=HOUR)
     assert ring.names() == beside | set(woken)
     assert (report.status, report.deals.interrupted, report.deals.purged) == ("partial", 1, 0)
+    assert tally.notes()[b"acme:wakes"][:3] == ("interrupted", len(keys - beside), len(beside))
     assert report.keys.deleted == len(keys - beside)
 
 

@@ -16,7 +16,7 @@ from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from tests.support import oracle
 from tests.support.cluster import Ring, slot_of
-from tests.support.purging import purge
+from tests.support.purging import carry_out, fates_of, purge, report_of
 from tests.support.seeding import HOUR, tagged
 
 pytestmark = pytest.mark.cluster
@@ -88,13 +88,23 @@ def test_every_scope_is_exact_dry_and_live(
 ) -> None:
     wanted = expected(scope, window, keys, templates)
 
-    dry = purge(**scope, exclude_active_within_secs=window, dry_run=True)
-    assert ring.names() == {key.decode() for key in keys}
-    live = purge(**scope, exclude_active_within_secs=window)
+    (dry, would_be), (live, became) = (told(scope, window, dry_run=dry_run, ring=ring) for dry_run in (True, False))
 
     assert ring.names() == {key.decode() for key in keys.keys() - wanted.gone}
     assert counts(live) == {**wanted.deals, **wanted.families, "deleted": len(wanted.gone), "left": 0}
     assert counts(dry) == {**counts(live), "deleted": 0}
+    assert would_be == became == wanted.fates
+
+
+def told(
+    scope: dict[str, Any], window: int | None, *, dry_run: bool, ring: Ring
+) -> tuple[PurgeReport, dict[tuple[str | None, str], tuple[bool, int]]]:
+    """The report, and what becomes of each deal; a dry run leaves every key."""
+    options = {**scope, "exclude_active_within_secs": window, "dry_run": dry_run}
+    before, tally = ring.names(), Tally()
+    carry_out(tally, **options)
+    assert not dry_run or ring.names() == before
+    return report_of(tally, **options), fates_of(tally, dry_run=dry_run)
 
 
 def counts(report: PurgeReport) -> dict[str, int]:

@@ -12,13 +12,11 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
-from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import split_token
 from dealpurge.report import PurgeReport
 from tests.support import keyspaces, oracle
 from tests.support.oracle import NOW, Deal, Expected, Request
-from tests.support.purging import carry_out, report_of
+from tests.support.purging import carry_out, fates_of, report_of
 
 #: Activity is judged by the hour, and no activity here is near an hour ago.
 SPAN = 3600
@@ -151,14 +149,13 @@ def purged(case: Case, *, dry_run: bool) -> PurgeReport:
     return noted(case, dry_run=dry_run)[0]
 
 
-def noted(case: Case, *, dry_run: bool) -> tuple[PurgeReport, dict[Deal, DealNote]]:
+def noted(case: Case, *, dry_run: bool) -> tuple[PurgeReport, dict[Deal, tuple[bool, int]]]:
     """And what the record has of each deal."""
     tally = Tally()
     options = {**asdict(case.request), "dry_run": dry_run}
     with in_force(case):
         carry_out(tally, **options)
-        notes = {split_token(token): note for token, note in tally.notes(dry_run=dry_run).items()}
-        return report_of(tally, **options), notes
+        return report_of(tally, **options), fates_of(tally, dry_run=dry_run)
 
 
 def told(report: PurgeReport) -> Expected:

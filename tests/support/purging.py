@@ -16,11 +16,12 @@ from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep import reporting, unlink
+from dealpurge.engine.sweep.deal_log import PURGED, WOULD_BE_PURGED
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.keys.families import Keyspace
+from dealpurge.keys.families import Keyspace, split_token
 from dealpurge.report import PurgeReport
-from dealpurge.scope import PurgeScope
+from dealpurge.scope import Deal, PurgeScope
 from dealpurge.servers.connection import ServerConnection
 from tests.support.seeding import HOUR
 
@@ -61,6 +62,17 @@ def purge(*, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> P
     tally = Tally()
     carry_out(tally, keep_going=keep_going, **options)
     return report_of(tally, **options)
+
+
+def fates_of(tally: Tally, *, dry_run: bool) -> dict[Deal, tuple[bool, int]]:
+    """Of each deal in the record whether it goes, or went, and how many keys it has, or had: none are left, or all."""
+    fates = {}
+    for token, note in tally.notes(dry_run=dry_run).items():
+        assert None not in (note.keys_deleted, note.keys_left), (token, note)
+        assert 0 in (note.keys_deleted, note.keys_left), (token, note)
+        goes = note.outcome in (PURGED, WOULD_BE_PURGED)
+        fates[split_token(token)] = (goes, (note.keys_deleted or 0) + (note.keys_left or 0))
+    return fates
 
 
 def while_deleting(scanned: int, total: int, deleted: int) -> bool:
