@@ -117,6 +117,8 @@ def run(
     except RedisUnavailable as exc:
         error = exc
     assert fault is None or struck_at is not None, "the run was over before the fault"
+    if not options.get("dry_run"):  # whatever happened, each key is counted for its deal as it is for its family
+        assert sum(tally.gone.values()) == sum(tally.families.values())
     return Outcome(report_of(tally, failed=error is not None, **options), error, struck_at)
 
 
