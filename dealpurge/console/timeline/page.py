@@ -75,7 +75,7 @@ class TimelinePage:
 
     @property
     def tabs(self) -> list[Tab]:
-        """All entries, and the kinds of which there are some."""
+        """All entries, the kinds of which there are some, and the one that is asked for."""
         labels = {
             "": _("All"),
             "purged": _("Purged or interrupted"),
@@ -87,7 +87,7 @@ class TimelinePage:
         return [
             Tab(label=label, count=numbers[kind], query=self.query_with(kind=kind), current=kind == self.kind)
             for kind, label in labels.items()
-            if numbers[kind] or not kind
+            if numbers[kind] or kind in ("", self.kind)
         ]
 
     @cached_property

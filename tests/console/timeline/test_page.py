@@ -198,3 +198,14 @@ def test_a_run_of_a_lost_deal_is_one_click_away(browser: Client, make_preview: M
     run = happen(make_preview, purger, "purged")
 
     assert f'href="{page_of(run)}"' in browser.get(f"{LIST}deal/", {"org": "globex", "deal": "deal/1"}).content.decode()
+
+
+@pytest.mark.parametrize("kind", ["purged", "skipped", "previews", "not_found"])
+@pytest.mark.parametrize("met", [True, False])
+def test_a_kind_of_which_there_is_nothing_is_an_empty_page(
+    browser: Client, make_preview: MakePreview, purger: User, kind: str, met: bool
+) -> None:
+    if met:
+        happen(make_preview, purger, "not_found" if kind != "not_found" else "purged")
+
+    assert shown(browser, kind=kind, p="2")
