@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Literal
 
 from dealpurge.models import PurgeRun, PurgeRunDeal
@@ -49,4 +50,10 @@ def _is_over(named: Deal, met: Iterable[tuple[str | None, bool]]) -> bool:
 
 def _with_outcome(run: PurgeRun, outcome: Outcome) -> list[Deal]:
     rows = PurgeRunDeal.objects.using(alias()).filter(run=run, outcome=outcome).order_by("pk")
-    return list(rows.values_list("org_id", "deal_id")[: MOST + 1])
+    found = rows.values_list("org_id", "deal_id")[: MOST + 1]
+    named: defaultdict[str, list[Deal]] = defaultdict(list)
+    for deal in run.scope.deals:
+        named[deal[1]].append(deal)
+    # Keys without an organisation go with the deals that were named; None would be the deal of every organisation.
+    meant = ((deal,) if deal[0] is not None else named.get(deal[1], (deal,)) for deal in found)
+    return list(dict.fromkeys(chain.from_iterable(meant)))

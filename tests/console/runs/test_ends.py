@@ -253,6 +253,18 @@ def test_what_is_left_of_named_deals_has_none_that_was_purged_and_all_that_were_
 
 
 @pytest.mark.parametrize("kind", remainder.KINDS)
+def test_keys_without_an_organisation_lead_to_no_other_deal_than_those_that_were_named(
+    make_preview: MakePreview, purger: User, kind: Kind
+) -> None:
+    named = [("acme", "1"), ("birch", "2")]
+    run = make_preview(purger, dry_run=False, mode="by_deal", deals=named, deals_named=2)
+    outcome = {"skipped": "skipped_active"}.get(kind, "interrupted")
+    with_rows(run, ("acme", "1", outcome, 3), (None, "1", outcome, 1), ("birch", "2", "purged", 0))
+
+    assert scope_of(PurgeRun.objects.get(pk=run.pk), kind).deals == (("acme", "1"),)
+
+
+@pytest.mark.parametrize("kind", remainder.KINDS)
 def test_more_deals_than_can_be_named_are_those_of_the_scope(
     make_preview: MakePreview, purger: User, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
