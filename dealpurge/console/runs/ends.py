@@ -13,7 +13,7 @@ from dealpurge.console import formatting, translation
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import alias
 from dealpurge.runs.deals import queries
-from dealpurge.runs.deals.remainder import Kind, remaining
+from dealpurge.runs.deals.remainder import MOST, Kind, remaining
 from dealpurge.text import plain
 
 Outcome = PurgeRunDeal.Outcome
@@ -167,7 +167,7 @@ def _these(count: int) -> str:
 
 def _others(run: PurgeRun) -> str:
     """Of a purge that was stopped: how many deals are left, where that is known."""
-    count = len(remaining(run))
+    count = len(remaining(run)) if run.deals_named <= MOST else 0
     if not count:
         return _("Preview what is left")
     return ngettext("Preview the other deal", "Preview the other %(n)s", count) % _n(count)

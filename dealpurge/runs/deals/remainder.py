@@ -23,7 +23,7 @@ MOST = 10_000
 
 def scope_of(run: PurgeRun, kind: Kind) -> PurgeScope:
     """A dry run of what is left, as the run was guarded. No deal in it was purged by the run, none that was left is
-    missing from it."""
+    missing from it; where they are too many to be named, or the record has none of them, it is of the run's scope."""
     scope = replace(run.scope, dry_run=True)
     deals = remaining(run) if kind == "rest" else _with_outcome(run, OUTCOMES[kind])
     if not deals or len(deals) > MOST:
