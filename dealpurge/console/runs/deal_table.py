@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from dealpurge.console.paging import PER_PAGE, page_and_one_more, page_number
 from dealpurge.console.runs.outcomes import Badge, badge
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.deals import queries
@@ -19,7 +20,6 @@ from dealpurge.runs.deals.queries import NEEDS_A_LOOK, OUTCOMES, DealFilter
 from dealpurge.scope import BLANKS
 from dealpurge.text import escape
 
-PER_PAGE = 50
 #: Columns of a dry run, which deletes nothing; what is left of a deal is what would go, or stay.
 DRY_COLUMNS = ("deal", "org", "outcome", "left", "active")
 COLUMNS = ("deal", "org", "outcome", "deleted", "left", "active")
@@ -127,16 +127,12 @@ class DealTable:
     @cached_property
     def number(self) -> int:
         """The number of this page, from 1 on."""
-        asked = self.query.get("p", "")
-        number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
-        last = 10**7 if self.total is None else -(-self.total // PER_PAGE)
-        return max(1, min(number, last))
+        return page_number(self.query, self.total)
 
     @cached_property
     def _found(self) -> list[PurgeRunDeal]:
         """The rows of this page, and one more if there are more."""
-        start = (self.number - 1) * PER_PAGE
-        return list(self.filter.rows(self.run)[start : start + PER_PAGE + 1])
+        return page_and_one_more(self.filter.rows(self.run), self.number)
 
     @cached_property
     def rows(self) -> list[Row]:

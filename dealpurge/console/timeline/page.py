@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.console import formatting
+from dealpurge.console.paging import PER_PAGE, page_and_one_more, page_number
 from dealpurge.console.timeline.entries import Entry, keys, why
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.runs import inventory
@@ -22,7 +23,6 @@ from dealpurge.scope import Deal
 from dealpurge.text import escape, plain
 
 Outcome = PurgeRunDeal.Outcome
-PER_PAGE = 50
 #: Kinds of entries, in the order of their tabs. The first ones took keys.
 TOOK = (Outcome.PURGED, Outcome.INTERRUPTED, Outcome.NOT_REMOVED)
 SKIPPED = (Outcome.SKIPPED_ACTIVE, Outcome.SKIPPED_NEVER_ACTIVE)
@@ -93,9 +93,7 @@ class TimelinePage:
     @cached_property
     def number(self) -> int:
         """The number of this page, from 1 on."""
-        asked = self.query.get("p", "")
-        number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
-        return max(1, min(number, -(-self.total // PER_PAGE)))
+        return page_number(self.query, self.total)
 
     @property
     def total(self) -> int:
@@ -104,8 +102,7 @@ class TimelinePage:
 
     @cached_property
     def _found(self) -> list[PurgeRunDeal]:
-        start = (self.number - 1) * PER_PAGE
-        return list(self.rows[start : start + PER_PAGE + 1])
+        return page_and_one_more(self.rows, self.number)
 
     @property
     def rows(self) -> QuerySet[PurgeRunDeal]:

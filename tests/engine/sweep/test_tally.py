@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from dealpurge.engine import passes
+from dealpurge.engine.passes import Passes
+from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.engine.sweep.tally import Tally
+from tests.support.purging import carry_out
 
 
 def outcomes(tally: Tally) -> dict[bytes, str]:
@@ -47,3 +51,34 @@ def test_keys_without_an_organisation_are_told_of_where_the_deals_of_their_id_ha
 
     tally.untouched.clear()
     assert outcomes(tally) == {b"acme:1": "purged"}
+
+
+def test_what_a_pass_left_is_counted_by_the_one_that_goes_over_it_again() -> None:
+    tally = Tally()
+    first = tally.child()
+    first.matched_deals.add(b"acme:1")
+    first.gone[b"acme:1"], first.left[b"acme:1"] = 5, 2
+    first.unremoved_deals.add(b"acme:1")
+
+    first.keep_deletes()
+    second = tally.child()
+    second.matched_deals.add(b"acme:1")
+    second.gone[b"acme:1"], second.left[b"acme:1"] = 1, 1
+    second.unremoved_deals.add(b"acme:1")
+    tally.add_up_children()
+
+    assert tally.notes() == {b"acme:1": DealNote("not_removed", 6, 1)}
+
+
+def test_nobody_knows_what_is_left_of_a_deal_that_a_stopped_sweep_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(run: Passes) -> None:
+        run.tally.matched_deals.add(b"acme:1")
+        run.tally.gone[b"acme:1"], run.tally.left[b"acme:1"] = 5, 2  # of those that it came by
+        run.tally.cancelled = True
+
+    monkeypatch.setattr(passes, "run_to_end", stop)
+    tally = Tally()
+
+    carry_out(tally)
+
+    assert tally.notes() == {b"acme:1": DealNote("interrupted", 5, None)}
