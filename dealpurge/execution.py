@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from time import monotonic, sleep
@@ -19,6 +19,7 @@ from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTI
 from dealpurge.engine.sweep.meeting import Meeting
 from dealpurge.engine.sweep.reporting import not_found, report_of
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.engine.tracking.details import Progress
 from dealpurge.exceptions import (
     DealPurgeError,
     FieldError,
@@ -40,20 +41,11 @@ from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.deals.suggestions import with_suggestions
 from dealpurge.runs.label import Bound
 from dealpurge.runs.log import log_run
+from dealpurge.runs.progress import tracker_of
 from dealpurge.runs.record import RunRecord
 from dealpurge.runs.retry import RETRY_SECONDS, patience
 from dealpurge.scope import PurgeScope
 from dealpurge.signals import purge_finished
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is: keys scanned of about ``total``, keys deleted."""
-
-    scanned: int
-    total: int
-    deleted: int
-
 
 #: Called on every page and while the engine waits, from the calling thread; False stops the run.
 Observer = Callable[[Progress], bool]
@@ -109,7 +101,8 @@ class Execution:
         self.log = DealLog()
         self.bound = Bound(row, deadline)
         self.tally = Tally(log=None if scope.dry_run else self.log, meeting=Meeting(self.bound.expect))
-        self.record = RunRecord(row, deadline)
+        self.tally.tracker = tracker_of(row, self.tally.progress)
+        self.record = RunRecord(row, deadline, self.tally.tracker)
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
     def __call__(self) -> PurgeReport:
@@ -162,7 +155,7 @@ class Execution:
         while not self.is_overdue():
             counts = self.counts()
             may_go_on = self.record.keep_up(self.log.take(), **counts)
-            if self.observer is not None and not self.observer(Progress(**counts)):
+            if self.observer is not None and not self.observer(Progress(**counts, details=self.record.details)):
                 return False
             if not self.record.is_behind:
                 return may_go_on
@@ -171,7 +164,9 @@ class Execution:
 
     def write_down(self) -> None:
         """What a dry run would do with each deal: while it goes on, so that it can be stopped."""
-        notes = iter(self.notes().items())
+        known = self.notes()
+        self.tally.tracker.record(complete=True, deals=len(known))
+        notes = iter(known.items())
         while not self.tally.cancelled and (batch := list(islice(notes, ROWS_AT_ONCE))):
             self.log.extend(batch)
             self.tally.cancelled = not self.watch()
@@ -195,7 +190,8 @@ class Execution:
 
     def counts(self) -> dict[str, int]:
         """How far the run is, as ``Progress`` has it."""
-        return dict(zip(("scanned", "total", "deleted"), self.tally.progress(), strict=True))
+        counts = self.tally.progress()
+        return {"scanned": counts.scanned, "total": counts.total, "deleted": counts.deleted}
 
     def report(self, *, failed: bool = False) -> PurgeReport:
         """What was done so far."""

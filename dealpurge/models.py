@@ -107,6 +107,8 @@ class PurgeRun(models.Model):
     keys_deleted = models.BigIntegerField(_("keys deleted"), default=0)
     # What the list of runs shows; the report and the named deals themselves may be large.
     keys_to_go = models.BigIntegerField(_("keys that would go"), default=0)
+    # How far it is, phase by phase and server by server, as the run itself told last.
+    progress = models.JSONField(_("progress"), null=True, blank=True, editable=False)
     deals_purged = models.IntegerField(_("deals purged"), default=0)
     deals_named = models.IntegerField(_("deals named"), default=0)
     created_at = UTCDateTimeField(_("created"), default=timezone.now, db_index=True)

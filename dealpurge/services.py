@@ -12,8 +12,9 @@ from django.db import Error as DatabaseTrouble
 
 from dealpurge.clock import Deadline, waited_for
 from dealpurge.engine import limits
+from dealpurge.engine.tracking.details import PhaseProgress, Progress, ProgressDetails, ServerProgress
 from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
-from dealpurge.execution import Execution, Observer, Progress, check, run
+from dealpurge.execution import Execution, Observer, check, run
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.risk import risk
@@ -26,7 +27,21 @@ from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
 from dealpurge.text import redacted
 
-__all__ = ["Observer", "Progress", "cancel", "check", "excess", "purge_deals", "queue", "risk", "run", "start"]
+__all__ = [
+    "Observer",
+    "PhaseProgress",
+    "Progress",
+    "ProgressDetails",
+    "ServerProgress",
+    "cancel",
+    "check",
+    "excess",
+    "purge_deals",
+    "queue",
+    "risk",
+    "run",
+    "start",
+]
 
 logger = logging.getLogger("dealpurge")
 

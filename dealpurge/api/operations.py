@@ -6,7 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse
 
-from dealpurge.api import answers, examples, idempotency
+from dealpurge.api import idempotency
+from dealpurge.api.answers import bodies, examples
 from dealpurge.api.body import MAX_DIGITS
 from dealpurge.api.errors import RETRY_HEADER, RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
 from dealpurge.api.schema import describe
@@ -51,7 +52,7 @@ def response(description: str, serializer: Any, **examples: Any) -> OpenApiRespo
     return OpenApiResponse(serializer, description, named)
 
 
-def refusal(description: str, detail: str, serializer: Any = answers.PurgeError, **more: Any) -> OpenApiResponse:
+def refusal(description: str, detail: str, serializer: Any = bodies.PurgeError, **more: Any) -> OpenApiResponse:
     """``detail``, and ``more`` beside it."""
     return response(description, serializer, example={"detail": detail, **more})
 
@@ -77,13 +78,11 @@ RUN_ID = "The run, as the record knows it."
 PURGE_RESPONSES = {
     200: response(
         "The report, also of a run that was cancelled or could not remove everything.",
-        answers.PurgeReport,
+        bodies.PurgeReport,
         a_dry_run=examples.PREVIEW.as_dict(),
         a_purge=examples.REPORT.as_dict(),
     ),
-    202: response(
-        "A worker will do it. `Location` says where to ask.", answers.PurgeRunAnswer, example=examples.QUEUED
-    ),
+    202: response("A worker will do it. `Location` says where to ask.", bodies.PurgeRunAnswer, example=examples.QUEUED),
     400: refusal(
         "The body cannot be read: it is no text, nested too deeply, shorter than it says, or has an integer of more "
         f"than {MAX_DIGITS} digits in it.",
@@ -93,7 +92,7 @@ PURGE_RESPONSES = {
     409: response(
         "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is. Or this purge would "
         "delete more deals or keys than the settings allow, and deleted none, unless there came more meanwhile.",
-        answers.PurgeConflict,
+        bodies.PurgeConflict,
         another_purge={"detail": str(PurgeInProgress(examples.RUN)), "run_id": str(examples.RUN)},
         a_limit=examples.LIMIT_EXCEEDED,
     ),
@@ -103,14 +102,14 @@ PURGE_RESPONSES = {
     ),
     413: refusal("The body is too long.", BodyTooLarge.default_detail),
     422: response(
-        "The body is refused, or the `Idempotency-Key`.", answers.HTTPValidationError, example=examples.NO_SUCH_MODE
+        "The body is refused, or the `Idempotency-Key`.", bodies.HTTPValidationError, example=examples.NO_SUCH_MODE
     ),
     429: refusal("Too many purges.", str(TooManyRequests(10))),
     503: refusal(
         "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
         "stopped, its status `cancelled`. What was deleted by then stands in the report.",
         messages.OUT_OF_TIME.format(20),
-        answers.PurgeRedisError,
+        bodies.PurgeRedisError,
         run_id=str(examples.RUN),
         deleted=examples.OUT_OF_TIME.keys.deleted,
         report=examples.OUT_OF_TIME.as_dict(),
@@ -149,15 +148,15 @@ PURGE_BODY = {
     )
 }
 RUN_RESPONSES = {
-    200: response("The run.", answers.PurgeRunAnswer, example=examples.RUNNING),
+    200: response("The run.", bodies.PurgeRunAnswer, example=examples.RUNNING),
     **REFUSALS,
     404: NOT_FOUND,
 }
 CANCEL_RESPONSES = {
-    200: response("It was asked to stop.", answers.PurgeRunAnswer, example=examples.CANCELLING),
+    200: response("It was asked to stop.", bodies.PurgeRunAnswer, example=examples.CANCELLING),
     **REFUSALS,
     404: NOT_FOUND,
-    409: refusal(RunOver.default_detail, RunOver.default_detail, answers.PurgeRunError, run_id=str(examples.RUN)),
+    409: refusal(RunOver.default_detail, RunOver.default_detail, bodies.PurgeRunError, run_id=str(examples.RUN)),
 }
 
 

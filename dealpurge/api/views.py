@@ -21,10 +21,10 @@ from rest_framework.views import APIView
 
 from dealpurge import permissions, services
 from dealpurge.api import handler, idempotency
+from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.api.authentication import BearerAuthentication
 from dealpurge.api.body import json_object
 from dealpurge.api.errors import InvalidBody, RunOver, answer, run_answer
-from dealpurge.api.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody, item
 from dealpurge.clock import Deadline
 from dealpurge.conf import conf

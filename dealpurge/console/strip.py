@@ -15,6 +15,7 @@ from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
 from dealpurge.runs.label import Label, UnderWay, under_way
+from dealpurge.runs.progress import percent
 
 
 class Live(NamedTuple):
@@ -56,8 +57,7 @@ class Strip:
     def purges(self) -> Iterator[Live]:
         """Those under way."""
         for run in self._under_way.purges:
-            percent = 100 * run.keys_scanned // max(run.keys_total, run.keys_scanned, 1)
-            yield Live(run, formatting.scope(run, getattr(run, "first_deal", None)), percent)
+            yield Live(run, formatting.scope(run, getattr(run, "first_deal", None)), percent(run))
 
     @cached_property
     def _label(self) -> Label | None:

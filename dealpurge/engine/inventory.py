@@ -44,8 +44,10 @@ def take_inventory(keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> I
     scope = PurgeScope(mode="all", include_checkpoints=True)
     passes = InventoryPasses(scope, keyspace, tally, keep_going)
     run_to_end(passes)
+    tally.tracker.record(complete=not tally.cancelled, deals=len(passes.rows))
     for number, row in enumerate(passes.rows):
         if number % JUDGED_AT_ONCE == 0:
+            tally.tracker.recorded = number
             keep_going()  # for its sign of life: who stores so many rows takes their time
         yield row
 
@@ -72,7 +74,8 @@ class InventoryPasses(Passes):
     def _count(self, counted: InventoryCounts, connection: ServerConnection) -> bool:
         selection = Selection(self.scope, self.keyspace, self.tally.child())
         scan = Scan(connection, selection, partial(counted.take, selection))
-        scan.run()
+        with self.tally.tracker.following(connection, selection.tally, "scanning"):
+            scan.run()
         return not scan.stopped
 
     def _judged(self, connections: Sequence[ServerConnection], counted: InventoryCounts) -> Iterator[InventoryRow]:
@@ -80,12 +83,15 @@ class InventoryPasses(Passes):
         again = partial(with_retry, connections[0], reopen=cluster_activity.reopen)
         again(cluster_activity.home.open)
         deals = counted.deals()
+        self.tally.tracker.begin("activity")
+        self.tally.to_judge += len(counted.counts)
         while batch := list(islice(deals, JUDGED_AT_ONCE)):
             if self.tally.cancelled or not self.keep_going():
                 self._note_stop(True)
                 return
             keys = [key for _, _, events in batch for key in events]
             looks = again(partial(cluster_activity.look, keys))
+            self.tally.judged += len(batch)
             for token, counts, events in batch:
                 org_id, deal_id = split_token(token)
                 verdict = looks.verdict(events, 0)
@@ -94,6 +100,7 @@ class InventoryPasses(Passes):
                 newest = verdict.last_active
                 moment = None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
                 yield InventoryRow(org_id=org_id, deal_id=deal_id, families=tuple(counts), last_active_at=moment)
+        self.tally.to_judge = self.tally.judged  # less what is counted with others
 
 
 class InventoryCounts:

@@ -33,7 +33,7 @@ from dealpurge.servers import discovery
 from dealpurge.servers.backoff import KeepGoing
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Departed, ProcessChanged, Stopped
-from dealpurge.servers.identity import Identity, in_turn
+from dealpurge.servers.identity import Identity
 from dealpurge.servers.parallel import on_each
 
 #: A pass that saw all keys of the servers as they are at its end is the last one.
@@ -71,12 +71,14 @@ def purge(
 
 def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, budget: Budget) -> None:
     """A sweep deletes as it goes, so what would go is counted before: by a dry run. Raises ``LimitExceeded``."""
-    counted = tally.count_before = Tally(meeting=tally.meeting)
+    counted = tally.count_before = Tally(meeting=tally.meeting, tracker=tally.tracker)
     may_go_on = False
     try:
         run_to_end(Passes(replace(scope, dry_run=True), keyspace, counted, keep_going))
         if not counted.cancelled:
-            budget.check(*counted.would_go())
+            deals, keys = counted.would_go()
+            budget.check(deals, keys)
+            tally.to_delete = keys
             may_go_on = True
     finally:
         tally.count_before = Tally(scanned=counted.scanned, total=counted.total) if may_go_on else None
@@ -124,8 +126,6 @@ class Passes:
         #: Every deal's token that a guarded purge has met, those purged since included.
         self.seen: set[bytes] = set()
         self.active_deals = ActiveDeals(None if scope.dry_run else keep_active)
-        #: The processes behind each node's address, or behind the one address, one after the other.
-        self._processes: dict[object, list[Identity]] = {}
 
     def until_complete(self) -> None:
         """Pass after pass, until one began and ended with the same servers."""
@@ -134,6 +134,7 @@ class Passes:
         for number in range(MOST_PASSES):
             if number:
                 self._begin_anew()
+            self.tally.tracker.begin_pass(number + 1)
             layout = self.servers.layout(self.keep_going)
             seen = self._pass()
             if self.tally.cancelled or (seen is not None and self._same_servers(layout, seen)):
@@ -189,7 +190,8 @@ class Passes:
             selection = Selection(self.scope, self.keyspace, tally, self.budget)
             scan = Scan(connection, selection, selection.take)
             try:
-                scan.run()
+                with self.tally.tracker.following(connection, tally, "scanning" if self.scope.dry_run else "deleting"):
+                    scan.run()
             except ProcessChanged:
                 self._begin_anew(tally)
                 self._probe(connection, first=False)
@@ -231,11 +233,8 @@ class Passes:
 
     def _note_processes(self, connections: Sequence[ServerConnection]) -> None:
         """Warn where one address is found to lead to several servers in turn."""
-        for connection in connections:
-            processes = self._processes.setdefault(connection.node, [])
-            processes += connection.processes
-            if in_turn(processes):
-                self.tally.warn(IN_TURN_WARNING)
+        if self.tally.meeting.note_processes(connections):
+            self.tally.warn(IN_TURN_WARNING)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

@@ -131,7 +131,17 @@ def under_way(address: str = "") -> UnderWay:
     rows = stored().order_by("-created_at")
     last = Subquery(rows.filter(redis_processes__isnull=False).values("pk")[:1])
     live = Q(status__in=(PurgeRun.Status.QUEUED, PurgeRun.Status.RUNNING), dry_run=False)
-    shown = ("mode", "org_id", "deals_named", "status", "keys_scanned", "keys_total", "redis_address", "dry_run")
+    shown = (
+        "mode",
+        "org_id",
+        "deals_named",
+        "status",
+        "keys_scanned",
+        "keys_total",
+        "progress",
+        "redis_address",
+        "dry_run",
+    )
     with bounded():
         found = rows.filter(live | Q(pk=last)).annotate(first_deal=F("deals__0")).only(*shown, "redis_processes")
         runs = tuple(found[:READ])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from django.db import Error as DatabaseTrouble
 from django.db.models.functions import Now
@@ -12,6 +13,8 @@ from django.db.models.functions import Now
 from dealpurge import clock
 from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.engine.sweep.meeting import Process
+from dealpurge.engine.tracking.details import ProgressDetails
+from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
@@ -29,9 +32,9 @@ BEHIND_SECONDS = 5.0
 class RunRecord:
     """What the database knows of a run under way. Every write is a committed transaction, and a sign of life."""
 
-    def __init__(self, run: PurgeRun, deadline: clock.Deadline | None = None) -> None:
-        """``deadline``: of who waits for the run's end."""
-        self.run, self._deadline = run, deadline
+    def __init__(self, run: PurgeRun, deadline: clock.Deadline | None = None, tracker: Tracker | None = None) -> None:
+        """``deadline``: of who waits for the run's end. ``tracker``: tells how far it is."""
+        self.run, self._deadline, self._tracker = run, deadline, tracker or Tracker()
         self.cancelled = False
         self._deals = DealRows(run)
         self._tried = self._written = clock.seconds()
@@ -48,6 +51,15 @@ class RunRecord:
         if not self.cancelled and self._is_due():
             self._write()
         return not self.cancelled
+
+    def details(self) -> ProgressDetails:
+        """How far it is, phase by phase."""
+        tracker = self._tracker
+        if not self.run.inventory:  # which has rows of another kind
+            tracker.recorded = self._deals.written
+            if tracker.recording:
+                tracker.to_record = max(tracker.to_record or 0, tracker.recorded + self._deals.new)
+        return replace(tracker.details(), deals=dict(+self._deals.outcomes))
 
     @property
     def is_behind(self) -> bool:
@@ -73,12 +85,14 @@ class RunRecord:
         """Store the end, and what became of all deals where that is known. Raises ``RunLost`` where the row is somebody
         else's by now."""
         outcomes = None
+        self._tracker.record(complete=report.status in ("completed", "partial"))
         if notes is not None:
             self._deals.settle(notes)
             outcomes = Counter(note.outcome for note in notes.values())
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
         retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
+        self._tracker.close()
         store.finish(
             self.run,
             report,
@@ -86,6 +100,7 @@ class RunRecord:
             error=error,
             outcomes=outcomes,
             processes=processes,
+            progress=self.details().as_dict(),
             seconds=retry.patience(self._deadline),
         )
 
@@ -114,7 +129,7 @@ class RunRecord:
         """A sign of life and as many rows as a batch has; False if the run is not under way, and nothing is written."""
         with durable():
             alive = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING, **condition)
-            if not alive.update(heartbeat_at=Now(), **self._progress):
+            if not alive.update(heartbeat_at=Now(), progress=self.details().as_dict(), **self._progress):
                 return False
             written = self._deals.write()
         self._deals.confirm(written)

@@ -130,10 +130,11 @@ def finish(
     error: str = "",
     outcomes: Mapping[str, int] | None = None,
     processes: Sequence[Process] | None = None,
+    progress: Mapping[str, Any] | None = None,
     seconds: float | None = None,
 ) -> None:
-    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome and the
-    processes of Redis that it met; tried for so many ``seconds``.
+    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome, the
+    processes of Redis that it met and how far each phase came; tried for so many ``seconds``.
 
     Raises ``RunLost`` if the row is no longer running, and writes nothing then."""
     end = ended(report.status) | {
@@ -146,6 +147,7 @@ def finish(
         "deals_purged": report.deals.purged,
         "outcomes": outcomes,
         "redis_processes": processes,
+        "progress": progress,
     }
     running = Q(pk=run.pk, status=Status.RUNNING)
     if not with_retry(run.pk, lambda: update(running, **end) or _is_stored(run, end), seconds=seconds):

@@ -42,6 +42,8 @@ class Backoff:
         self.met = False
         self._failures = 0
         self._since: float | None = None
+        #: Since when nothing comes from the server that is waited for.
+        self._silent_since: float | None = None
         #: What is wrong since something last worked.
         self._trouble: Exception | None = None
 
@@ -90,7 +92,17 @@ class Backoff:
 
     def progressed(self) -> None:
         """Something worked: the time for tries starts anew."""
-        self._failures, self._since, self._trouble = 0, None, None
+        self._failures, self._since, self._trouble, self._silent_since = 0, None, None, None
+
+    def note_silence(self, seconds: float) -> None:
+        """Nothing has come for so many seconds."""
+        self._silent_since = self._silent_since or monotonic() - seconds
+
+    def silence(self) -> tuple[float | None, int | None]:
+        """Seconds for which the server has been waited for, and those for which it is tried again; None where not."""
+        silent_since, since, trouble, now = self._silent_since, self._since, self._trouble, monotonic()
+        left = max(round(since + self._seconds(trouble) - now), 0) if since and trouble else None
+        return (None if silent_since is None else now - silent_since), left
 
     def back_off(self, exc: Exception) -> None:
         """Wait before the next try. Raises ``RedisUnavailable`` if there is to be none, ``Stopped`` if told to stop."""
@@ -99,6 +111,7 @@ class Backoff:
             raise final from exc
         now, seconds = monotonic(), self._seconds(exc)
         self._since, self._trouble = self._since or now, exc
+        self.note_silence(0)
         left = self._since + seconds - now
         if left <= 0:
             raise given_up(exc, seconds) from exc

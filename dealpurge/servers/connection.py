@@ -90,7 +90,7 @@ class ServerConnection:
     def connect(self) -> None:
         """Connect in a single try. Raises what ``LOST`` names, ``Transient``, ``RedisUnavailable``."""
         connection, broken = new_connection(self._pool, **self._address), self.broken
-        self.limit = ReplyLimit(connection, self._while_waiting)
+        self.limit = ReplyLimit(connection, self._while_waiting, self.backoff.note_silence)
         try:
             connect(connection)
             self._connection = connection

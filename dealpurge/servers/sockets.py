@@ -44,11 +44,14 @@ class Alone(tuple[Any, ...]):
 class ReplyLimit:
     """What a connection's socket may still give for the reply that is read.
 
-    ``while_waiting`` is called in this thread before every step that waits for the other end, and may raise.
+    ``while_waiting`` is called in this thread before every step that waits for the other end, and may raise;
+    ``silent`` after one in which nothing came, with its seconds.
     """
 
-    def __init__(self, connection: Any, while_waiting: Callable[[], None]) -> None:
-        self.while_waiting = while_waiting
+    def __init__(
+        self, connection: Any, while_waiting: Callable[[], None], silent: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        self.while_waiting, self.silent = while_waiting, silent
         self.most = self.left = MOST_BYTES
         self.trimmer: Trimmer | None = None
         #: What was trimmed and not read yet.
@@ -119,6 +122,7 @@ class _LimitedSocket:
             try:
                 return step(*arguments)
             except TimeoutError as exc:
+                self._limit.silent(SLICE)
                 slices -= 1
                 if not slices or exc.errno:  # of the network, not of the socket
                     raise

@@ -142,7 +142,9 @@ def test_a_run_under_way_tells_how_far_it_is(look: Look) -> None:
 
     shown = look(run)
 
-    assert shown["progress"] == {"scanned": 500, "total": 2000, "deleted": 30}
+    keys = {"scanned": 500, "total": 2000, "deleted": 30}
+    untold = {"pass_number": 1, "phases": [], "servers": [], "waiting": None, "gives_up_in": None, "deals": {}}
+    assert shown["progress"] == keys | untold
     assert (shown["status"], shown["cancel_requested"], shown["report"]) == ("running", False, None)
 
 
@@ -165,7 +167,10 @@ def test_a_run_that_is_over_has_its_report(
     shown = look(PurgeRun.objects.get())
 
     assert (shown["status"], shown["report"]) == ("completed", report)
-    assert shown["progress"] == {"scanned": 5, "total": 5, "deleted": 4}
+    progress = shown["progress"]
+    assert (progress["scanned"], progress["total"], progress["deleted"], progress["deals"]) == (5, 5, 4, {"purged": 1})
+    told = [(phase["name"], phase["state"], phase["done"], phase["total"]) for phase in progress["phases"]]
+    assert told == [("scan", "done", 5, 5), ("delete", "done", 4, None), ("record", "done", 1, 1)]
 
 
 def test_a_run_whose_worker_died_is_found_lost(look: Look) -> None:

@@ -26,7 +26,7 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from dealpurge.api import examples
+from dealpurge.api.answers import examples
 from dealpurge.api.errors import RUN_HEADER
 from dealpurge.api.fields import FALSE_WORDS, TRUE_WORDS
 from dealpurge.api.urls import urlpatterns

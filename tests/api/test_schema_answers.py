@@ -13,12 +13,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge.api import examples
+from dealpurge.api.answers import examples
 from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, answer
 from dealpurge.api.handler import to_answer
 from dealpurge.models import PurgeRun
 from dealpurge.report import LIST_LIMIT, MissingDeal, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
+from dealpurge.services import PhaseProgress, ProgressDetails, ServerProgress
 from tests.support.published import Schema, document, operations, refusals
 
 from .conftest import PATH, Bearer, Post
@@ -37,6 +38,23 @@ REPORT = replace(
     unclaimed_sample=("notes:deal-1",) * LIST_LIMIT,
     warnings=("Read this.",),
 )
+#: With null wherever progress may have it, and without.
+ON_A_CLUSTER = ProgressDetails(
+    pass_number=2,
+    phases=(
+        PhaseProgress(name="scan", state="now", done=7, total=9, rate=3, seconds=2.5, seconds_left=1),
+        PhaseProgress(name="delete", state="later", done=0),
+    ),
+    servers=(
+        ServerProgress(
+            name="redis-a:7000", state="scanning", scanned=7, deleted=0, rate=3, waiting=None, gives_up_in=None
+        ),
+        ServerProgress(name="redis-b:7000", state="done", scanned=0, deleted=0, rate=None, waiting=12, gives_up_in=18),
+    ),
+    waiting=12,
+    gives_up_in=18,
+    deals={"purged": 7},
+)
 ITEMS = [
     ErrorItem(code="json_invalid", loc=(14,), input={}, ctx={"error": "Expecting ',' delimiter"}),
     ErrorItem(code="missing", input=None),
@@ -46,6 +64,7 @@ ANSWERS: dict[str, tuple[str, int, Any]] = {
     **{f"a {word} report": ("purge_deals", 200, replace(REPORT, status=word).as_dict()) for word in get_args(Status)},
     **{f"a {word} run": ("purge_run", 200, examples.run(status=word)) for word in PurgeRun.Status.values},
     "a run that is over": ("purge_run", 200, examples.run(report=REPORT.as_dict(), finished_at=examples.BEGAN)),
+    "a run on a cluster": ("purge_run", 200, examples.run(status="running", progress=ON_A_CLUSTER.as_dict())),
     "a queued run": ("purge_deals", 202, examples.run()),
     "a run to be cancelled": ("cancel_purge_run", 200, examples.CANCELLING),
     "a body that is refused": ("purge_deals", 422, to_answer(InvalidBody(*ITEMS))),

@@ -113,7 +113,7 @@ def test_progress_never_goes_back(
     tally, seen = Tally(), list[tuple[int, int, int]]()
 
     def keep_going() -> bool:
-        seen.append(tally.progress())
+        seen.append(tally.progress()[:3])
         return True
 
     carry_out(tally, keep_going=keep_going, exclude_active_within_secs=window(guarded), at_most_keys=KEYS)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 import dealpurge
-from dealpurge.api.representation import run_as_dict
+from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.api.urls import urlpatterns
 from dealpurge.checks import setting_names

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.api.representation import run_as_dict
+from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.models import PurgeRun
 from dealpurge.runs import messages, store

@@ -107,8 +107,8 @@ def run(
 
     def keep_going() -> bool:
         nonlocal struck_at
-        if fault and struck_at is None and when(*tally.progress()):
-            struck_at = tally.progress()
+        if fault and struck_at is None and when(*tally.progress()[:3]):
+            struck_at = tally.progress()[:3]
             fault()
         return True
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from dealpurge.console import formatting
-from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
+from dealpurge.console.runs.phases import DOING, Phase, Server, count_of, left, phases_of, servers_of
+from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun, PurgeRunDeal
+from dealpurge.runs.progress import MOST_PASSES, current_phase, percent, progress_of
 
 Status = PurgeRun.Status
+Outcome = PurgeRunDeal.Outcome
+STATUS_LINES = {
+    "scan": gettext_lazy("Scanning: %(count)s."),
+    "activity": gettext_lazy("Checking activity: %(count)s."),
+    "delete": gettext_lazy("Deleting: %(count)s."),
+    "record": gettext_lazy("Writing the record: %(count)s."),
+}
 #: Seconds after which a run that waits for a worker may be waiting for one that is not there.
 PATIENCE_SECONDS = 30
 #: Seconds between two signs of life that are worth a word; there is one a second.
@@ -30,17 +42,21 @@ class RunProgress:
             return _("dry run · nothing deleted")
         if self.run.cancel_requested and not self.run.is_over:
             return _("cancelling")
-        status = self.run.get_status_display()
+        status = str(self.run.get_status_display())
+        if self.phase and self.run.status == Status.RUNNING:
+            values = {"doing": DOING[self.phase["name"]], "n": formatting.number(percent(self.run))}
+            status = _("%(doing)s, %(n)s %%") % values if self.phase["total"] else str(values["doing"])
         return _("dry run · %(status)s") % {"status": status} if self.run.dry_run else status
 
-    @property
-    def rate(self) -> int:
-        """Keys scanned a second, by the database's clock; 0 while it cannot be told."""
-        run = self.run
-        if not (run.started_at and run.heartbeat_at):
-            return 0
-        seconds = (run.heartbeat_at - run.started_at).total_seconds()
-        return round(run.keys_scanned / seconds) if seconds >= 0.5 else 0
+    @cached_property
+    def told(self) -> Mapping[str, Any]:
+        """What the run told last of its phases and servers."""
+        return progress_of(self.run)
+
+    @cached_property
+    def phase(self) -> Mapping[str, Any] | None:
+        """The one that goes on."""
+        return current_phase(self.run)
 
     @property
     def progress(self) -> str:
@@ -48,11 +64,73 @@ class RunProgress:
         run = self.run
         if run.status == Status.QUEUED:
             return _("Waiting for a worker, %(n)s s.") % {"n": formatting.number(self._seconds_since(run.created_at))}
-        if not run.keys_total:
+        if self.told["waiting"] is not None and not self.told["servers"]:
+            return _("Waiting for Redis (%(n)s s).") % {"n": formatting.number(self.told["waiting"])}
+        if self.phase is None or not (self.phase["total"] or self.phase["done"]):
             return _("Looking for Redis.")
-        values = {"scanned": formatting.number(run.keys_scanned), "total": formatting.number(self.total)}
-        words = _("%(scanned)s of about %(total)s keys scanned") % values
-        return words + (_(" · %(rate)s keys a second") % {"rate": formatting.number(self.rate)} if self.rate else "")
+        return STATUS_LINES[self.phase["name"]] % {"count": count_of(self.phase)}
+
+    @property
+    def outlook(self) -> str:
+        """How long it will take, as far as that can be told; or for how long Redis is tried again."""
+        if self.run.status != Status.RUNNING:
+            return ""
+        silent = [server["name"] for server in self.told["servers"] if server["waiting"] is not None]
+        seconds = self.phase["seconds_left"] if self.phase else None
+        if silent:
+            names = ", ".join(silent)
+            if seconds is None:
+                return _("%(server)s does not answer.") % {"server": names}
+            words = _("About %(time)s left once %(server)s answers again.")
+            return words % {"time": left(seconds), "server": names}
+        if self.told["gives_up_in"] is not None:
+            return _("Tried again for %(n)s s more.") % {"n": formatting.number(self.told["gives_up_in"])}
+        return "" if seconds is None else _("About %(time)s left.") % {"time": left(seconds)}
+
+    @property
+    def again(self) -> str:
+        """That servers are gone over again, and why; empty in the first pass."""
+        if self.told["pass_number"] < 2:
+            return ""
+        words = _("Pass %(n)s of at most %(most)s: servers changed meanwhile, so all of them are gone over again.")
+        return words % {"n": self.told["pass_number"], "most": MOST_PASSES}
+
+    @property
+    def phases(self) -> Iterator[Phase]:
+        """Row by row."""
+        return phases_of(self.run, self.told)
+
+    @cached_property
+    def servers(self) -> list[Server]:
+        """Of a cluster."""
+        return list(servers_of(self.told, self.run.heartbeat_at))
+
+    @property
+    def servers_in_words(self) -> str:
+        """How many there are, and of how many nothing is heard."""
+        words = ngettext("%(n)s primary", "%(n)s primaries", len(self.servers)) % {"n": len(self.servers)}
+        silent = sum(server["waiting"] is not None for server in self.told["servers"])
+        return f"{words}, {_('%(n)s not answering') % {'n': silent}}" if silent else words
+
+    @property
+    def running_for(self) -> str:
+        """How long, by the database's clock; empty before it begins."""
+        started = self.run.started_at
+        if started is None:
+            return ""
+        seconds = self._seconds_since(started)
+        return _("running for %(time)s") % {"time": formatting.duration(1000 * seconds)}
+
+    @property
+    def figures(self) -> Iterator[tuple[int, str]]:
+        """Deals so far, by what became of them; none before the record has one, nor of a dry run."""
+        counts = {} if self.run.dry_run else self.told["deals"]
+        if not any(counts.values()):
+            return
+        skipped = counts.get(Outcome.SKIPPED_ACTIVE, 0) + counts.get(Outcome.SKIPPED_NEVER_ACTIVE, 0)
+        yield counts.get(Outcome.PURGED, 0), _("deals purged so far")
+        yield skipped, _("skipped, active")
+        yield counts.get(Outcome.INTERRUPTED, 0), _("interrupted by activity")
 
     @property
     def trouble(self) -> str:
@@ -74,20 +152,5 @@ class RunProgress:
         words = _("No sign of life for %(n)s s. A run that is silent for a minute is lost, and blocks nobody.")
         return words % {"n": formatting.number(silent)}
 
-    @property
-    def total(self) -> int:
-        """Keys to scan, never fewer than were scanned."""
-        return max(self.run.keys_total, self.run.keys_scanned, 1)
-
     def _seconds_since(self, moment: datetime) -> int:
         return max(int((self.now - moment).total_seconds()), 0)
-
-    @property
-    def so_far(self) -> str:
-        """What a run under way has deleted."""
-        if self.run.dry_run:
-            return _("Nothing is deleted: this is a dry run.")
-        count = self.run.keys_deleted
-        return ngettext("%(n)s key deleted so far.", "%(n)s keys deleted so far.", count) % {
-            "n": formatting.number(count)
-        }

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -94,9 +95,10 @@ class Console(ConsolePages):
         """How far a run is, for the script of its page."""
         preview = self.load(run_id, Preview.load_brief)
         told = RunProgress(preview.run, preview.now)
-        done = {"over": preview.run.is_over, "value": preview.run.keys_scanned, "max": told.total}
-        words = {"progress": told.progress, "so_far": told.so_far, "badge": told.badge, "trouble": told.trouble}
-        return JsonResponse(done | words)
+        html = render_to_string("admin/dealpurge/purgerun/phases.html", {"page": told, "run": preview.run}, request)
+        words = {name: getattr(told, name) for name in ("badge", "progress", "outlook", "trouble")}
+        phase = told.phase["name"] if told.phase else ""
+        return JsonResponse({"over": preview.run.is_over, "phase": phase, **words, "html": html})
 
     @viewers_only
     def export_deals_view(self, request: HttpRequest, run_id: UUID) -> HttpResponseBase:

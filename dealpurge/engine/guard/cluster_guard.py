@@ -59,7 +59,9 @@ class ClusterGuard(Guard):
             self._pipelined(self.pipeline.finish_in_flight)
             self._looks = self._with_retry(partial(self.cluster_activity.look, events_of(judged)))
             self._first_look = self._looks.readings.get(self.connection.node, Reading(0))
-            yield self._idle_of(judged, self._looks)
+            idle = self._idle_of(judged, self._looks)
+            self.tally.judged += len(judged)
+            yield idle
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
         slots: dict[int, list[Unit]] = defaultdict(list)

@@ -117,7 +117,9 @@ class Guard(DealJudge):
                 judged = self._idle_of(judged, ahead.dropped) if ahead.dropped else judged
                 reading = self._with_retry(partial(self.activity.read, events_of(judged)))
             self._first_look = reading
-            yield self._idle_of(judged, self._first_look)
+            idle = self._idle_of(judged, self._first_look)
+            self.tally.judged += len(judged)
+            yield idle
 
     def _complete(self, ahead: LookAhead) -> list[Remainder]:
         """Ask what could not be asked behind a transaction, when none is under way. Nothing of it is left to do."""

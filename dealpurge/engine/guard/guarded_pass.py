@@ -77,6 +77,8 @@ class GuardedPass:
     def _count(self, connections: Sequence[ServerConnection], budget: Budget) -> Plan | None:
         """Judge all deals before one is deleted; the plan, where one held all of them. Raises ``LimitExceeded``."""
         counted, before = Tally(), len(self.tally.children)
+        earlier = self.tally.count_before or Tally()
+        self.tally.count_before = counted
         may_go_on = False
         try:
             plan = self._judge_all(connections, counted)
@@ -85,6 +87,8 @@ class GuardedPass:
                 budget.check(*counted.would_go())
                 may_go_on = True
         finally:
+            judged = Tally(judged=earlier.judged + counted.judged, to_judge=earlier.to_judge + counted.to_judge)
+            self.tally.count_before = judged if may_go_on else None
             if not may_go_on:
                 self.tally.keep_count(counted)
         if may_go_on and plan is None:
@@ -104,6 +108,7 @@ class GuardedPass:
 
     def _plan(self, connections: Sequence[ServerConnection], part: Part) -> Plan:
         """Collect as many of the part's keys as memory allows from all servers. Raises ``Departed``."""
+        self.tally.tracker.begin("scan")
         while True:
             before = len(self.tally.children)
             plan = Plan(self.keyspace, part, conf.max_plan_memory, self.seen)
@@ -125,7 +130,8 @@ class GuardedPass:
     def _collect(self, plan: Plan, connection: ServerConnection) -> bool:
         selection = Selection(self.scope, self.keyspace, self.tally.child())
         scan = Scan(connection, selection, partial(plan.take, selection))
-        scan.run()
+        with self.tally.tracker.following(connection, selection.tally, "scanning"):
+            scan.run()
         return not scan.stopped
 
     def _purge(self, connections: Sequence[ServerConnection], plan: Plan, tally: Tally, scope: PurgeScope) -> None:
@@ -147,12 +153,18 @@ class GuardedPass:
         tally.matched_deals = set(plan.deals)  # only now all of them count as untouched
         # Org-less keys that go with their deal have no turn of their own.
         tally.untouched = tally.matched_deals.difference(misread, *shares.values())
+        tally.to_judge = sum(map(len, shares.values()))
+        if not scope.dry_run:
+            tally.to_delete = sum(len(rows) // 2 for token, rows in plan.deals.items() if token not in misread)
+        self.tally.tracker.begin("activity")
+
+        def guard(connection: ServerConnection) -> bool:
+            state = "checking" if scope.dry_run else "deleting"
+            with self.tally.tracker.following(connection, guards[connection].tally, state):
+                return guards[connection].run(map(plan.unit, shares[connection]))
+
         try:
-            finished = on_each(
-                connections,
-                lambda connection: guards[connection].run(map(plan.unit, shares[connection])),
-                self.keep_going,
-            )
+            finished = on_each(connections, guard, self.keep_going)
             self._note_stop(not finished)
         finally:
             tally.add_up_children()

@@ -123,6 +123,7 @@ class DealJudge:
     def _skip(self, unit: Unit, verdict: Verdict, *, interrupted: bool = False) -> None:
         self.tally.untouched.discard(unit.token)
         self._note_left(unit)
+        self.tally.to_delete -= self.tally.left[unit.token]
         if not verdict.never_active and self.active_deals.sighting(unit.token) is None:  # its transactions were aborted
             self._note_active(unit, verdict, {unit.token: verdict.last_active} if b":" in unit.token else {})
         if verdict.unread:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from dealpurge.engine.sweep.deal_log import (
     INTERRUPTED,
@@ -18,6 +18,8 @@ from dealpurge.engine.sweep.deal_log import (
     DealNote,
 )
 from dealpurge.engine.sweep.meeting import Meeting
+from dealpurge.engine.tracking.details import Counts
+from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.report import LIST_LIMIT
 
 
@@ -30,6 +32,10 @@ class Tally:
     #: Keys walked past, of about how many, that count no more, because they are walked past again.
     walked: int = 0
     walked_total: int = 0
+    #: Deals whose activity was looked at, of how many, and keys that are to go, where that is known beforehand.
+    judged: int = 0
+    to_judge: int = 0
+    to_delete: int = 0
     matched: int = 0
     deleted: int = 0
     vanished: int = 0
@@ -68,9 +74,10 @@ class Tally:
     #: Told of deals as it goes; the children tell it too. None where nobody writes it down.
     log: DealLog | None = None
     meeting: Meeting = field(default_factory=Meeting)
+    tracker: Tracker = field(default_factory=Tracker)
     #: Counts of a server or a pass that are not added yet.
     children: list[Tally] = field(default_factory=list)
-    #: The count that goes before a sweep with a limit.
+    #: The count that goes before a purge with a limit.
     count_before: Tally | None = None
 
     def child(self) -> Tally:
@@ -81,9 +88,9 @@ class Tally:
     def forget(self, since: int) -> None:
         """Drop the children from number ``since`` on, but for how far they went."""
         for child in self.children[since:]:
-            scanned, total, _ = child.progress()
-            self.walked += scanned
-            self.walked_total += total
+            counts = child.progress()
+            self.walked += counts.scanned
+            self.walked_total += counts.total
         del self.children[since:]
 
     def forget_scan(self) -> None:
@@ -134,15 +141,26 @@ class Tally:
         self.untouched -= deals.keys()
         self.interrupted |= self.begun & self.skipped.keys()
 
-    def progress(self) -> tuple[int, int, int]:
-        """Keys scanned, of about how many, and keys deleted, while it goes on."""
-        parts = [child.progress() for child in tuple(self.children)]
-        own = self.scanned + self.walked, self.total + self.walked_total, self.deleted
-        scanned, total, deleted = map(sum, zip(own, *parts, strict=True))
-        if self.count_before:  # the keys are walked past twice; one server after the other tells how many they are
-            before, as_many, _ = self.count_before.progress()
-            return before + scanned, as_many + max(total, as_many), deleted
-        return scanned, total, deleted
+    def progress(self) -> Counts:
+        """How far it is while it goes on. Keys that are to go are fewer where some went by themselves, or stay."""
+        own = Counts(
+            self.scanned + self.walked,
+            self.total + self.walked_total,
+            self.deleted,
+            self.judged,
+            self.to_judge,
+            self.to_delete - self.vanished - self.not_removed,
+        )
+        counts = Counts(*map(sum, zip(own, *[child.progress() for child in tuple(self.children)], strict=True)))
+        if self.count_before:  # it is gone over twice; one server after the other tells how much there is
+            before = self.count_before.progress()
+            return counts._replace(
+                scanned=before.scanned + counts.scanned,
+                total=before.total + max(counts.total, before.total),
+                judged=before.judged + counts.judged,
+                to_judge=before.to_judge + max(counts.to_judge, before.to_judge),
+            )
+        return counts
 
     def warn(self, text: str, *names: bytes) -> None:
         """Add a sentence to the report's warnings, once, however many ``names`` it is said of."""
@@ -226,15 +244,5 @@ def without_namesakes(tokens: set[bytes]) -> set[bytes]:
     return {token for token in tokens if b":" in token or token not in with_org}
 
 
-_SUMS = (
-    "scanned",
-    "total",
-    "walked",
-    "walked_total",
-    "matched",
-    "deleted",
-    "vanished",
-    "not_removed",
-    "checkpoints_kept",
-    "unattributed",
-)
+#: Counts that are added up; annotations are strings here.
+_SUMS = tuple(item.name for item in fields(Tally) if item.type == "int")

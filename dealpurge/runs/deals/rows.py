@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -33,6 +33,8 @@ class DealRows:
         #: None: the row is to go.
         self._waiting: dict[bytes, DealNote | None] = {}
         self._written: dict[bytes, Row] = {}
+        #: Rows that are written, by what they say.
+        self.outcomes = Counter[str]()
         #: Whether it is unknown if the last batch was committed.
         self._doubtful = False
 
@@ -40,6 +42,16 @@ class DealRows:
     def waiting(self) -> int:
         """Deals of which the database does not know yet what is true of them."""
         return len(self._waiting)
+
+    @property
+    def written(self) -> int:
+        """Rows that are written."""
+        return len(self._written)
+
+    @property
+    def new(self) -> int:
+        """Deals that have no row yet."""
+        return len(self._waiting.keys() - self._written.keys())
 
     def note(self, notes: Iterable[tuple[bytes, DealNote]]) -> None:
         """What is true of deals from now on. One that may have lost keys is never merely skipped."""
@@ -61,7 +73,8 @@ class DealRows:
         """Write a batch inside the caller's transaction; to be confirmed once that is committed."""
         batch = dict(islice(self._waiting.items(), BATCH))
         if self._doubtful:  # a COMMIT that reported a lost connection may have been carried out
-            self._written |= self._stored(batch)
+            for token, row in self._stored(batch).items():
+                self._know(token, row)
         self._doubtful = True
         new = [(token, note) for token, note in batch.items() if note and token not in self._written]
         changed = {token: note for token, note in batch.items() if token in self._written}
@@ -70,10 +83,7 @@ class DealRows:
     def confirm(self, written: Mapping[bytes, Row | None]) -> None:
         """That batch is committed."""
         for token, row in written.items():
-            if row:
-                self._written[token] = row
-            else:
-                self._written.pop(token, None)
+            self._know(token, row)
             if self._waiting[token] == (row and row[1]):
                 del self._waiting[token]
         self._doubtful = False  # not before: an interruption in here leaves part of the batch waiting
@@ -89,11 +99,20 @@ class DealRows:
             token: note for token, (_, note) in self._written.items() if token not in stored or stored[token][1] != note
         }
         self._written = stored
+        self.outcomes = Counter(note.outcome for _, note in stored.values())
 
     def _known(self, token: bytes) -> DealNote | None:
         if token in self._waiting:
             return self._waiting[token]
         return self._written[token][1] if token in self._written else None
+
+    def _know(self, token: bytes, row: Row | None) -> None:
+        before = self._written.pop(token, None)
+        if before:
+            self.outcomes[before[1].outcome] -= 1
+        if row:
+            self._written[token] = row
+            self.outcomes[row[1].outcome] += 1
 
     def _insert(self, new: Collection[tuple[bytes, DealNote]]) -> dict[bytes, Row | None]:
         key = self.run.pk

@@ -28,18 +28,21 @@
         });
     }
 
+    const ANNOUNCE_MILLISECONDS = 10000;
+    let announced = { phase: null, at: performance.now() };
+
     function show(state) {
-        const bar = document.getElementById("dp-bar");
-        if (state.value) {
-            bar.max = state.max;
-            bar.value = state.value;
+        for (const name of ["badge", "progress", "outlook", "trouble"]) {
+            document.getElementById(`dp-${name}`).textContent = state[name];
         }
-        document.getElementById("dp-progress").textContent = state.progress;
-        document.getElementById("dp-so-far").textContent = state.so_far;
-        document.getElementById("dp-badge").textContent = state.badge;
-        const trouble = document.getElementById("dp-trouble");
-        trouble.textContent = state.trouble;
-        trouble.hidden = !state.trouble;
+        document.getElementById("dp-trouble").hidden = !state.trouble;
+        document.getElementById("dp-phases").innerHTML = state.html;
+        // A screen reader is not told of every second.
+        const now = performance.now();
+        if (announced.phase !== state.phase || now - announced.at >= ANNOUNCE_MILLISECONDS) {
+            announced = { phase: state.phase, at: now };
+            document.getElementById("dp-said").textContent = `${state.progress} ${state.outlook}`;
+        }
     }
 
     async function poll(address) {

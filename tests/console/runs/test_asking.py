@@ -292,5 +292,5 @@ def test_stopping_deletes_nothing_and_is_grey(browser: Client) -> None:
 
     page = shown(browser, run)
 
-    assert '<button type="submit" class="button dp-plain">Stop this purge</button>' in page
+    assert '<button type="submit" class="button dp-plain" aria-describedby="dp-stop">Stop this purge</button>' in page
     assert "dp-danger" not in page

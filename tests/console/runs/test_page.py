@@ -92,27 +92,30 @@ def test_a_failed_purge_says_what_it_had_done(browser: Client, make_preview: Mak
 
 def test_a_run_under_way_is_polled_and_reloads_without_javascript(browser: Client) -> None:
     run = store.create(PurgeScope(mode="all", dry_run=False), Origin(source="api", actor_name="ann"))
-    started = timezone.now() - timedelta(seconds=4)
+    now = timezone.now()
+    phases = [{"name": "scan", "state": "now", "done": 5000, "total": 20000, "rate": 2500, "seconds": 2.0}]
     PurgeRun.objects.filter(pk=run.pk).update(
-        started_at=started,
-        heartbeat_at=started + timedelta(seconds=2),
-        keys_scanned=5000,
-        keys_total=20000,
-        keys_deleted=1,
+        started_at=now - timedelta(seconds=2),
+        heartbeat_at=now,
+        progress={"phases": [phase | {"seconds_left": 6} for phase in phases]},
     )
 
     page = html(browser, run)
     state = browser.get(page_of(run, "progress")).json()
+    table = state.pop("html")
 
     assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page
-    assert 'value="5000" max="20000"' in page
+    for shown in (page, table):
+        assert '<progress aria-label="Scan" value="25" max="100"></progress>' in shown
+        assert "5,000 of about 20,000 keys" in shown
+        assert "2,500/s" in shown
+        assert "about 6 s left" in shown
     assert state == {
         "over": False,
-        "value": 5000,
-        "max": 20000,
-        "progress": "5,000 of about 20,000 keys scanned · 2,500 keys a second",
-        "so_far": "1 key deleted so far.",
-        "badge": "running",
+        "phase": "scan",
+        "progress": "Scanning: 5,000 of about 20,000 keys.",
+        "outlook": "About 6 s left.",
+        "badge": "scanning, 25 %",
         "trouble": "",
     }
 

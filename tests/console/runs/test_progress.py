@@ -57,3 +57,133 @@ def test_nothing_is_said_of_how_many_keys_there_are_before_that_is_known() -> No
     run = told(status="running", created_at=ago(9), started_at=ago(9), heartbeat_at=ago(1))
 
     assert run.progress == "Looking for Redis."
+
+
+def phase(name: str, state: str = "now", **fields: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("total", "rate", "seconds", "seconds_left"))
+    return {"name": name, "state": state, "done": 0} | empty | fields
+
+
+def server(name: str, state: str = "deleting", **fields: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("rate", "waiting", "gives_up_in"))
+    return {"name": name, "state": state, "scanned": 7, "deleted": 3} | empty | fields
+
+
+def under_way(**progress: Any) -> RunProgress:
+    return told(status="running", started_at=ago(33), heartbeat_at=ago(0), progress=progress)
+
+
+DELETING = phase("delete", done=28402, total=61744, rate=2180, seconds=13.0, seconds_left=15)
+
+
+@pytest.mark.parametrize(
+    ("progress", "line", "outlook", "badge"),
+    [
+        ({"phases": [DELETING]}, "Deleting: 28,402 of 61,744 keys.", "About 15 s left.", "deleting, 45 %"),
+        (
+            {"phases": [phase("scan", "done"), phase("activity", done=1, total=1302)]},
+            "Checking activity: 1 of 1,302 deals.",
+            "",
+            "checking activity, 0 %",
+        ),
+        (
+            {"phases": [phase("delete", done=5), phase("record", done=1, total=2, seconds_left=600)]},
+            "Writing the record: 1 of 2 deals.",
+            "About 10 min left.",
+            "recording, 50 %",
+        ),
+        ({"phases": [phase("scan", done=5), phase("delete", done=5)]}, "Deleting: 5 keys.", "", "deleting"),
+        ({"phases": [phase("scan")]}, "Looking for Redis.", "", "scanning"),
+        (
+            {"phases": [DELETING], "waiting": 12, "gives_up_in": 18},
+            "Waiting for Redis (12 s).",
+            "Tried again for 18 s more.",
+            "deleting, 45 %",
+        ),
+        ({"phases": [DELETING], "waiting": 2}, "Waiting for Redis (2 s).", "About 15 s left.", "deleting, 45 %"),
+        (
+            {"phases": [DELETING], "servers": [server("redis-b1:7000", waiting=12), server("a:1")], "waiting": 12},
+            "Deleting: 28,402 of 61,744 keys.",
+            "About 15 s left once redis-b1:7000 answers again.",
+            "deleting, 45 %",
+        ),
+        (
+            {"phases": [phase("scan", done=1, total=2)], "servers": [server("b:1", waiting=3)], "waiting": 3},
+            "Scanning: 1 of about 2 keys.",
+            "b:1 does not answer.",
+            "scanning, 50 %",
+        ),
+    ],
+)
+def test_the_status_line(progress: dict[str, Any], line: str, outlook: str, badge: str) -> None:
+    run = under_way(**progress)
+
+    assert (run.progress, run.outlook, run.badge) == (line, outlook, badge)
+
+
+def test_the_rows_of_the_phases() -> None:
+    run = under_way(
+        phases=[
+            phase("scan", "done", done=1226254, total=1226254, rate=61200, seconds=20.0),
+            DELETING,
+            phase("record", "later"),
+        ]
+    )
+
+    rows = [(row.label, row.state, row.share, row.counted, row.rate, row.time) for row in run.phases]
+
+    assert rows == [
+        ("Scan", "done", 100, "1,226,254 keys", "61,200/s", "20.0 s"),
+        ("Check activity", "off", None, "not checked: guard off", "", ""),
+        ("Delete", "now", 45, "28,402 of 61,744 keys", "2,180/s", "about 15 s left"),
+        ("Record", "later", 0, "", "", ""),
+    ]
+
+
+def test_nothing_is_said_of_a_guard_where_it_looks_or_where_nobody_purges() -> None:
+    guarded = under_way(phases=[phase("scan"), phase("activity", "later"), phase("delete", "later")])
+    scan = RunProgress(PurgeRun(inventory=True, progress={"phases": [phase("scan"), phase("record", "later")]}), NOW)
+
+    assert [row.label for row in guarded.phases] == ["Scan", "Check activity", "Delete"]
+    assert [row.label for row in scan.phases] == ["Scan", "Record"]
+
+
+def test_a_phase_without_a_total_has_a_bar_that_only_moves() -> None:
+    (row, _) = under_way(phases=[phase("scan", done=7)]).phases
+
+    assert (row.share, row.counted) == (None, "7 keys")
+
+
+def test_the_servers_of_a_cluster() -> None:
+    run = under_way(
+        servers=[
+            server("a:1", rate=1090),
+            server("b:1", waiting=12, gives_up_in=18, rate=0),
+            server("c:1", "done"),
+        ]
+    )
+
+    rows = [(row.name, row.badge.word, row.trouble, row.rate) for row in run.servers]
+
+    assert rows == [
+        ("a:1", "deleting", "", "1,090/s"),
+        ("b:1", "waiting for Redis, 12 s", "No answer since 10:30:48 UTC. Gives up in 18 s.", "0/s"),
+        ("c:1", "done", "", ""),
+    ]
+    assert run.servers_in_words == "3 primaries, 1 not answering"
+
+
+def test_deals_so_far() -> None:
+    run = under_way(deals={"purged": 604, "skipped_active": 15, "skipped_never_active": 2, "interrupted": 1})
+
+    assert list(run.figures) == [
+        (604, "deals purged so far"),
+        (17, "skipped, active"),
+        (1, "interrupted by activity"),
+    ]
+    assert list(under_way(deals={}).figures) == []
+
+
+def test_a_pass_begun_anew_is_named() -> None:
+    assert under_way(pass_number=1).again == ""
+    assert under_way(pass_number=2).again.startswith("Pass 2 of at most 3: servers changed meanwhile")

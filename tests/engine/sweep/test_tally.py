@@ -34,7 +34,7 @@ def test_progress_counts_the_children_of_children() -> None:
     tally = Tally(deleted=1)
     tally.child().child().deleted = 2
 
-    assert tally.progress() == (0, 0, 3)
+    assert tally.progress()[:3] == (0, 0, 3)
 
 
 def test_a_deal_that_was_found_active_has_had_its_turn() -> None:

@@ -7,16 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from dealpurge.api.answers.description import count, words
+from dealpurge.api.answers.progress import PurgeProgress
 from dealpurge.api.fields import ModeField
 from dealpurge.models import PurgeRun
 from dealpurge.report import LIST_LIMIT
 from dealpurge.scope import MODES
-
-
-def words(component: str, names: tuple[str, ...] | list[str], description: str) -> Any:
-    """Makes a component of a field's words, called so, whatever else the host's schema calls a mode or a status."""
-    return extend_schema_field({"type": "string", "enum": [*names], "description": description}, component)
-
 
 words("PurgeMode", MODES, "`all`: every deal in Redis. `by_deal`: the one that `deal_id` names.")(ModeField)
 
@@ -39,11 +35,6 @@ class RunStatus(serializers.CharField):
 @extend_schema_field({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}})
 class LocationField(serializers.ListField):
     """Names and positions that lead to what is wrong."""
-
-
-def count(text: str = "", **options: Any) -> serializers.IntegerField:
-    """A number of things."""
-    return serializers.IntegerField(min_value=0, help_text=text, **options)
 
 
 class PurgeDealName(serializers.Serializer[Any]):
@@ -91,14 +82,6 @@ class PurgeKeyCounts(serializers.Serializer[Any]):
     checkpoints_kept = count("LangGraph checkpoints that stayed because `include_checkpoints` was not set.")
     unattributed = count("Without an organisation, and therefore left by `org_id` with mode `all`.")
     unclaimed = count("With the deal's id, and of no family, so they stay. Null if not looked for.", allow_null=True)
-
-
-class PurgeProgress(serializers.Serializer[Any]):
-    """How far a run is."""
-
-    scanned = count("Keys scanned.")
-    total = count("Keys to scan, about.")
-    deleted = count("Keys deleted; of a run whose process was lost, at least so many.")
 
 
 class PurgeScopeFields(serializers.Serializer[Any]):

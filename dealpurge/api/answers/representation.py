@@ -7,6 +7,7 @@ from typing import Any
 
 from dealpurge.models import PurgeRun
 from dealpurge.report import scope_as_dict, timestamp
+from dealpurge.runs.progress import progress_of
 
 
 def run_as_dict(run: PurgeRun) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def run_as_dict(run: PurgeRun) -> dict[str, Any]:
         "status": run.status,
         **scope_as_dict(run.scope),
         "environment": run.environment or None,
-        "progress": {"scanned": run.keys_scanned, "total": run.keys_total, "deleted": run.keys_deleted},
+        "progress": progress_of(run),
         "cancel_requested": run.cancel_requested,
         "created_at": timestamp(run.created_at),
         "started_at": _timestamp(run.started_at),

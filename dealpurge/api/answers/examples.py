@@ -9,12 +9,13 @@ from uuid import UUID
 
 from dealpurge import services
 from dealpurge.api import errors
+from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.api.errors import ErrorItem
-from dealpurge.api.representation import run_as_dict
 from dealpurge.keys.families import CHECKPOINTS, FAMILIES
 from dealpurge.models import PurgeRun
 from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
+from dealpurge.services import PhaseProgress, ProgressDetails
 
 RUN = UUID("6f9d2c1e-3c54-4b7e-9d3c-0d9a6c3f2b11")
 BEGAN = datetime(2026, 11, 23, 21, 40, tzinfo=UTC)
@@ -92,7 +93,23 @@ def run(**columns: Any) -> dict[str, Any]:
 
 QUEUED = run()
 #: One that spares active deals has looked at all keys before it deletes the first.
-RUNNING = run(status="running", keys_scanned=1180000, keys_total=1180000, keys_deleted=333700, started_at=BEGAN)
+RUNNING = run(
+    status="running",
+    keys_scanned=1180000,
+    keys_total=1180000,
+    keys_deleted=333700,
+    started_at=BEGAN,
+    progress=ProgressDetails(
+        pass_number=1,
+        phases=(
+            PhaseProgress(name="scan", state="done", done=1180000, total=1180000, rate=983333, seconds=1.2),
+            PhaseProgress(name="activity", state="now", done=7400, total=20000, rate=3700, seconds=2.0),
+            PhaseProgress(name="delete", state="now", done=333700, total=939953, rate=166850, seconds=2.0),
+            PhaseProgress(name="record", state="later", done=7000),
+        ),
+        deals={"purged": 6999, "skipped_active": 1},
+    ).as_dict(),
+)
 CANCELLING = RUNNING | {"cancel_requested": True}
 LIMIT_EXCEEDED = {
     "detail": services.excess(replace(REPORT, scope=REFUSED.scope)),
