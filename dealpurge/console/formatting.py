@@ -96,18 +96,29 @@ def scope(run: PurgeRun, first: Sequence[str | None] | None = None) -> str:
     }
 
 
-def conditions(run: PurgeRun) -> list[str]:
-    """What limits or widens a run besides its deals."""
+def spared(run: PurgeRun) -> list[str]:
+    """What a run leaves alone whatever its deals."""
     seconds = run.exclude_active_within_secs
-    told = [_("deals active within %(span)s stay") % {"span": span(seconds)} if seconds else _("active deals go too")]
+    told = [_("deals active in the last %(span)s") % {"span": last(seconds)}] if seconds else []
     if run.leave_never_active:
-        told.append(_("deals without any activity stay"))
-    told.append(_("checkpoints go too") if run.include_checkpoints else _("checkpoints stay"))
+        told.append(_("deals without any activity"))
+    return told if run.include_checkpoints else [*told, _("checkpoints")]
+
+
+def limits(run: PurgeRun) -> list[str]:
+    """How much a run may delete."""
+    told = []
     if run.at_most_deals is not None:
         told.append(_("at most %(deals)s") % {"deals": deals(run.at_most_deals)})
     if run.at_most_keys is not None:
         told.append(_("at most %(keys)s") % {"keys": keys(run.at_most_keys)})
     return told
+
+
+def last(seconds: int) -> str:
+    """A span behind "the last": one day is "day"."""
+    ones = {86400: _("day"), 3600: _("hour"), 60: _("minute")}
+    return ones.get(seconds) or span(seconds)
 
 
 def family(name: str) -> str:

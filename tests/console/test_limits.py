@@ -103,8 +103,8 @@ def test_deals_without_events_stay_if_the_form_says_so(browser: Client, deals: r
 
     shown = page(browser, run)
     assert run.leave_never_active
-    assert "deals without any activity stay" in shown
-    assert "stay: without any activity" in shown
+    assert "<dt>Spares</dt><dd>deals active in the last hour, deals without any activity, checkpoints</dd>" in shown
+    assert "<dt>would be skipped</dt><dd>3</dd>" in shown
     assert (run.deals_purged, run.report and run.report["deals"]["skipped_never_active"]) == (0, 3)
 
 
@@ -174,7 +174,7 @@ def test_limits_are_shown_with_what_was_asked(browser: Client, deals: redis.Redi
     scope = PurgeScope(mode="all", at_most_deals=1200, at_most_keys=50_000)
     services.start(scope, Origin(source="command", actor=purger))
 
-    assert ", at most 1,200 deals, at most 50,000 keys" in page(browser, latest())
+    assert "<dt>Limits</dt><dd>at most 1,200 deals, at most 50,000 keys</dd>" in page(browser, latest())
     again = replace(scope, dry_run=False)
     assert services.start(again, Origin(source="command")).keys.deleted == 6
 

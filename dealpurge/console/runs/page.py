@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from dealpurge.console import formatting, shell_commands, translation
-from dealpurge.console.runs.progress import RunProgress
+from dealpurge.console.runs.progress import Figure, RunProgress
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
 from dealpurge.keys.families import CHECKPOINTS, in_order
@@ -19,6 +21,7 @@ from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import LIST_LIMIT
 from dealpurge.runs.label import Label
+from dealpurge.text import plain
 
 Status = PurgeRun.Status
 
@@ -80,9 +83,43 @@ class RunPage(RunProgress):
         return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
 
     @property
-    def conditions(self) -> str:
-        """The scope's options in words."""
-        return ", ".join(formatting.conditions(self.run))
+    def spares(self) -> str:
+        """What stays whatever the scope."""
+        return ", ".join(formatting.spared(self.run)) or _("nothing")
+
+    @property
+    def limits(self) -> str:
+        """How much may go at most; empty without a limit."""
+        return ", ".join(formatting.limits(self.run))
+
+    @property
+    def began(self) -> datetime:
+        """When it was taken up, or asked for as long as nobody has."""
+        moment: datetime = self.run.started_at or self.run.created_at
+        return moment
+
+    @property
+    def in_brief(self) -> str:
+        """Who, why, and the beginning of its id."""
+        run = self.run
+        parts = [plain(run.actor_name), plain(run.reason), _("run %(id)s") % {"id": str(run.pk)[:8]}]
+        return " · ".join(filter(None, parts))
+
+    @property
+    def scanned(self) -> str:
+        """How many keys were walked past, and in what time."""
+        values = {"keys": formatting.keys(self.keys["scanned"]), "time": self.took}
+        return _("%(keys)s in %(time)s") % values
+
+    @property
+    def previewed(self) -> str:
+        """What its preview said."""
+        report = self.run.preview.report if self.run.preview else None
+        if not report:
+            return formatting.utc(self.run.preview.created_at) if self.run.preview else ""
+        counts = report["deals"]
+        values = {"purged": formatting.number(counts["purged"]), "skipped": formatting.number(counts["skipped_active"])}
+        return _("%(purged)s would be purged, %(skipped)s skipped") % values
 
     @property
     def gone(self) -> int:
@@ -117,18 +154,22 @@ class RunPage(RunProgress):
         return formatting.duration(self.report.get("duration_ms", 0))
 
     @property
-    def tiles(self) -> Iterator[Tile]:
+    def figures_of_end(self) -> Iterator[Figure]:
         """The numbers that matter most."""
         dry, deals = self.run.dry_run, self.deals
-        yield Tile(number=deals["matched"], label=_("deals found"))
-        yield Tile(number=deals["purged"], label=_("would be purged") if dry else _("purged"))
-        yield Tile(number=deals["skipped_active"], label=self._skipped_label())
-        if self.run.leave_never_active:
-            yield Tile(number=deals.get("skipped_never_active", 0), label=_("stay: without any activity"))
-        words = (
-            _("keys would go, of %(n)s scanned in %(time)s") if dry else _("keys deleted, of %(n)s scanned in %(time)s")
-        )
-        yield Tile(number=self.gone, label=words % {"n": formatting.number(self.keys["scanned"]), "time": self.took})
+        if not dry:
+            yield Figure(formatting.number(deals["purged"]), ngettext("deal purged", "deals purged", deals["purged"]))
+            yield Figure(formatting.number(self.gone), ngettext("key deleted", "keys deleted", self.gone))
+            yield Figure(self.took, self._rate_of_deletes())
+            return
+        words = ngettext("deal would be purged", "deals would be purged", deals["purged"])
+        yield Figure(formatting.number(deals["purged"]), words)
+        skipped = deals["skipped_active"] + deals.get("skipped_never_active", 0)
+        guarded = self.run.scope.guarded
+        label = _("would be skipped") if guarded else _("would be skipped: guard off")
+        yield Figure(formatting.number(skipped), label, hot=not guarded and bool(deals["purged"]))
+        words = ngettext("key would be deleted", "keys would be deleted", self.gone)
+        yield Figure(formatting.number(self.gone), words)
 
     @property
     def bars(self) -> list[Bar]:
@@ -138,6 +179,32 @@ class RunPage(RunProgress):
             Bar(label=self._family_label(name), count=count, share=f"{100 * count / longest:.2f}")
             for name, count in self.families.items()
         ]
+
+    @property
+    def families_in_brief(self) -> str:
+        """The two largest, and how many more have keys."""
+        found = sorted(((count, name) for name, count in self.families.items() if count), reverse=True)
+        parts = [f"{formatting.family(name)} {formatting.number(count)}" for count, name in found[:2]]
+        others = len(found) - 2
+        if others > 0:
+            parts.append(ngettext("%(n)s more", "%(n)s more", others) % {"n": others})
+        return " · ".join(parts) or _("none")
+
+    @property
+    def differences_in_brief(self) -> str:
+        """By how many deals it did otherwise."""
+        (_name, before, after), *_rest = ((item.label, item.preview, item.live) for item in self.differences[1:])
+        if after < before:
+            fewer = before - after
+            return ngettext("%(n)s deal fewer was purged", "%(n)s deals fewer were purged", fewer) % {
+                "n": formatting.number(fewer)
+            }
+        if after > before:
+            more = after - before
+            return ngettext("%(n)s deal more was purged", "%(n)s deals more were purged", more) % {
+                "n": formatting.number(more)
+            }
+        return _("as many deals, not as many keys")
 
     @property
     def warnings(self) -> list[str]:
@@ -175,10 +242,10 @@ class RunPage(RunProgress):
         """The same in the reader's language."""
         return translation.in_language(said_by(self.refusal)) if self.refusal else ""
 
-    @property
-    def named(self) -> list[str]:
-        """The deals that were named, as many as a report would hold."""
-        return [formatting.deal(org_id, deal_id) for org_id, deal_id in self.run.deals[:LIST_LIMIT]]
+    def named(self, address_of: Callable[[str | None, str], str]) -> Iterator[tuple[str, str]]:
+        """The deals that were named, as many as a report would hold, each with the address of its timeline."""
+        for org_id, deal_id in self.run.deals[:LIST_LIMIT]:
+            yield formatting.deal(org_id, deal_id), address_of(org_id, deal_id)
 
     @property
     def named_more(self) -> int:
@@ -190,11 +257,11 @@ class RunPage(RunProgress):
         """The same purge for a shell."""
         return shell_commands.commands(self.run)
 
-    def _skipped_label(self) -> str:
-        seconds = self.run.exclude_active_within_secs
-        if not seconds:
-            return _("stay: none are left out")
-        return _("stay: active within %(span)s") % {"span": formatting.span(seconds)}
+    def _rate_of_deletes(self) -> str:
+        seconds = self.report.get("duration_ms", 0) / 1000
+        if seconds < 1:
+            return _("taken")
+        return _("%(n)s keys a second") % {"n": formatting.number(self.gone / seconds)}
 
     def _family_label(self, name: str) -> str:
         stays = name == CHECKPOINTS and not self.run.include_checkpoints

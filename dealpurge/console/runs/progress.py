@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -27,6 +27,14 @@ STATUS_LINES = {
 PATIENCE_SECONDS = 30
 #: Seconds between two signs of life that are worth a word; there is one a second.
 SILENCE_SECONDS = 5
+
+
+class Figure(NamedTuple):
+    """A number and what it counts; ``hot`` where it is what may go wrong."""
+
+    value: str
+    label: str
+    hot: bool = False
 
 
 class RunProgress:
@@ -122,15 +130,17 @@ class RunProgress:
         return _("running for %(time)s") % {"time": formatting.duration(1000 * seconds)}
 
     @property
-    def figures(self) -> Iterator[tuple[int, str]]:
+    def figures(self) -> list[Figure]:
         """Deals so far, by what became of them; none before the record has one, nor of a dry run."""
         counts = {} if self.run.dry_run else self.told["deals"]
         if not any(counts.values()):
-            return
+            return []
         skipped = counts.get(Outcome.SKIPPED_ACTIVE, 0) + counts.get(Outcome.SKIPPED_NEVER_ACTIVE, 0)
-        yield counts.get(Outcome.PURGED, 0), _("deals purged so far")
-        yield skipped, _("skipped, active")
-        yield counts.get(Outcome.INTERRUPTED, 0), _("interrupted by activity")
+        return [
+            Figure(formatting.number(counts.get(Outcome.PURGED, 0)), _("deals purged so far")),
+            Figure(formatting.number(skipped), _("skipped, active")),
+            Figure(formatting.number(counts.get(Outcome.INTERRUPTED, 0)), _("interrupted by activity")),
+        ]
 
     @property
     def trouble(self) -> str:

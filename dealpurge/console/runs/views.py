@@ -198,6 +198,7 @@ class Console(ConsolePages):
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
             end=end_of(run),
+            named=page.named(self.timeline_of),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )

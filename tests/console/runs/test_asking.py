@@ -282,7 +282,7 @@ def test_a_preview_that_did_not_finish_asks_nothing(
 ) -> None:
     page = shown(browser, make_preview(purger, status=status, heartbeat_at=timezone.now(), deals_purged=0))
 
-    assert ("Run again</button>" in page) == again
+    assert ("Run again…</button>" in page) == again
     assert "dp-ask" not in page
     assert "Nothing to purge" not in page
 
