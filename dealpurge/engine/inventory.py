@@ -14,7 +14,8 @@ from dealpurge.engine.guard.cluster_activity import ClusterActivity
 from dealpurge.engine.guard.deal_index import DealIndex, sole_deal
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
-from dealpurge.engine.passes import Passes, run_to_end
+from dealpurge.engine.passes import Passes
+from dealpurge.engine.purging import run_to_end
 from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection

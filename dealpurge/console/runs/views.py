@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import Error as DatabaseTrouble
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -73,15 +75,12 @@ class Console(ConsolePages):
 
     def form_page(self, request: HttpRequest, form: PurgeForm) -> HttpResponse:
         """The form; the mixin's action shows it with many deals filled in."""
-        scan = inventory.latest_finished()
+        known: dict[str, Any] = {}
+        with suppress(DatabaseTrouble):  # which says itself, when something is to be previewed
+            if scan := inventory.latest_finished():
+                known = {"scan": scan, "organisations": inventory.first_organisations(scan)}
         return self.page(
-            request,
-            "form/page.html",
-            title=_("Purge deals"),
-            form=form,
-            address=self.address("purge"),
-            scan=scan,
-            organisations=inventory.first_organisations(scan) if scan else (),
+            request, "form/page.html", title=_("Purge deals"), form=form, address=self.address("purge"), **known
         )
 
     def begin(self, request: HttpRequest, scope: PurgeScope, reason: str, **kind: Any) -> HttpResponse:
