@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.report import timestamp
 from dealpurge.text import plain
 
@@ -45,6 +45,10 @@ DEAL_COLUMNS = ("run_id", "org_id", "deal_id", "outcome", "keys_deleted", "keys_
 TIMELINE_COLUMNS = (*DEAL_COLUMNS, "created_at", "actor", "source", "reason")
 
 
+#: Of a scan; behind them one for each family, with its keys.
+INVENTORY_COLUMNS = ("run_id", "org_id", "deal_id", "keys", "last_active_at")
+
+
 def runs_file(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
     """All rows of a list, however many, as a file to save."""
     return _file("purge-runs.csv", COLUMNS, map(_values, runs.iterator(chunk_size=1000)))
@@ -59,6 +63,15 @@ def timeline_file(deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
     """One deal in all runs, which were loaded with it."""
     rows = ([*_deal_values(deal), *_run_values(deal.run)] for deal in deals.iterator(chunk_size=1000))
     return _file("deal-timeline.csv", TIMELINE_COLUMNS, rows)
+
+
+def inventory_file(run: PurgeRun, deals: QuerySet[InventoryDeal], families: Sequence[str]) -> StreamingHttpResponse:
+    """Deals of one scan."""
+    rows = (
+        [*_scanned_values(deal), *(deal.families.get(name, 0) for name in families)]
+        for deal in deals.iterator(chunk_size=1000)
+    )
+    return _file(f"deals-in-redis-{run.pk}.csv", (*INVENTORY_COLUMNS, *map(cell, families)), rows)
 
 
 def lines(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -93,6 +106,11 @@ def _deal_values(deal: PurgeRunDeal) -> list[Any]:
     active = deal.last_active_at
     counts = [deal.keys_deleted, deal.keys_left, timestamp(active) if active else None]
     return [deal.run_id, deal.org_id, deal.deal_id, deal.outcome, *counts]
+
+
+def _scanned_values(deal: InventoryDeal) -> list[Any]:
+    active = deal.last_active_at
+    return [deal.run_id, deal.org_id, deal.deal_id, deal.keys, timestamp(active) if active else None]
 
 
 def _run_values(run: PurgeRun) -> list[Any]:
