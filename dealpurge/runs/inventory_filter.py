@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, F, Max, OrderBy, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs.database import alias, storable
@@ -64,7 +65,10 @@ class InventoryFilter:
 
     def rows(self, run: PurgeRun) -> QuerySet[InventoryDeal]:
         """The deals of a scan, in no order."""
-        return deals_of(run).filter(self._condition(run))
+        # Of an organisation's deals the index has all that is asked; SQLite would take that of the activity, and then
+        # look at every row. No index is of this one.
+        moment = Coalesce("last_active_at", "last_active_at") if self._organisation else F("last_active_at")
+        return deals_of(run).alias(moment=moment).filter(self._condition(run))
 
     def total(self, run: PurgeRun) -> Total:
         """Their number."""
@@ -75,9 +79,9 @@ class InventoryFilter:
         # PostgreSQL refuses to look for a NUL, SQLite for very many characters.
         if any(storable(text) != text or len(text) > LONGEST for text in (self.text, self.org_id, self.family)):
             return Q(pk__in=())
-        org_id, colon, deal_id = self.text.rpartition(":")
+        org_id, _colon, deal_id = self.text.rpartition(":")
         condition = Q(org_id=self.org_id) if self.org_id else Q()
-        if colon and org_id:
+        if org_id:
             condition &= Q(org_id=org_id)
         if deal_id:
             condition &= Q(deal_id__contains=deal_id)
@@ -87,10 +91,14 @@ class InventoryFilter:
             condition &= self._was_idle(run)
         return condition
 
+    @property
+    def _organisation(self) -> str:
+        return self.org_id or self.text.rpartition(":")[0]
+
     def _was_idle(self, run: PurgeRun) -> Q:
         if self.idle == NEVER:
-            return Q(last_active_at=None)
-        return Q(last_active_at__lte=scanned_at(run) - timedelta(seconds=IDLE[self.idle]))
+            return Q(moment=None)
+        return Q(moment__lte=scanned_at(run) - timedelta(seconds=IDLE[self.idle]))
 
 
 def scanned_at(run: PurgeRun) -> datetime:
