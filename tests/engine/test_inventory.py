@@ -103,7 +103,7 @@ def test_a_deal_of_no_organisation_was_active_when_any_of_its_id_was(seeded: red
 
 
 def test_of_what_cannot_be_judged_nothing_is_told(seeded: redis.Redis) -> None:
-    seeded.execute_command("XADD", key_of("events", "acme", "early"), "5-1", "field", "value")
+    seeded.xadd(key_of("events", "acme", "early"), {"field": "value"}, id="5-1")
     seeded.config_set("maxmemory-policy", "allkeys-lfu")
     try:
         assert asked(("acme", "early"), ("acme", "d1")) == {("acme", "d1"): MOMENT}

@@ -213,9 +213,12 @@ def test_a_link_of_somebody_else(poisoned: redis.Redis, browser: Client) -> None
     """What a query brings is shown in fields, and nowhere as it came."""
     browser.post(f"{PLACE}inventory/scan/")
     address = "/admin/dealpurge/inventorydeal/"
+    choice = f"{PLACE}{PurgeRun.objects.get(inventory=True).pk}/inventory/purge/"
 
     for name in IDS:
-        assert_harmless(read(browser, address, org=name, deal=name, sort=name, p=name))
+        assert_harmless(read(browser, address, org=name, deal=name, sort=name, p=name, family=name, orgs=name))
+        assert_harmless(browser.get(choice, {"deal": name}, follow=True).content.decode())
+        assert_harmless(browser.get(choice, {"org": name, "family": name}, follow=True).content.decode())
         assert_harmless(read(browser, f"{PLACE}purge/", mode=name, deals=name, org_id=name))
         assert_harmless(read(browser, PLACE, q=name))
 

@@ -19,8 +19,10 @@ from dealpurge.runs import inventory_filter
 from dealpurge.runs.inventory_filter import IDLE, NEVER, OrganisationTotal
 from dealpurge.text import escape
 
-#: Organisations that are shown unasked, and those that a list to choose from has; more are typed.
-FEW, MOST_CHOICES = 6, 200
+#: Organisations that are shown unasked, and for the asking.
+FEW, MOST_SHOWN = 6, 1000
+#: Those that a list to choose from has; more are typed.
+MOST_CHOICES = 200
 #: An older scan is said to be old.
 OLD = timedelta(hours=1)
 
@@ -94,6 +96,11 @@ class InventoryPage(RunPage):
         return "orgs" in self.query or len(self.totals) <= FEW
 
     @property
+    def most(self) -> int:
+        """How many are shown for the asking."""
+        return min(len(self.totals), MOST_SHOWN)
+
+    @property
     def all_query(self) -> str:
         """The query that shows all organisations."""
         return self.table.query_with(orgs="all")
@@ -102,7 +109,7 @@ class InventoryPage(RunPage):
     def organisations(self) -> Iterator[OrganisationRow]:
         """The largest, or all of them."""
         largest = max((row.keys for row in self.totals), default=0) or 1
-        for row in self.totals if self.shows_all else self.totals[:FEW]:
+        for row in self.totals[: MOST_SHOWN if self.shows_all else FEW]:
             yield OrganisationRow(
                 name=formatting.NOTHING if row.org_id is None else escape(row.org_id),
                 deals=row.deals,

@@ -62,11 +62,9 @@ class InventoryConsole(Console):
     @purgers_only
     def scan_view(self, request: HttpRequest) -> HttpResponse:
         """Take an inventory."""
-        if request.method != "POST":
-            return self.go("latest_inventory")
-        answer = self.begin(request, EVERYTHING, "", inventory=True)
-        begun = answer.headers.get("Location") != self.address("purge")
-        return HttpResponseRedirect(self.home_address) if begun else answer
+        if request.method == "POST":
+            self.begin(request, EVERYTHING, "", inventory=True)  # or say there why not
+        return HttpResponseRedirect(self.home_address)
 
     @viewers_only
     def inventory_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -100,7 +98,9 @@ class InventoryConsole(Console):
             return HttpResponseRedirect(self.address("purge_selection", run_id) + selection.query)
         form = SelectionForm(request.POST if request.method == "POST" else None, selection=selection)
         if form.is_valid():
-            return self.begin(request, form.cleaned_data["scope"], form.cleaned_data["reason"])
+            begun = self.begin(request, form.cleaned_data["scope"], form.cleaned_data["reason"])
+            if begun.headers["Location"] != self.address("purge"):
+                return begun
         change = self.address("inventory", run_id) + selection.query
         return self.page(
             request,

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from dealpurge.console.inventory import page as page_module
 from dealpurge.engine.inventory import InventoryRow
 from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.runs.inventory import KEPT, store
@@ -420,3 +421,23 @@ def test_an_unfinished_report_is_no_error(browser: Client, make_preview: MakePre
     add(run, "acme", "odd")
 
     assert table(browser, run).rows[0].mostly == ""
+
+
+def test_so_many_organisations_that_a_page_cannot_hold_them_are_cut_short(
+    browser: Client, inventory: PurgeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "MOST_SHOWN", 7)
+    for number in range(8):
+        add(inventory, f"org-{number}", "deal", locks=1)
+
+    assert "Show the first 7<" in browser.get(HOME).content.decode()
+    assert len(list(browser.get(HOME, {"orgs": "all"}).context["page"].organisations)) == 7
+
+
+def test_a_scan_that_could_not_be_begun_leads_back_with_the_reason(browser: Client, settings: Settings) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"locks": ["nothing"]}
+
+    page = browser.post(SCAN, follow=True)
+
+    assert page.redirect_chain == [(HOME, 302)]
+    assert len(list(page.context["messages"])) == 1

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from dealpurge.console import selection
 from dealpurge.console.selection import Selection, read_filter
@@ -210,3 +211,15 @@ def test_keys_of_no_organisation_name_nobody_elses_deal(inventory: PurgeRun) -> 
 )
 def test_a_choice_in_words(inventory: PurgeRun, query: dict[str, str], words: str) -> None:
     assert Selection(inventory, read_filter(query)).words == words
+
+
+def test_a_preview_that_could_not_be_begun_leaves_the_choice_on_the_page(
+    browser: Client, inventory: PurgeRun, settings: Settings
+) -> None:
+    settings.TASKS = {}
+
+    page = browser.post(page_of(inventory, CHOICE), {"org": "acme", **GUARDED})
+
+    assert page.status_code == 200
+    assert "2 deals: acme" in page.content.decode()
+    assert len(told(page)) == 1
