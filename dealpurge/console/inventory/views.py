@@ -24,6 +24,8 @@ from dealpurge.scope import PurgeScope
 
 #: An inventory is of everything, and deletes nothing.
 EVERYTHING = PurgeScope(mode="all", include_checkpoints=True)
+#: Longer ones are of no deal's id, and Django redirects to no address that is much longer.
+LONGEST_QUERY = 4000
 
 
 class InventoryConsole(Console):
@@ -93,7 +95,8 @@ class InventoryConsole(Console):
         problem = self._problem(preview, selection) if is_understood(data) else _("There is no such filter.")
         if problem:
             self.message_user(request, problem, messages.ERROR)
-            return HttpResponseRedirect(self.address("inventory", run_id) + selection.query)
+            back = selection.query if len(selection.query) <= LONGEST_QUERY else ""
+            return HttpResponseRedirect(self.address("inventory", run_id) + back)
         if request.method == "POST" and "preview" not in data:
             return HttpResponseRedirect(self.address("purge_selection", run_id) + selection.query)
         form = SelectionForm(request.POST if request.method == "POST" else None, selection=selection)

@@ -319,6 +319,9 @@ def test_another_click_on_a_heading_turns_the_order(browser: Client, inventory: 
     assert headings["Keys"].query == "org=acme&sort=keys"
     assert headings["Last active"].query == "org=acme&sort=active"
     assert headings["Mostly"].query == ""
+    for now, then in (("keys", "-keys"), ("active", "-active"), ("-active", "active")):
+        heading = next(one for one in table(browser, inventory, sort=now).headings if one.direction)
+        assert heading.query == f"sort={then}"
 
 
 def test_fifty_deals_a_page(browser: Client, inventory: PurgeRun) -> None:
