@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -45,10 +45,6 @@ DEAL_COLUMNS = ("run_id", "org_id", "deal_id", "outcome", "keys_deleted", "keys_
 TIMELINE_COLUMNS = (*DEAL_COLUMNS, "created_at", "actor", "source", "reason")
 
 
-#: Of a scan; behind them one for each family, with its keys.
-INVENTORY_COLUMNS = ("run_id", "org_id", "deal_id", "keys", "last_active_at")
-
-
 def runs_file(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
     """All rows of a list, however many, as a file to save."""
     return _file("purge-runs.csv", COLUMNS, map(_values, runs.iterator(chunk_size=1000)))
@@ -63,15 +59,6 @@ def timeline_file(deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
     """One deal in all runs, which were loaded with it."""
     rows = ([*_deal_values(deal), *_run_values(deal.run)] for deal in deals.iterator(chunk_size=1000))
     return _file("deal-timeline.csv", TIMELINE_COLUMNS, rows)
-
-
-def inventory_file(run: PurgeRun, deals: QuerySet[InventoryDeal], families: Sequence[str]) -> StreamingHttpResponse:
-    """Deals of one scan."""
-    rows = (
-        [*_scanned_values(deal), *(deal.families.get(name, 0) for name in families)]
-        for deal in deals.iterator(chunk_size=1000)
-    )
-    return _file(f"deals-in-redis-{run.pk}.csv", (*INVENTORY_COLUMNS, *map(cell, families)), rows)
 
 
 def lines(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -108,11 +95,6 @@ def _deal_values(deal: PurgeRunDeal) -> list[Any]:
     return [deal.run_id, deal.org_id, deal.deal_id, deal.outcome, *counts]
 
 
-def _scanned_values(deal: InventoryDeal) -> list[Any]:
-    active = deal.last_active_at
-    return [deal.run_id, deal.org_id, deal.deal_id, deal.keys, timestamp(active) if active else None]
-
-
 def _run_values(run: PurgeRun) -> list[Any]:
     return [timestamp(run.created_at), run.actor_name, run.source, run.reason]
 
@@ -123,3 +105,21 @@ def _values(run: PurgeRun) -> Iterator[Any]:
     for column in COLUMNS:
         value: Any = own[column] if column in own else getattr(run, column)
         yield timestamp(value) if column.endswith("_at") and value else value
+
+
+#: Of a scan; behind them one for each family, with its keys.
+INVENTORY_COLUMNS = ("run_id", "org_id", "deal_id", "keys", "last_active_at")
+
+
+def inventory_file(run: PurgeRun, deals: QuerySet[InventoryDeal], families: list[str]) -> StreamingHttpResponse:
+    """Deals of one scan."""
+    rows = (
+        [*_scanned_values(deal), *(deal.families.get(name, 0) for name in families)]
+        for deal in deals.iterator(chunk_size=1000)
+    )
+    return _file(f"deals-in-redis-{run.pk}.csv", (*INVENTORY_COLUMNS, *families), rows)
+
+
+def _scanned_values(deal: InventoryDeal) -> list[Any]:
+    active = deal.last_active_at
+    return [deal.run_id, deal.org_id, deal.deal_id, deal.keys, timestamp(active) if active else None]
