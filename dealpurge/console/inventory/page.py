@@ -29,7 +29,9 @@ OLD = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganisationRow:
-    """What an organisation has; ``share``: of the keys of the largest, in percent. ``query`` shows its deals."""
+    """What an organisation has; ``share``: of the keys of the largest, in percent.
+
+    ``query`` shows its deals; empty for those of no organisation."""
 
     name: str
     deals: int
@@ -116,7 +118,7 @@ class InventoryPage(RunPage):
                 keys=row.keys,
                 share=f"{100 * row.keys / largest:.2f}",
                 last_active_at=row.last_active_at,
-                query=self.table.query_with(org=row.org_id or ""),
+                query="" if row.org_id is None else self.table.query_with(org=row.org_id),
             )
 
     @property

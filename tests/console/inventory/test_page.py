@@ -256,7 +256,10 @@ def test_a_scan_that_was_lost_does_not_hide_the_one_before(
 def test_what_each_organisation_has_is_added_up(browser: Client, inventory: PurgeRun) -> None:
     add(inventory, None, "lonely", checkpoints=3)
 
-    page = browser.get(HOME).context["page"]
+    answer = browser.get(HOME)
+
+    page = answer.context["page"]
+    assert '<th scope="row" role="rowheader">\u2013</th>' in answer.content.decode()
 
     rows = [(row.name, row.deals, row.keys, row.share) for row in page.organisations]
     assert rows == [("acme", 2, 35, "100.00"), ("birch", 1, 10, "28.57"), ("\u2013", 1, 3, "8.57")]
