@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.report import timestamp
 from dealpurge.text import plain
 
@@ -105,3 +105,21 @@ def _values(run: PurgeRun) -> Iterator[Any]:
     for column in COLUMNS:
         value: Any = own[column] if column in own else getattr(run, column)
         yield timestamp(value) if column.endswith("_at") and value else value
+
+
+#: Of a scan; behind them one for each family, with its keys.
+INVENTORY_COLUMNS = ("run_id", "org_id", "deal_id", "keys", "last_active_at")
+
+
+def inventory_file(run: PurgeRun, deals: QuerySet[InventoryDeal], families: list[str]) -> StreamingHttpResponse:
+    """Deals of one scan."""
+    rows = (
+        [*_scanned_values(deal), *(deal.families.get(name, 0) for name in families)]
+        for deal in deals.iterator(chunk_size=1000)
+    )
+    return _file(f"deals-in-redis-{run.pk}.csv", (*INVENTORY_COLUMNS, *families), rows)
+
+
+def _scanned_values(deal: InventoryDeal) -> list[Any]:
+    active = deal.last_active_at
+    return [deal.run_id, deal.org_id, deal.deal_id, deal.keys, timestamp(active) if active else None]

@@ -39,11 +39,14 @@ from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
-from dealpurge.runs import inventory
+from dealpurge.runs import inventory, inventory_filter
 from dealpurge.runs.deals.remainder import KINDS, scope_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
+
+#: Organisations that the form offers, those with most keys first.
+MOST_OFFERED = 200
 
 
 class Console(ConsolePages):
@@ -78,7 +81,8 @@ class Console(ConsolePages):
         known: dict[str, Any] = {}
         with suppress(DatabaseTrouble):  # which says itself, when something is to be previewed
             if scan := inventory.latest_finished():
-                known = {"scan": scan, "organisations": inventory.first_organisations(scan)}
+                totals = inventory_filter.organisations_of(scan)
+                known = {"scan": scan, "organisations": [item.org_id for item in totals if item.org_id][:MOST_OFFERED]}
         return self.page(
             request, "form/page.html", title=_("Purge deals"), form=form, address=self.address("purge"), **known
         )
