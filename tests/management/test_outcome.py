@@ -210,3 +210,18 @@ def test_an_error_is_told_before_an_output_that_is_full(deals: redis.Redis, form
 def test_what_was_left_is_told_before_an_output_that_is_full(engine_does: EngineDoes, format: str) -> None:
     engine_does(leave_one)
     assert "could not purge everything" in fail_to_print(format)
+
+
+class Unread(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+def test_code_that_calls_the_command_is_told_of_a_reader_that_has_left(deals: redis.Redis, format: str) -> None:
+    with pytest.raises(
+        CommandError, match=r"The outcome cannot be printed: Broken pipe. Deleted .* of 2 deals"
+    ) as told:
+        call_command("purge_deals", *LIVE_ALL, "--format", format, stdout=Unread())
+
+    assert told.value.returncode == 141

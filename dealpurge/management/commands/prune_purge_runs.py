@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
+from dealpurge.management.base import PurgeCommand
 from dealpurge.management.durations import duration
 from dealpurge.management.interrupts import Interruption
 from dealpurge.runs.database import alias, unwritable
@@ -21,11 +22,11 @@ from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
 MOST_SECONDS = 100 * 365 * 86400
 EPILOG = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
-143 by SIGTERM.
+143 by SIGTERM, 141 by who was to read the output and left.
 """
 
 
-class Command(BaseCommand):
+class Command(PurgeCommand):
     """A dry run unless told otherwise. Run it daily, as Django's ``clearsessions``."""
 
     help = (
@@ -34,9 +35,7 @@ class Command(BaseCommand):
         "unless --include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Without abbreviations: nobody is to say --no-dry-run by half."""
-        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=EPILOG, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         """All but --older-than may be left out."""
@@ -73,20 +72,24 @@ class Command(BaseCommand):
         finally:
             if not options["dry_run"] and any(pruning.rows.values()):
                 log_pruning(pruning.rows)
+        self.is_live, self.sentence = not options["dry_run"], _sentence(pruning, options)
         if not options["quiet"]:
             self.print(pruning, options)
+
+    def done(self) -> str:
+        """What was dropped, or would be."""
+        return self.sentence
 
     def print(self, pruning: Pruning, options: Mapping[str, Any]) -> None:
         """The outcome on the standard output."""
         if options["format"] == "json":
             seconds = round(pruning.older_than.total_seconds())
             told = {"dry_run": options["dry_run"], "older_than_secs": seconds, "rows": dict(pruning.rows)}
-            self.stdout.write(json.dumps(told | {"kept": pruning.kept}, indent=2))
+            self.write_outcome(json.dumps(told | {"kept": pruning.kept}, indent=2))
             return
         heading = "Would be dropped" if options["dry_run"] else "Dropped"
-        for line in _table(pruning.rows, heading):
-            self.stdout.write(line)
-        self.stdout.write(self.style.SUCCESS(_sentence(pruning, options)))
+        lines = (*_table(pruning.rows, heading), self.style.SUCCESS(self.sentence))
+        self.write_outcome("\n".join(lines))
 
 
 def _table(rows: Mapping[str, int], heading: str) -> Iterator[str]:

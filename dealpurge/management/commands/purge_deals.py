@@ -12,12 +12,13 @@ from datetime import timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, ended_run
 from dealpurge.management import failures, output
 from dealpurge.management.actor import os_user
+from dealpurge.management.base import PurgeCommand, ReaderGone
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
@@ -32,12 +33,13 @@ from dealpurge.scope import PurgeScope
 
 EPILOG = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
-a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM.
+a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM; 141 where nobody read the output to its end, as behind a
+pipe to head.
 What is asked and how far it is goes to the standard error, the outcome to the standard output.
 """
 
 
-class Command(BaseCommand):
+class Command(PurgeCommand):
     """A dry run unless told otherwise; nothing is deleted that was not shown or waved through with --no-input."""
 
     help = (
@@ -45,21 +47,19 @@ class Command(BaseCommand):
         "Deletes nothing and says what it would delete, unless --no-dry-run is given."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Without abbreviations: nobody is to say --no-dry-run by half."""
-        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=EPILOG, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Of a purge, and of ``--explain``."""
         add_options(parser)
 
-    def execute(self, *args: Any, **options: Any) -> str | None:
+    def carry_out(self, *args: Any, **options: Any) -> str | None:
         """With ``--format jsonl`` one line at the end, whatever that is, unless the options made no sense."""
         self.scope: PurgeScope | None = None
         self.report: PurgeReport | None = None
         error: str | None = ""
         try:
-            return super().execute(*args, **options)
+            return super().carry_out(*args, **options)
         except CommandError as exc:
             error = str(exc) if exc.returncode != USAGE else None
             raise
@@ -121,6 +121,8 @@ class Command(BaseCommand):
         question = Question(report, self.style)
         self.tell_all(question.lines)
         self.tell_raw(question.prompt)
+        if getattr(self.stderr, "gone", False):
+            raise ReaderGone("Nobody reads the question. Nothing was purged.")
         if not question.answered_by(answer()):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
@@ -149,18 +151,18 @@ class Command(BaseCommand):
 
     def conclude(self, report: PurgeReport) -> None:
         """Print the outcome; an exit code other than 0 unless all of it was done."""
-        self.report = report
+        self.report, self.is_live = report, not report.scope.dry_run
         if self.options["quiet"]:
             self.tell_all(output.to_be_read(report, self.called))
         self.tell_all(output.not_found(report))
-        words = failures.of_report(report)
-        with suppress(CommandError) if words else nullcontext():
+        words, none_found = failures.of_report(report), failures.found_none(report)
+        with suppress(CommandError) if words else suppress(ReaderGone) if none_found else nullcontext():
             self.print(report)
         if report.status == "cancelled" and self.interruption.signal:
             raise KeyboardInterrupt
         if words:
             raise self.error(words)
-        if failures.found_none(report):
+        if none_found:
             raise self.error(failures.NONE_FOUND, returncode=failures.NONE_FOUND_CODE)
 
     def fail(self, exc: DealPurgeError) -> NoReturn:
@@ -198,17 +200,9 @@ class Command(BaseCommand):
         shown = output.lines(report, self.style, verbosity=self.options["verbosity"])
         self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
 
-    def write_outcome(self, text: str) -> None:
-        """Raises ``CommandError`` with the outcome in one sentence where the standard output takes nothing."""
-        try:
-            self.stdout.write(text)
-            self.stdout.flush()
-        except (OSError, ValueError, AttributeError) as exc:  # full or gone; closed; the process began without one
-            reason = getattr(exc, "strerror", None) or "it is closed"
-            words = f"The outcome cannot be printed: {reason}."
-            if self.report:
-                words += f" {output.sentence(self.report)} (Run {self.report.run_id}.)"
-            raise CommandError(words) from exc
+    def done(self) -> str:
+        """What the run did, once there is a report of it."""
+        return f"{output.sentence(self.report)} (Run {self.report.run_id}.)" if self.report else ""
 
     def say_stopping(self) -> None:
         """Past Python's buffers: the signal may have come in the middle of a write to them."""

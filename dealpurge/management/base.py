@@ -1,0 +1,81 @@
+"""What both commands have in common: options in full, and an outcome that nobody may want to read to its end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dealpurge.management.streams import ErrorOutput, is_abandoned
+
+#: As a shell has it where SIGPIPE ends a program: 128 + 13.
+READER_GONE = 141
+
+
+class ReaderGone(CommandError):
+    """Who was to read the output has left, as ``head`` does once it has what it wants. At a shell that is silent."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, returncode=READER_GONE)
+
+
+class PurgeCommand(BaseCommand):
+    """Options cannot be abbreviated: nobody is to say --no-dry-run by half."""
+
+    #: Stands below the options in ``--help``.
+    epilog = ""
+    #: Whether anything may have been deleted, here or in the record.
+    is_live = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stderr = ErrorOutput.of(self.stderr)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """With what stands below the options."""
+        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=self.epilog, **kwargs)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As Django does. What is still to be written, ``--help`` too, must not fail when the process ends, where
+        Python would print a traceback."""
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as exc:
+            if not exc.code and is_abandoned(sys.stdout):
+                raise SystemExit(READER_GONE) from None
+            raise
+        finally:
+            unread = is_abandoned(sys.stdout)
+            is_abandoned(sys.stderr)
+        if unread:
+            raise SystemExit(READER_GONE)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """At a shell a reader that has left is no error; what was deleted, though, is said on the standard error."""
+        try:
+            return self.carry_out(*args, **options)
+        except ReaderGone:
+            if not getattr(self, "_called_from_command_line", False):
+                raise
+            if self.is_live:
+                self.stderr.write(self.done(), str)
+            raise SystemExit(READER_GONE) from None
+
+    def carry_out(self, *args: Any, **options: Any) -> str | None:
+        """Django's own part: system checks, then ``handle``."""
+        return super().execute(*args, **options)
+
+    def write_outcome(self, text: str) -> None:
+        """Raises ``ReaderGone``, or another ``CommandError`` where the standard output takes nothing."""
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except (OSError, ValueError, AttributeError) as exc:  # full or gone; closed; the process began without one
+            reason = getattr(exc, "strerror", None) or "it is closed"
+            words = f"The outcome cannot be printed: {reason}. {self.done()}".rstrip()
+            raise (ReaderGone if isinstance(exc, BrokenPipeError) else CommandError)(words) from exc
+
+    def done(self) -> str:
+        """What was done, in one sentence, for who could not be shown the outcome."""
+        return ""

@@ -1,0 +1,52 @@
+"""The standard streams of a command: of a terminal or a pipe, whose other end may be gone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self, TextIO
+
+from django.core.management.base import OutputWrapper
+
+
+class ErrorOutput(OutputWrapper):
+    """The standard error. That nobody reads it is no error, but ``gone`` tells."""
+
+    def __init__(self, out: Any, ending: str = "\n") -> None:
+        super().__init__(out, ending)
+        self.gone = False
+
+    @classmethod
+    def of(cls, stream: OutputWrapper) -> Self:
+        """In place of Django's own."""
+        wrapped = cls(stream._out, stream.ending)
+        wrapped.style_func = stream.style_func
+        return wrapped
+
+    def write(self, msg: str = "", style_func: Any = None, ending: str | None = None) -> None:  # type: ignore[override]
+        """As Django's writes."""
+        try:
+            super().write(msg, style_func, ending)
+        except BrokenPipeError:
+            self.gone = True
+
+    def flush(self) -> None:
+        """Likewise."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self.gone = True
+
+
+def is_abandoned(stream: TextIO | None) -> bool:
+    """Whether nobody reads ``stream`` any more; what is still to be written to it goes nowhere then."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+        return True
+    except (OSError, ValueError):  # full, or closed: whoever wrote to it has said so
+        pass
+    return False
