@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dealpurge.management.streams import ErrorOutput, is_abandoned
+from dealpurge.management.streams import ErrorOutput, is_abandoned, style_of
 
 #: As a shell has it where SIGPIPE ends a program: 128 + 13.
 READER_GONE = 141
@@ -53,6 +53,11 @@ class PurgeCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """At a shell a reader that has left is no error; what was deleted, though, is said on the standard error."""
+        # All that Django writes, failed checks for one, goes to the standard error.
+        self.style = style_of(options.get("stderr") or self.stderr, options)
+        self.stderr.style_func = self.style.ERROR
+        #: For what goes to the standard output.
+        self.outcome_style = style_of(options.get("stdout") or self.stdout, options)
         try:
             return self.carry_out(*args, **options)
         except ReaderGone:

@@ -27,7 +27,7 @@ def explain_keys(command: PurgeCommand, options: Mapping[str, Any]) -> None:
     elif options["format"] == "jsonl":
         text = "\n".join(json.dumps(item.as_dict()) for item in explained)
     else:
-        lines = explanations(explained, command.style)
+        lines = explanations(explained, command.outcome_style)
         text = "\n".join(printable_on(command.stdout, line) for line in lines) + "\n"
     strangers = [item for item in explained if item.family is None]
     with suppress(CommandError) if strangers else nullcontext():

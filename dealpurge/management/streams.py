@@ -1,11 +1,13 @@
-"""The standard streams of a command: of a terminal or a pipe, whose other end may be gone."""
+"""The standard streams of a command: of a terminal, which may have colours, or a pipe, whose other end may be gone."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Self, TextIO
 
 from django.core.management.base import OutputWrapper
+from django.core.management.color import Style, color_style, no_style
 
 
 class ErrorOutput(OutputWrapper):
@@ -50,3 +52,11 @@ def is_abandoned(stream: TextIO | None) -> bool:
     except (OSError, ValueError):  # full, or closed: whoever wrote to it has said so
         pass
     return False
+
+
+def style_of(stream: Any, options: Mapping[str, Any]) -> Style:
+    """Colours, in the palette of ``DJANGO_COLORS``, if ``stream`` is a terminal and ``NO_COLOR`` is empty; an option of
+    Django's goes before both. Django itself looks at the standard output alone, and not at ``NO_COLOR``."""
+    wanted = OutputWrapper(stream).isatty() and not os.environ.get("NO_COLOR")
+    coloured = options["force_color"] or (wanted and not options["no_color"])
+    return color_style(force_color=True) if coloured else no_style()

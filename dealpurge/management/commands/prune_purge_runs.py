@@ -88,7 +88,7 @@ class Command(PurgeCommand):
             self.write_outcome(json.dumps(told | {"kept": pruning.kept}, indent=2))
             return
         heading = "Would be dropped" if options["dry_run"] else "Dropped"
-        lines = (*_table(pruning.rows, heading), self.style.SUCCESS(self.sentence))
+        lines = (*_table(pruning.rows, heading), self.outcome_style.SUCCESS(self.sentence))
         self.write_outcome("\n".join(lines))
 
 

@@ -197,7 +197,7 @@ class Command(PurgeCommand):
             self.write_outcome(json.dumps(report.as_dict(), indent=2))
         if self.options["format"] != "text" or self.options["quiet"]:
             return
-        shown = output.lines(report, self.style, verbosity=self.options["verbosity"])
+        shown = output.lines(report, self.outcome_style, verbosity=self.options["verbosity"])
         self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
 
     def done(self) -> str:
