@@ -12,8 +12,10 @@ from django.core.management.base import CommandError
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.explain import Explanation, explain
 from dealpurge.management.base import PurgeCommand
+from dealpurge.management.layout import Layout
 from dealpurge.management.options import keys_of
 from dealpurge.management.output import printable_on
+from dealpurge.management.streams import layout_of
 
 
 def explain_keys(command: PurgeCommand, options: Mapping[str, Any]) -> None:
@@ -27,7 +29,7 @@ def explain_keys(command: PurgeCommand, options: Mapping[str, Any]) -> None:
     elif options["format"] == "jsonl":
         text = "\n".join(json.dumps(item.as_dict()) for item in explained)
     else:
-        lines = explanations(explained, command.outcome_style)
+        lines = explanations(explained, command.outcome_style, layout_of(command.stdout))
         text = "\n".join(printable_on(command.stdout, line) for line in lines) + "\n"
     strangers = [item for item in explained if item.family is None]
     with suppress(CommandError) if strangers else nullcontext():
@@ -36,7 +38,7 @@ def explain_keys(command: PurgeCommand, options: Mapping[str, Any]) -> None:
         raise CommandError(f"No family claims {len(strangers)} of {len(explained)} keys.")
 
 
-def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
+def explanations(items: Iterable[Explanation], style: Any, layout: Layout) -> Iterator[str]:
     """Keys and whose they are, each with its reason."""
     for item in items:
         data = item.as_dict()
@@ -44,5 +46,5 @@ def explanations(items: Iterable[Explanation], style: Any) -> Iterator[str]:
         for label in ("family", "org_id", "deal_id", "template"):
             if data[label] is not None:
                 yield f"  {label:<8}  {data[label]}"
-        yield f"  {item.reason}" if item.family else style.WARNING(f"  {item.reason}")
+        yield from map(str if item.family else style.WARNING, layout.prose(f"  {item.reason}"))
         yield ""

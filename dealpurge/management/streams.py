@@ -9,6 +9,11 @@ from typing import Any, Self, TextIO
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style, color_style, no_style
 
+from dealpurge.management.layout import Layout
+
+#: Columns of a terminal that does not tell.
+USUAL_WIDTH = 80
+
 
 class ErrorOutput(OutputWrapper):
     """The standard error. That nobody reads it is no error, but ``gone`` tells."""
@@ -25,7 +30,9 @@ class ErrorOutput(OutputWrapper):
         return wrapped
 
     def write(self, msg: str = "", style_func: Any = None, ending: str | None = None) -> None:  # type: ignore[override]
-        """As Django's writes."""
+        """As Django's writes; an error, which is what comes without a style of its own, in lines that fit."""
+        if style_func is None and ending is None:
+            msg = "\n".join(layout_of(self).prose(msg))
         try:
             super().write(msg, style_func, ending)
         except BrokenPipeError:
@@ -52,6 +59,19 @@ def is_abandoned(stream: TextIO | None) -> bool:
     except (OSError, ValueError):  # full, or closed: whoever wrote to it has said so
         pass
     return False
+
+
+def layout_of(stream: Any) -> Layout:
+    """Lines as long as the terminal is wide by ``COLUMNS`` or, without it, by itself. Of what is no terminal, any."""
+    if not OutputWrapper(stream).isatty():
+        return Layout()
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return Layout(int(columns))
+    try:
+        return Layout(os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH)
+    except (OSError, ValueError, AttributeError):
+        return Layout(USUAL_WIDTH)
 
 
 def style_of(stream: Any, options: Mapping[str, Any]) -> Style:

@@ -18,8 +18,8 @@ from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.management import output
 from dealpurge.management.commands import purge_deals
+from dealpurge.management.progress import ProgressLine
 from dealpurge.runs import store
 from dealpurge.runs.database import unwritable
 from dealpurge.runs.store import Origin
@@ -148,7 +148,7 @@ def test_a_line_of_a_run_that_a_signal_stopped(
     if at == "before it":
         monkeypatch.setattr(purge_deals, "scope_of", lambda options: signal.raise_signal(signal.SIGTERM))
     else:
-        monkeypatch.setattr(output.ProgressLine, "show", lambda *_: signal.raise_signal(signal.SIGTERM))
+        monkeypatch.setattr(ProgressLine, "show", lambda *_: signal.raise_signal(signal.SIGTERM))
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setattr(purge_deals.Command, "say_stopping", lambda self: None)
 

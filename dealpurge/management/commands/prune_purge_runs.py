@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from argparse import BooleanOptionalAction
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -14,6 +15,7 @@ from django.db import Error as DatabaseTrouble
 from dealpurge.management.base import PurgeCommand
 from dealpurge.management.durations import duration
 from dealpurge.management.interrupts import Interruption
+from dealpurge.management.streams import layout_of
 from dealpurge.runs.database import alias, unwritable
 from dealpurge.runs.log import log_pruning
 from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
@@ -88,17 +90,9 @@ class Command(PurgeCommand):
             self.write_outcome(json.dumps(told | {"kept": pruning.kept}, indent=2))
             return
         heading = "Would be dropped" if options["dry_run"] else "Dropped"
-        lines = (*_table(pruning.rows, heading), self.outcome_style.SUCCESS(self.sentence))
-        self.write_outcome("\n".join(lines))
-
-
-def _table(rows: Mapping[str, int], heading: str) -> Iterator[str]:
-    counts = {name: f"{count:,}" for name, count in rows.items()}
-    wide, right = max(map(len, rows)), max(map(len, [*counts.values(), heading]))
-    yield f"{'Rows':<{wide}}  {heading:>{right}}"
-    for name, count in counts.items():
-        yield f"{name:<{wide}}  {count:>{right}}"
-    yield ""
+        layout, counts = layout_of(self.stdout), ((name, f"{count:,}") for name, count in pruning.rows.items())
+        table = chain.from_iterable(layout.table([("Rows", heading), *counts], right=True))
+        self.write_outcome("\n".join([*table, "", *map(self.outcome_style.SUCCESS, layout.prose(self.sentence))]))
 
 
 def _sentence(pruning: Pruning, options: Mapping[str, Any], *, ended: bool = True) -> str:

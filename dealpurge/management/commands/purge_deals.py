@@ -21,9 +21,12 @@ from dealpurge.management.actor import os_user
 from dealpurge.management.base import PurgeCommand, ReaderGone
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
+from dealpurge.management.layout import Layout
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
 from dealpurge.management.place import place
+from dealpurge.management.progress import ProgressLine
 from dealpurge.management.question import Question, answer
+from dealpurge.management.streams import layout_of
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
@@ -91,7 +94,7 @@ class Command(PurgeCommand):
             except Exception as exc:
                 run_id, self.report = ended_run(exc)
                 if self.report:
-                    self.tell(f"{output.sentence(self.report)} (Run {run_id}.)")
+                    self.tell_all(self.layout.prose(f"{output.sentence(self.report)} (Run {run_id}.)"))
                 raise
 
     def purge(self, options: Mapping[str, Any]) -> None:
@@ -101,7 +104,7 @@ class Command(PurgeCommand):
         if ask and not (sys.stdin and sys.stdin.isatty()):
             raise usage_error(NO_TERMINAL)
         if options["verbosity"] > 0 and not self.unattended and (ask or self.stderr.isatty()):
-            self.tell(place())
+            self.tell_all(self.layout.prose(place()))
         if ask:
             self.purge_as_previewed(scope)
         else:
@@ -113,12 +116,12 @@ class Command(PurgeCommand):
         if report.status == "cancelled" or not output.would_delete(report):
             self.conclude(report)
             return
-        self.tell_all(output.lines(report, self.style, verbosity=self.options["verbosity"]))
-        self.tell_all(output.not_found(report))
+        self.tell_all(output.lines(report, self.style, verbosity=self.options["verbosity"], layout=self.layout))
+        self.tell_all(output.not_found(report, self.layout))
         refused = services.excess(report)
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
-        question = Question(report, self.style)
+        question = Question(report, self.style, self.layout)
         self.tell_all(question.lines)
         self.tell_raw(question.prompt)
         if getattr(self.stderr, "gone", False):
@@ -134,7 +137,7 @@ class Command(PurgeCommand):
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
         origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=os_user(), reason=self.options["reason"])
-        line = output.ProgressLine(self.tell_raw, dry_run=scope.dry_run)
+        line = ProgressLine(self.tell_raw, dry_run=scope.dry_run, width=lambda: self.layout.width or 0)
         visible = self.stderr.isatty() and self.options["verbosity"] > 0 and not self.options["quiet"]
 
         def observer(progress: services.Progress) -> bool:
@@ -153,8 +156,8 @@ class Command(PurgeCommand):
         """Print the outcome; an exit code other than 0 unless all of it was done."""
         self.report, self.is_live = report, not report.scope.dry_run
         if self.options["quiet"]:
-            self.tell_all(output.to_be_read(report, self.called))
-        self.tell_all(output.not_found(report))
+            self.tell_all(output.to_be_read(report, self.called, self.layout))
+        self.tell_all(output.not_found(report, self.layout))
         words, none_found = failures.of_report(report), failures.found_none(report)
         with suppress(CommandError) if words else suppress(ReaderGone) if none_found else nullcontext():
             self.print(report)
@@ -169,7 +172,7 @@ class Command(PurgeCommand):
         """The words of ``exc``, and what was done until then."""
         _, self.report = ended_run(exc)
         if self.report and self.options["quiet"]:
-            self.tell_all(output.warnings(self.report))
+            self.tell_all(output.warnings(self.report, self.layout))
         if self.report and self.options["format"] == "json":
             with suppress(CommandError):
                 self.print(self.report)
@@ -180,6 +183,11 @@ class Command(PurgeCommand):
         if self.unattended and self.scope:
             words = f"{self.called}: {words} {failures.next_step(self.scope, exc)}".rstrip()
         return CommandError(words, returncode=returncode)
+
+    @property
+    def layout(self) -> Layout:
+        """Of the standard error as it is now: windows are made wider."""
+        return layout_of(self.stderr)
 
     @property
     def unattended(self) -> bool:
@@ -197,7 +205,8 @@ class Command(PurgeCommand):
             self.write_outcome(json.dumps(report.as_dict(), indent=2))
         if self.options["format"] != "text" or self.options["quiet"]:
             return
-        shown = output.lines(report, self.outcome_style, verbosity=self.options["verbosity"])
+        verbosity, layout = self.options["verbosity"], layout_of(self.stdout)
+        shown = output.lines(report, self.outcome_style, verbosity=verbosity, layout=layout)
         self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
 
     def done(self) -> str:
