@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dealpurge.management.help_text import HelpFormatter
 from dealpurge.management.streams import ErrorOutput, is_abandoned, style_of
 
 #: As a shell has it where SIGPIPE ends a program: 128 + 13.
@@ -34,7 +35,8 @@ class PurgeCommand(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """With what stands below the options."""
-        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=self.epilog, **kwargs)
+        kwargs = {"formatter_class": HelpFormatter, "epilog": self.epilog, "allow_abbrev": False} | kwargs
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def run_from_argv(self, argv: list[str]) -> None:
         """As Django does. What is still to be written, ``--help`` too, must not fail when the process ends, where

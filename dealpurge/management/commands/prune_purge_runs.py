@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
+from dealpurge.management import help_text
 from dealpurge.management.base import PurgeCommand
 from dealpurge.management.durations import duration
 from dealpurge.management.interrupts import Interruption
@@ -22,10 +23,6 @@ from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
 
 #: A longer age is no moment to a database.
 MOST_SECONDS = 100 * 365 * 86400
-EPILOG = """
-Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
-143 by SIGTERM, 141 by who was to read the output and left.
-"""
 
 
 class Command(PurgeCommand):
@@ -37,7 +34,7 @@ class Command(PurgeCommand):
         "unless --include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
     )
 
-    epilog = EPILOG
+    epilog = help_text.PRUNE_EXAMPLES + help_text.PRUNE_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """All but --older-than may be left out."""

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, ended_run
-from dealpurge.management import failures, output
+from dealpurge.management import failures, help_text, output
 from dealpurge.management.actor import os_user
 from dealpurge.management.base import PurgeCommand, ReaderGone
 from dealpurge.management.explaining import explain_keys
@@ -34,13 +34,6 @@ from dealpurge.runs import messages, store
 from dealpurge.runs.database import revive_connection
 from dealpurge.scope import PurgeScope
 
-EPILOG = """
-Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
-a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM; 141 where nobody read the output to its end, as behind a
-pipe to head.
-What is asked and how far it is goes to the standard error, the outcome to the standard output.
-"""
-
 
 class Command(PurgeCommand):
     """A dry run unless told otherwise; nothing is deleted that was not shown or waved through with --no-input."""
@@ -50,7 +43,7 @@ class Command(PurgeCommand):
         "Deletes nothing and says what it would delete, unless --no-dry-run is given."
     )
 
-    epilog = EPILOG
+    epilog = help_text.PURGE_EXAMPLES + help_text.PURGE_CODES + help_text.STREAMS
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Of a purge, and of ``--explain``."""
