@@ -43,6 +43,7 @@ def run(manage: Manage, unread: int, *words: str, everything: bool = False) -> t
         ONE,
         (*ONE, "--format", "json"),
         (*ONE, "--format", "jsonl"),
+        (*ONE, "--csv", "-"),
         EXPLAIN,
         (*EXPLAIN, "--format", "json"),
         ("purge_deals", "--help"),

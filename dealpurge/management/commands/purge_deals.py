@@ -19,6 +19,7 @@ from dealpurge.exceptions import DealPurgeError, ended_run
 from dealpurge.management import failures, help_text, output
 from dealpurge.management.actor import os_user
 from dealpurge.management.base import PurgeCommand, ReaderGone
+from dealpurge.management.deals_csv import STANDARD_OUTPUT, check_csv, write_csv
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.layout import Layout
@@ -77,7 +78,7 @@ class Command(PurgeCommand):
             try:
                 self.purge(options)
             except KeyboardInterrupt as exc:
-                self.report = self.report or ended_run(exc)[1]
+                self.note_end(exc)
                 words = failures.of_signal(exc, self.interruption.signal if self.unattended else None)
                 raise self.error(words, exc, self.interruption.exit_code) from None
             except DealPurgeError as exc:
@@ -85,14 +86,15 @@ class Command(PurgeCommand):
             except CommandError:
                 raise
             except Exception as exc:
-                run_id, self.report = ended_run(exc)
+                self.note_end(exc)
                 if self.report:
-                    self.tell_all(self.layout.prose(f"{output.sentence(self.report)} (Run {run_id}.)"))
+                    self.tell_all(self.layout.prose(self.done()))
                 raise
 
     def purge(self, options: Mapping[str, Any]) -> None:
         """What the options ask for, once somebody has said yes to it if there is somebody to ask."""
         ask = must_ask(options)
+        check_csv(options)
         self.scope = scope = scope_of(options)
         if ask and not (sys.stdin and sys.stdin.isatty()):
             raise usage_error(NO_TERMINAL)
@@ -153,7 +155,10 @@ class Command(PurgeCommand):
         self.tell_all(output.not_found(report, self.layout))
         words, none_found = failures.of_report(report), failures.found_none(report)
         with suppress(CommandError) if words else suppress(ReaderGone) if none_found else nullcontext():
-            self.print(report)
+            try:
+                self.print(report)
+            finally:
+                self.write_deals(report.run_id)
         if report.status == "cancelled" and self.interruption.signal:
             raise KeyboardInterrupt
         if words:
@@ -163,13 +168,25 @@ class Command(PurgeCommand):
 
     def fail(self, exc: DealPurgeError) -> NoReturn:
         """The words of ``exc``, and what was done until then."""
-        _, self.report = ended_run(exc)
+        self.note_end(exc)
         if self.report and self.options["quiet"]:
             self.tell_all(output.warnings(self.report, self.layout))
         if self.report and self.options["format"] == "json":
             with suppress(CommandError):
                 self.print(self.report)
         raise self.error(failures.of_error(exc), exc) from exc
+
+    def note_end(self, exc: BaseException) -> None:
+        """Of a run that ``exc`` ended, if it did: its report, and its deals where they are wanted as CSV."""
+        run_id, report = ended_run(exc)
+        self.report = self.report or report
+        with suppress(CommandError):
+            self.write_deals(run_id)
+
+    def write_deals(self, run_id: UUID | None) -> None:
+        """With ``--csv``. Raises ``CommandError``."""
+        if run_id and self.options["csv"] is not None:
+            write_csv(self, str(self.options["csv"]), run_id)
 
     def error(self, words: str, exc: BaseException | None = None, returncode: int = 1) -> CommandError:
         """To be raised: where nobody sits at a terminal with which command it was and what to do next."""
@@ -196,7 +213,7 @@ class Command(PurgeCommand):
         """The report on the standard output."""
         if self.options["format"] == "json":
             self.write_outcome(json.dumps(report.as_dict(), indent=2))
-        if self.options["format"] != "text" or self.options["quiet"]:
+        if self.options["format"] != "text" or self.options["quiet"] or self.options["csv"] == STANDARD_OUTPUT:
             return
         verbosity, layout = self.options["verbosity"], layout_of(self.stdout)
         shown = output.lines(report, self.outcome_style, verbosity=verbosity, layout=layout)
