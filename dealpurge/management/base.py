@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dealpurge.management.help_text import HelpFormatter
-from dealpurge.management.streams import ErrorOutput, is_abandoned, style_of
+from dealpurge.management.output import printable_on
+from dealpurge.management.terminal.streams import ErrorOutput, is_abandoned, style_of
 
 #: As a shell has it where SIGPIPE ends a program: 128 + 13.
 READER_GONE = 141
@@ -32,6 +34,10 @@ class PurgeCommand(BaseCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stderr = ErrorOutput.of(self.stderr)
+        #: The words it was called with; none where code calls it.
+        self.argv: Sequence[str] = ()
+        #: Lines that are said behind an error.
+        self.next_steps: Sequence[str] = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """With what stands below the options."""
@@ -41,9 +47,11 @@ class PurgeCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """As Django does. What is still to be written, ``--help`` too, must not fail when the process ends, where
         Python would print a traceback."""
+        self.argv = argv
         try:
             super().run_from_argv(argv)
         except SystemExit as exc:
+            self.tell_all(self.next_steps)
             if not exc.code and is_abandoned(sys.stdout):
                 raise SystemExit(READER_GONE) from None
             raise
@@ -86,3 +94,17 @@ class PurgeCommand(BaseCommand):
     def done(self) -> str:
         """What was done, in one sentence, for who could not be shown the outcome."""
         return ""
+
+    def tell(self, text: str, ending: str = "\n") -> None:
+        """Say something that is not the outcome."""
+        self.stderr.write(printable_on(self.stderr, text), lambda text: text, ending)
+        self.stderr.flush()
+
+    def tell_all(self, lines: Iterable[str]) -> None:
+        """``tell``, line by line."""
+        for line in lines:
+            self.tell(line)
+
+    def tell_raw(self, text: str) -> None:
+        """``tell`` without a line's end."""
+        self.tell(text, ending="")

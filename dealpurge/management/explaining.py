@@ -12,10 +12,10 @@ from django.core.management.base import CommandError
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.explain import Explanation, explain
 from dealpurge.management.base import PurgeCommand
-from dealpurge.management.layout import Layout
 from dealpurge.management.options import keys_of
 from dealpurge.management.output import printable_on
-from dealpurge.management.streams import layout_of
+from dealpurge.management.terminal.layout import Layout
+from dealpurge.management.terminal.streams import layout_of
 
 
 def explain_keys(command: PurgeCommand, options: Mapping[str, Any]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from dealpurge.management.layout import Layout
+from dealpurge.management.terminal.layout import Layout
 from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, scope_as_dict, timestamp
+from dealpurge.runs.outcome.ends import End
 from dealpurge.scope import PurgeScope
 from dealpurge.text import escape, in_ascii
 
@@ -24,8 +25,11 @@ HANGING = 2
 ANY_WIDTH = Layout()
 
 
-def lines(report: PurgeReport, style: Any, *, verbosity: int = 1, layout: Layout = ANY_WIDTH) -> Iterator[str]:
-    """The report as text: families, skipped deals, remarks, and last the one sentence that sums it up."""
+def lines(
+    report: PurgeReport, style: Any, *, verbosity: int = 1, layout: Layout = ANY_WIDTH, end: End | None = None
+) -> Iterator[str]:
+    """The report as text: families, skipped deals, remarks, and last its ``end``, or the one sentence that sums it
+    up."""
     if verbosity > 0:
         yield from _families(report, style, layout)
         yield from _skipped(report, style, layout, LIST_LIMIT if verbosity > 1 else SKIPPED_SHOWN)
@@ -34,7 +38,12 @@ def lines(report: PurgeReport, style: Any, *, verbosity: int = 1, layout: Layout
         seconds = f"{report.duration_ms / 1000:.1f} s"
         yield from layout.prose(f"Run {report.run_id}: {_count(report.keys.scanned, 'key')} scanned in {seconds}.")
     complete = report.status == "completed"
-    yield from map(style.SUCCESS if complete else style.WARNING, layout.prose(sentence(report)))
+    heading = end.heading if end else sentence(report)
+    yield from map(style.SUCCESS if complete else style.WARNING, layout.prose(heading))
+    if end and end.text:
+        yield from layout.prose(end.text)
+    if end and report.deals.skipped_never_active:
+        yield from layout.prose(f"{report.deals.skipped_never_active:,} skipped, for want of any events.")
 
 
 def sentence(report: PurgeReport) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import override
 
-from dealpurge.management.layout import Layout
+from dealpurge.management.terminal.layout import Layout
 from dealpurge.previews.confirmation import Confirmation
 from dealpurge.report import PurgeReport
 

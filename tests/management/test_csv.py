@@ -18,7 +18,7 @@ from django.db import OperationalError, connection
 
 from dealpurge.console.runs.csv_export import deals_file
 from dealpurge.management.commands import purge_deals
-from dealpurge.management.progress import ProgressLine
+from dealpurge.management.terminal.progress import ProgressLine
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.deals import export
 from dealpurge.runs.deals.queries import DealFilter

@@ -13,8 +13,8 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dealpurge.management.layout import LONGEST_LINE, Layout, cells
-from dealpurge.management.streams import layout_of
+from dealpurge.management.terminal.layout import LONGEST_LINE, Layout, cells
+from dealpurge.management.terminal.streams import layout_of
 from dealpurge.text import escape
 from tests.support.commands import Purge
 

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.management.commands import purge_deals
-from dealpurge.management.progress import ProgressLine
+from dealpurge.management.terminal.progress import ProgressLine
 from dealpurge.runs import store
 from dealpurge.runs.database import unwritable
 from dealpurge.runs.store import Origin

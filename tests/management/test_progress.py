@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.management.progress import ProgressLine
+from dealpurge.management.terminal.progress import ProgressLine
 from dealpurge.services import Progress
 
 

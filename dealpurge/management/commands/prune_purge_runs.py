@@ -16,7 +16,7 @@ from dealpurge.management import help_text
 from dealpurge.management.base import PurgeCommand
 from dealpurge.management.durations import duration
 from dealpurge.management.interrupts import Interruption
-from dealpurge.management.streams import layout_of
+from dealpurge.management.terminal.streams import layout_of
 from dealpurge.runs.database import alias, unwritable
 from dealpurge.runs.log import log_pruning
 from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -16,18 +16,18 @@ from django.core.management.base import CommandError, CommandParser
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, ended_run
-from dealpurge.management import failures, help_text, output
+from dealpurge.management import failures, help_text, next_steps, output
 from dealpurge.management.actor import os_user
 from dealpurge.management.base import PurgeCommand, ReaderGone
 from dealpurge.management.deals_csv import STANDARD_OUTPUT, check_csv, write_csv
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
-from dealpurge.management.layout import Layout
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
 from dealpurge.management.place import place
-from dealpurge.management.progress import ProgressLine
 from dealpurge.management.question import Question, answer
-from dealpurge.management.streams import layout_of
+from dealpurge.management.terminal.layout import Layout
+from dealpurge.management.terminal.progress import ProgressLine
+from dealpurge.management.terminal.streams import layout_of
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
@@ -54,6 +54,7 @@ class Command(PurgeCommand):
         """With ``--format jsonl`` one line at the end, whatever that is, unless the options made no sense."""
         self.scope: PurgeScope | None = None
         self.report: PurgeReport | None = None
+        self.run_id: UUID | None = None
         error: str | None = ""
         try:
             return super().carry_out(*args, **options)
@@ -121,7 +122,12 @@ class Command(PurgeCommand):
         self.tell_raw(question.prompt)
         if getattr(self.stderr, "gone", False):
             raise ReaderGone("Nobody reads the question. Nothing was purged.")
-        if not question.answered_by(answer()):
+        try:
+            typed = answer()
+        except KeyboardInterrupt:
+            self.tell("")  # an end of the question's line
+            raise
+        if not question.answered_by(typed):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
         preview = Preview.load(UUID(str(report.run_id)))
@@ -149,7 +155,7 @@ class Command(PurgeCommand):
 
     def conclude(self, report: PurgeReport) -> None:
         """Print the outcome; an exit code other than 0 unless all of it was done."""
-        self.report, self.is_live = report, not report.scope.dry_run
+        self.report, self.run_id, self.is_live = report, report.run_id, not report.scope.dry_run
         if self.options["quiet"]:
             self.tell_all(output.to_be_read(report, self.called, self.layout))
         self.tell_all(output.not_found(report, self.layout))
@@ -178,10 +184,10 @@ class Command(PurgeCommand):
 
     def note_end(self, exc: BaseException) -> None:
         """Of a run that ``exc`` ended, if it did: its report, and its deals where they are wanted as CSV."""
-        run_id, report = ended_run(exc)
+        self.run_id, report = ended_run(exc)
         self.report = self.report or report
         with suppress(CommandError):
-            self.write_deals(run_id)
+            self.write_deals(self.run_id)
 
     def write_deals(self, run_id: UUID | None) -> None:
         """With ``--csv``. Raises ``CommandError``."""
@@ -189,9 +195,13 @@ class Command(PurgeCommand):
             write_csv(self, str(self.options["csv"]), run_id)
 
     def error(self, words: str, exc: BaseException | None = None, returncode: int = 1) -> CommandError:
-        """To be raised: where nobody sits at a terminal with which command it was and what to do next."""
+        """To be raised: where nobody sits at a terminal with which command it was, and always with what to do next."""
         if self.unattended and self.scope:
             words = f"{self.called}: {words} {failures.next_step(self.scope, exc)}".rstrip()
+        elif self.scope and self.layout.width and self.options["verbosity"] > 0:
+            ended = None if returncode == failures.NONE_FOUND_CODE else failures.end_of_run(self.run_id)
+            words = failures.at_terminal(ended, self.run_id) if ended else words
+            self.next_steps = next_steps.after_error(self.argv, self.scope, ended, exc, self.layout)
         return CommandError(words, returncode=returncode)
 
     @property
@@ -216,7 +226,11 @@ class Command(PurgeCommand):
         if self.options["format"] != "text" or self.options["quiet"] or self.options["csv"] == STANDARD_OUTPUT:
             return
         verbosity, layout = self.options["verbosity"], layout_of(self.stdout)
-        shown = output.lines(report, self.outcome_style, verbosity=verbosity, layout=layout)
+        told = layout.width and verbosity > 0 and report.status == "completed"
+        ended = failures.end_of_run(report.run_id) if told else None
+        shown = [*output.lines(report, self.outcome_style, verbosity=verbosity, layout=layout, end=ended)]
+        if told:
+            shown += next_steps.after_outcome(self.argv, report, ended, layout)
         self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
 
     def done(self) -> str:
@@ -227,17 +241,3 @@ class Command(PurgeCommand):
         """Past Python's buffers: the signal may have come in the middle of a write to them."""
         if self.stderr.isatty():
             os.write(self.stderr.fileno(), b"\nStopping. Press Ctrl-C again to wait for nothing.\n")
-
-    def tell(self, text: str, ending: str = "\n") -> None:
-        """Say something that is not the outcome."""
-        self.stderr.write(output.printable_on(self.stderr, text), lambda text: text, ending)
-        self.stderr.flush()
-
-    def tell_all(self, lines: Iterable[str]) -> None:
-        """``tell``, line by line."""
-        for line in lines:
-            self.tell(line)
-
-    def tell_raw(self, text: str) -> None:
-        """``tell`` without a line's end."""
-        self.tell(text, ending="")

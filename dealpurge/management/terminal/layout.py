@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dealpurge.text import quote
+
 #: Lines are no longer on any terminal: eyes lose their way back to the next one.
 LONGEST_LINE = 100
 #: Columns of a name; where a table leaves fewer, what stands beside it goes below it.
@@ -14,6 +16,8 @@ LEAST_NAME = 12
 GAP = 2
 #: What is indented so, a command to copy, is left as it is.
 VERBATIM = "    "
+#: The end of a line whose command goes on below it.
+CONTINUED = " \\"
 #: A character, or the escape that stands for one.
 UNIT = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)|.", re.DOTALL)
 #: Where a name is best taken apart: behind a blank, which stands between an organisation and its deal, or one of these.
@@ -39,6 +43,17 @@ class Layout:
                 lines.append(line)
             else:
                 lines += _wrapped(line, self.room, hanging)
+        return lines
+
+    def command(self, words: Iterable[str]) -> list[str]:
+        """Words for a shell on lines that it takes for one; none is parted from its option."""
+        lines = [""]
+        for words_of_option in _by_option(words):
+            if lines[-1] and cells(f"{lines[-1]} {words_of_option}") + len(CONTINUED) > self.room:
+                lines[-1] += CONTINUED
+                lines.append("")
+            indent = VERBATIM if len(lines) == 1 else VERBATIM + VERBATIM
+            lines[-1] += f" {words_of_option}" if lines[-1] else indent + words_of_option
         return lines
 
     def table(self, rows: Iterable[tuple[str, str]], *, right: bool = False) -> Iterator[list[str]]:
@@ -68,6 +83,17 @@ def _cells(character: str) -> int:
 
 def _blanks(text: str, width: float) -> str:
     return " " * int(width - cells(text))
+
+
+def _by_option(words: Iterable[str]) -> list[str]:
+    """What stands in front of all options, and each of them with its value, quoted."""
+    parts: list[str] = []
+    for word in words:
+        if parts and not word.startswith("-"):
+            parts[-1] += f" {quote(word)}"
+        else:
+            parts.append(quote(word))
+    return parts
 
 
 def _wrapped(line: str, room: float, hanging: int) -> Iterator[str]:

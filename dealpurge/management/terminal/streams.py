@@ -9,7 +9,7 @@ from typing import Any, Self, TextIO
 from django.core.management.base import OutputWrapper
 from django.core.management.color import Style, color_style, no_style
 
-from dealpurge.management.layout import Layout
+from dealpurge.management.terminal.layout import Layout
 
 #: Columns of a terminal that does not tell.
 USUAL_WIDTH = 80
