@@ -202,6 +202,9 @@ def test_ctrl_c_at_a_terminal_is_acknowledged(manage: Manage, full: redis.Redis)
     assert code == 130
     assert "\r\nStopping. Press Ctrl-C again to wait for nothing.\r\n" in shown
     assert f"The purge was cancelled, having deleted {gone:,} keys.\r\n" in shown
+    told, _, copied = shown.partition("CommandError: ")[2].partition("\r\n\r\nPreview what is left:\r\n")
+    assert " ".join(told.split()).startswith(f"Cancelled {gone:,} keys stay deleted. Run again to finish. (Run ")
+    assert copied.replace("\\\r\n", "").split()[-4:] == ["purge_deals", "--mode", "all", "--no-color"]
 
 
 def test_piped_output_has_no_progress(manage: Manage, full: redis.Redis) -> None:

@@ -184,10 +184,10 @@ class Command(PurgeCommand):
 
     def note_end(self, exc: BaseException) -> None:
         """Of a run that ``exc`` ended, if it did: its report, and its deals where they are wanted as CSV."""
-        self.run_id, report = ended_run(exc)
-        self.report = self.report or report
+        run_id, report = ended_run(exc)
+        self.run_id, self.report = self.run_id or run_id, self.report or report
         with suppress(CommandError):
-            self.write_deals(self.run_id)
+            self.write_deals(run_id)
 
     def write_deals(self, run_id: UUID | None) -> None:
         """With ``--csv``. Raises ``CommandError``."""
