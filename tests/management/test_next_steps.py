@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import translation
 
 from dealpurge.engine.sweep.tally import Tally
@@ -217,6 +217,16 @@ def test_a_record_that_cannot_be_read_has_no_end(
     monkeypatch.setattr(failures, "end_of", lambda *_: PurgeRun.objects.get(pk="00000000-0000-0000-0000-000000000000"))
 
     assert last_lines(at_terminal(*LIVE).out) == "Deleted 10 keys of 2 deals.\n"
+
+
+def test_code_catches_the_words_of_before(
+    engine_does: EngineDoes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine_does(leave_one)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    with pytest.raises(CommandError, match=r"^Run [0-9a-f-]+ could not purge everything\.$"):
+        call_command("purge_deals", *LIVE)
 
 
 # The words that were typed

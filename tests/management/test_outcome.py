@@ -225,3 +225,17 @@ def test_code_that_calls_the_command_is_told_of_a_reader_that_has_left(deals: re
         call_command("purge_deals", *LIVE_ALL, "--format", format, stdout=Unread())
 
     assert told.value.returncode == 141
+
+
+def test_a_reader_that_leaves_a_stream_of_pythons_own_is_none_to_fall_over(
+    purge: Purge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Gone())
+        code = purge("--explain", "canvas:lock:acme:1").code
+
+    assert code == 141

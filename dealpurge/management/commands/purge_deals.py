@@ -198,7 +198,7 @@ class Command(PurgeCommand):
         """To be raised: where nobody sits at a terminal with which command it was, and always with what to do next."""
         if self.unattended and self.scope:
             words = f"{self.called}: {words} {failures.next_step(self.scope, exc)}".rstrip()
-        elif self.scope and self.layout.width and self.options["verbosity"] > 0:
+        elif self.scope and self.argv and self.layout.width and self.options["verbosity"] > 0:
             ended = None if returncode == failures.NONE_FOUND_CODE else failures.end_of_run(self.run_id)
             words = failures.at_terminal(ended, self.run_id) if ended else words
             self.next_steps = next_steps.after_error(self.argv, self.scope, ended, exc, self.layout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self, TextIO
 
 from django.core.management.base import OutputWrapper
@@ -52,9 +53,8 @@ def is_abandoned(stream: TextIO | None) -> bool:
         if stream is not None:
             stream.flush()
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
-        os.close(nowhere)
+        with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # a stream of Python's own has no number
+            os.dup2(nowhere.fileno(), stream.fileno())  # type: ignore[union-attr]
         return True
     except (OSError, ValueError):  # full, or closed: whoever wrote to it has said so
         pass
