@@ -18,8 +18,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun
+from dealpurge.runs.deals.export import cell
 from dealpurge.servers.errors import failure
 from tests.support.seeding import key_of, touch
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from dealpurge import services
 from dealpurge.api import address
 from dealpurge.conf import conf
-from dealpurge.console import shell_commands
+from dealpurge.console import shell_commands, translation
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.forms.prefilled import kept_query, of_query, of_run, write_query
@@ -29,7 +29,6 @@ from dealpurge.console.forms.purge import PurgeForm
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
-from dealpurge.console.runs.ends import end_of
 from dealpurge.console.runs.missing import MissingDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
@@ -41,6 +40,7 @@ from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
 from dealpurge.runs import inventory, inventory_filter
 from dealpurge.runs.deals.remainder import KINDS, scope_of
+from dealpurge.runs.outcome.ends import end_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
@@ -198,7 +198,7 @@ class Console(ConsolePages):
             now=preview.now,
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
-            end=end_of(run),
+            end=end_of(run, translation.error(run)),
             named=page.named(self.timeline_of),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
