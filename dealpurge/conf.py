@@ -110,6 +110,11 @@ class Settings:
         return _number("DEALPURGE_CONFIRM_DEALS", 25)
 
     @property
+    def reason_required(self) -> bool:
+        """Whether the console and the command start no purge without a reason."""
+        return bool(getattr(settings, "DEALPURGE_REASON_REQUIRED", False))
+
+    @property
     def retry_seconds(self) -> float:
         """Seconds that a lost server is tried again before the run fails."""
         return getattr(settings, "DEALPURGE_RETRY_SECONDS", 30)

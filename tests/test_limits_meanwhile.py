@@ -72,8 +72,9 @@ class Doors:
 
     def admin(self, request: Request, limits: Limits) -> None:
         """With limits that came behind the preview, which may be refused for them."""
-        fields = {"mode": "all", "org_id": request.org_id or "", "exclude_active_0": "1", "exclude_active_1": "3600"}
-        fields |= {"exclude_active_0": ""} if not request.exclude_active_within_secs else {}
+        mode = "all" if request.org_id is None else "organisation"
+        fields = {"mode": mode, "org_id": request.org_id or "", "exclude_active_0": "1", "exclude_active_1": "3600"}
+        fields |= {"guard": "on"} if request.exclude_active_within_secs else {}
         fields |= {"include_checkpoints": "on"} if request.include_checkpoints else {}
         fields |= {"leave_never_active": "on"} if request.leave_never_active else {}
         page = self.client.post(FORM, fields).headers["Location"]

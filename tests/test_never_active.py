@@ -111,22 +111,29 @@ def test_the_command_wants_to_know_what_active_is(kept: list[str], purge: Purge)
 def test_the_admin_shows_a_tile_of_it_and_applies_it(
     kept: list[str], browser: Client, valkey_client: redis.Redis
 ) -> None:
-    fields = {"mode": "all", "exclude_active_0": "1", "exclude_active_1": "3600", "leave_never_active": "on"}
+    fields = {
+        "mode": "all",
+        "guard": "on",
+        "exclude_active_0": "1",
+        "exclude_active_1": "3600",
+        "leave_never_active": "on",
+    }
     page = browser.post("/admin/dealpurge/purgerun/purge/", fields).headers["Location"]
     shown = " ".join(browser.get(page).content.decode().split())
 
     assert latest().leave_never_active
     assert latest().report is not None
     assert latest().report["deals"] == COUNTS  # type: ignore[index]
-    assert "stay: without any activity" in shown
-    assert "deals without any activity stay" in shown
+    skipped = COUNTS["skipped_active"] + COUNTS["skipped_never_active"]
+    assert f"<dt>would be skipped</dt><dd>{skipped}</dd>" in shown
+    assert "deals without any activity, checkpoints</dd>" in shown
 
     browser.post(page.replace("/change/", "/apply/"), {"typed": "1"})
 
     live = latest()
     shown = " ".join(browser.get(f"/admin/dealpurge/purgerun/{live.pk}/change/").content.decode().split())
     assert (live.dry_run, live.leave_never_active, live.status) == (False, True, "completed")
-    assert "stay: without any activity" in shown
+    assert "<dt>Spared</dt><dd>deals active in the last hour, deals without any activity, checkpoints</dd>" in shown
     assert outcomes(live) == OUTCOMES
     assert names(valkey_client) == set(kept)
 

@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 
 import django
 from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.views.decorators.csrf import csrf_protect
 
 from dealpurge.console.strip import Strip
 from dealpurge.models import PurgeRun
@@ -66,10 +68,26 @@ class ConsolePages(RunModelAdmin):
         query = {"org": org_id} if org_id is not None else {}
         return f"{self.address('deal')}?{urlencode(query | {'deal': deal_id})}"
 
-    def route(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
-        """A URL pattern of ours, behind the site's login and outside of any transaction."""
-        wrapped = non_atomic(self.admin_site.admin_view(view))
-        return path(route, wrapped, name=f"dealpurge_purgerun_{name}")
+    def route(
+        self,
+        route: str,
+        view: Callable[..., HttpResponseBase],
+        name: str,
+        kept: Callable[[QueryDict], str] | None = None,
+    ) -> URLPattern:
+        """A URL pattern of ours, behind the site's login and outside of any transaction. ``kept``: the query that fills
+        in again what was sent by somebody who has to log in first."""
+        behind_login = self.admin_site.admin_view(view)
+
+        def entrance(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if kept and request.method == "POST" and not self.admin_site.has_permission(request):
+                login = reverse("admin:login", current_app=self.admin_site.name)
+                return redirect_to_login(f"{request.path}?{kept(request.POST)}", login)
+            return behind_login(request, *args, **kwargs)
+
+        # Who looks at the view must still find what Django wrote on it.
+        wrapped = csrf_protect(wraps(behind_login)(entrance)) if kept else behind_login
+        return path(route, non_atomic(wrapped), name=f"dealpurge_purgerun_{name}")
 
     def go(self, name: str, *args: Any) -> HttpResponseRedirect:
         """Redirect to one of our pages."""

@@ -80,6 +80,10 @@ class Person:
         self.go(f"{LIST}purge/")
         if "deals" not in fields:
             self.page.check("input[name=mode][value=all]")
+        if "org_id" in fields:
+            self.page.check("input[name=mode][value=organisation]")
+        if fields.pop("guard", "on") == "off":
+            self.page.uncheck("[name=guard]")
         for name, value in fields.items():
             self.page.fill(f"[name={name}]", value)
         self.press("Preview")

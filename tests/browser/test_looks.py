@@ -90,7 +90,7 @@ def pages_of(somebody: Person) -> dict[str, str]:
     live = somebody.run()
     fresh = somebody.preview()
     somebody.go(f"{LIST}purge/?mode=all")
-    somebody.page.fill("[name=exclude_active_0]", "")
+    somebody.page.uncheck("[name=guard]")
     somebody.page.check("[name=include_checkpoints]")
     somebody.press("Preview")
     somebody.page.wait_for_selector(".dp-risk.dp-high")

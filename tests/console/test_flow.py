@@ -53,7 +53,7 @@ def test_a_preview_deletes_nothing_and_shows_its_numbers(browser: Client, deals:
 
 
 def test_applying_purges_what_the_preview_showed(browser: Client, deals: redis.Redis, purger: User) -> None:
-    run = preview(browser, org_id="acme")
+    run = preview(browser, mode="organisation", org_id="acme")
 
     response = browser.post(page_of(run, "apply"), {"typed": "purge"}, follow=True)
 
@@ -88,7 +88,7 @@ def test_the_number_may_be_typed_with_its_grouping(
 
 def test_a_few_deals_with_the_guard_on_take_a_click_alone(browser: Client, deals: redis.Redis) -> None:
     lines = "acme:deal-1\r\n birch:deal-3 \r\n"
-    run = preview(browser, mode="by_deal", deals=lines, exclude_active_0="1", exclude_active_1="60")
+    run = preview(browser, mode="by_deal", deals=lines, guard="on", exclude_active_0="1", exclude_active_1="60")
 
     browser.post(page_of(run, "apply"))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +11,7 @@ from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.console.forms import MAX_DEALS, PurgeForm, read_deals, write_deals
+from dealpurge.console.forms.purge import MAX_DEALS, PurgeForm, read_deals, write_deals
 from dealpurge.exceptions import TooManyRequests
 from dealpurge.models import PurgeRun
 
@@ -31,10 +32,33 @@ def test_the_form_makes_dry_runs_only() -> None:
     assert scope_of(dry_run="false", live="on").dry_run is True
 
 
-def test_named_deals_carry_their_own_organisation_or_that_of_the_form() -> None:
-    scope = scope_of(mode="by_deal", deals="deal-1\nbirch:deal-1\n\n deal-2 ", org_id="acme")
+def test_named_deals_carry_their_own_organisation_or_none() -> None:
+    scope = scope_of(mode="by_deal", deals="deal-1\nbirch:deal-1\n\n deal-2 ")
 
-    assert scope.deals == (("acme", "deal-1"), ("birch", "deal-1"), ("acme", "deal-2"))
+    assert scope.deals == ((None, "deal-1"), ("birch", "deal-1"), (None, "deal-2"))
+
+
+def test_all_deals_of_one_organisation_are_a_choice_of_their_own() -> None:
+    scope = scope_of(mode="organisation", org_id=" acme ")
+
+    assert (scope.mode, scope.deals, scope.org_id) == ("all", (), "acme")
+    assert scope_of(mode="all", org_id=" ").org_id is None
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "words"),
+    [
+        ({"mode": "all", "org_id": "acme"}, "org_id", "An organisation is named."),
+        ({"mode": "by_deal", "deals": "deal-1", "org_id": "acme"}, "org_id", "An organisation is named."),
+        ({"mode": "organisation"}, "org_id", "Name the organisation."),
+        ({"mode": "organisation", "org_id": "acme", "deals": "deal-1"}, "deals", "A purge of all deals names none."),
+    ],
+)
+def test_what_belongs_to_another_choice_is_never_just_left_out(data: dict[str, str], field: str, words: str) -> None:
+    errors = form(**data).errors
+
+    assert list(errors) == [field]
+    assert words in str(errors[field])
 
 
 def test_a_deal_without_an_organisation_is_meant_in_any() -> None:
@@ -48,8 +72,6 @@ def test_white_space_that_an_id_may_have_is_kept() -> None:
 @pytest.mark.parametrize(
     ("amount", "unit", "seconds"),
     [
-        ("", "3600", None),
-        ("0", "3600", None),
         ("90", "1", 90),
         ("2", "3600", 7200),
         ("5", "", 5),
@@ -57,9 +79,20 @@ def test_white_space_that_an_id_may_have_is_kept() -> None:
     ],
 )
 def test_the_time_is_an_amount_and_a_unit(amount: str, unit: str, seconds: int | None) -> None:
-    scope = scope_of(exclude_active_0=amount, exclude_active_1=unit)
+    scope = scope_of(guard="on", exclude_active_0=amount, exclude_active_1=unit)
 
     assert scope.exclude_active_within_secs == seconds
+
+
+def test_a_guard_that_is_off_has_no_time() -> None:
+    assert scope_of(exclude_active_0="1", exclude_active_1="3600").exclude_active_within_secs is None
+
+
+@pytest.mark.parametrize("amount", ["", "0"])
+def test_a_guard_without_a_time_is_a_mistake(amount: str) -> None:
+    errors = form(guard="on", exclude_active_0=amount, exclude_active_1="3600").errors
+
+    assert errors == {"exclude_active": ["Give a time, or do not skip active deals."]}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +100,7 @@ def test_the_time_is_an_amount_and_a_unit(amount: str, unit: str, seconds: int |
     [
         ({"mode": "everything"}, "mode"),
         ({"mode": "by_deal"}, "deals"),
-        ({"mode": "by_deal", "deals": "a:b:c"}, "org_id"),
+        ({"mode": "by_deal", "deals": "a:b:c"}, "deals"),
         ({"mode": "by_deal", "deals": "a b"}, "deals"),
         ({"mode": "by_deal", "deals": "$(touch x)"}, "deals"),
         ({"mode": "by_deal", "deals": "x" * 256}, "deals"),
@@ -75,10 +108,10 @@ def test_the_time_is_an_amount_and_a_unit(amount: str, unit: str, seconds: int |
         ({"mode": "by_deal", "deals": "acme:"}, "deals"),
         ({"mode": "by_deal", "deals": "x\n" * (MAX_DEALS + 1)}, "deals"),
         ({"mode": "all", "deals": "deal-1"}, "deals"),
-        ({"org_id": "a:b"}, "org_id"),
-        ({"exclude_active_0": "-1"}, "exclude_active"),
-        ({"exclude_active_0": "1.5"}, "exclude_active"),
-        ({"exclude_active_0": "1", "exclude_active_1": "7"}, "exclude_active"),
+        ({"mode": "organisation", "org_id": "a:b"}, "org_id"),
+        ({"guard": "on", "exclude_active_0": "-1"}, "exclude_active"),
+        ({"guard": "on", "exclude_active_0": "1.5"}, "exclude_active"),
+        ({"guard": "on", "exclude_active_0": "1", "exclude_active_1": "7"}, "exclude_active"),
         ({"reason": "x" * 1001}, "reason"),
     ],
 )
@@ -92,9 +125,13 @@ def test_what_is_refused_is_said_at_its_field(data: dict[str, str], field: str) 
         ({"mode": "by_deal"}, "Name at least one deal.", "Mindestens einen Deal nennen."),
         ({"deals": "deal-1"}, "A purge of all deals names none.", "Für alle Deals werden keine einzelnen genannt."),
         ({"mode": "by_deal", "deals": "acme:"}, "An id has at least 1 character.", "Eine ID hat mindestens 1 Zeichen."),
-        ({"org_id": "x" * 256}, "An id has at most 255 bytes.", "Eine ID hat höchstens 255 Bytes."),
         (
-            {"org_id": "a{b"},
+            {"mode": "organisation", "org_id": "x" * 256},
+            "An id has at most 255 bytes.",
+            "Eine ID hat höchstens 255 Bytes.",
+        ),
+        (
+            {"mode": "organisation", "org_id": "a{b"},
             "An id has no control characters, spaces, ':', '{' or '}'.",
             "Eine ID enthält keine Steuerzeichen, Leerzeichen, „:“, „{“ oder „}“.",
         ),
@@ -109,7 +146,9 @@ def test_what_is_refused_is_said_in_the_words_of_the_form(data: dict[str, str], 
 def test_without_an_events_family_nobody_can_be_judged(settings: Settings) -> None:
     settings.DEALPURGE_KEY_FAMILIES = {"events": []}
 
-    assert "events family" in str(form(exclude_active_0="1", exclude_active_1="60").errors["exclude_active"])
+    assert "events family" in str(
+        form(guard="on", exclude_active_0="1", exclude_active_1="60").errors["exclude_active"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,10 +180,10 @@ def test_the_form_proposes_to_leave_deals_of_the_last_hour(client_of: ClientOf, 
 
 
 def test_a_link_fills_in_the_form_and_nothing_else(client_of: ClientOf, purger: User) -> None:
-    page = client_of(purger).get(FORM, {"mode": "by_deal", "deals": "acme:<b>", "org_id": "x", "reason": "y"})
+    page = client_of(purger).get(FORM, {"mode": "by_deal", "deals": "acme:<b>\nd", "org_id": "x", "dry_run": "0"})
 
     initial = page.context["form"].initial
-    assert initial == {"mode": "by_deal", "deals": "acme:<b>", "org_id": "x"}
+    assert initial == {"mode": "by_deal", "deals": "acme:<b>\nx:d", "org_id": ""}
     assert "acme:&lt;b&gt;" in page.content.decode()
     assert not PurgeRun.objects.exists()
 
@@ -178,3 +217,96 @@ def test_a_refused_form_keeps_what_was_filled_in(client_of: ClientOf, purger: Us
     assert page.status_code == 200
     assert 'value="kept"' in page.content.decode()
     assert "has no control characters" in page.content.decode()
+
+
+def test_a_link_to_all_deals_of_an_organisation_chooses_them(client_of: ClientOf, purger: User) -> None:
+    page = client_of(purger).get(FORM, {"mode": "all", "org_id": "acme"})
+
+    assert page.context["form"].initial == {"mode": "organisation", "org_id": "acme"}
+
+
+FILLED = {
+    "mode": "by_deal",
+    "deals": "acme:d1\nd2",
+    "exclude_active_0": "90",
+    "exclude_active_1": "60",
+    "include_checkpoints": "on",
+    "reason": "OPS-1 & more",
+}
+
+
+def test_who_has_to_log_in_finds_the_form_as_it_was(client: Client, purger: User) -> None:
+    answer = client.post(FORM, FILLED)
+    assert answer.status_code == 302
+    address = parse_qs(urlsplit(answer.headers["Location"]).query)["next"][0]
+    assert answer.headers["Location"].startswith("/admin/login/?next=")
+
+    client.force_login(purger)
+    form = client.get(address).context["form"]
+
+    assert form.initial == {
+        "mode": "by_deal",
+        "deals": "acme:d1\nd2",
+        "reason": "OPS-1 & more",
+        "guard": False,
+        "leave_never_active": False,
+        "include_checkpoints": True,
+        "exclude_active": 5400,
+    }
+    assert not PurgeRun.objects.exists()
+
+
+def test_deals_too_many_for_an_address_are_left_to_the_page(client: Client) -> None:
+    answer = client.post(FORM, FILLED | {"deals": "acme:deal\n" * 9000})
+
+    address = parse_qs(urlsplit(answer.headers["Location"]).query)["next"][0]
+    assert len(answer.headers["Location"]) < 2000
+    assert "deals" not in parse_qs(urlsplit(address).query)
+    assert "kept=1" in address
+    assert "include_checkpoints=on" in address
+
+
+def test_nobody_is_sent_elsewhere_by_what_a_form_held(client: Client) -> None:
+    answer = client.post(FORM + "?next=//evil.example", {"mode": "//evil.example", "next": "//evil.example"})
+
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [f"{FORM}?mode=%2F%2Fevil.example&kept=1"]
+
+
+def test_a_reason_is_asked_for_where_none_goes_without(
+    client_of: ClientOf, purger: User, settings: Settings, make_preview: MakePreview
+) -> None:
+    settings.DEALPURGE_REASON_REQUIRED = True
+    browser = client_of(purger)
+    assert form().errors == {"reason": ["Give a reason or a ticket: here no purge goes without."]}
+    assert form(reason=" ").errors
+    assert scope_of(reason="OPS-1")
+    run = make_preview(purger, org_id="acme", exclude_active_within_secs=7200)
+
+    page = browser.post(f"/admin/dealpurge/purgerun/{run.pk}/repeat/", follow=True)
+
+    assert "Give a reason or a ticket" in page.content.decode()
+    assert page.context["form"].initial == {
+        "mode": "organisation",
+        "org_id": "acme",
+        "guard": True,
+        "leave_never_active": False,
+        "include_checkpoints": False,
+        "exclude_active": 7200,
+    }
+    assert PurgeRun.objects.count() == 1
+
+
+def test_the_last_scan_tells_how_many_deals_there_are_and_of_whom(
+    client_of: ClientOf, purger: User, make_preview: MakePreview
+) -> None:
+    assert "at the last scan" not in client_of(purger).get(FORM).content.decode()
+    scan = make_preview(purger, inventory=True, deals_purged=24381)
+    for number in range(3):
+        for org in ("globex", "acme", None):
+            scan.inventory_deals.create(org_id=org, deal_id=f"d{number}", keys=1, families={})
+
+    page = client_of(purger).get(FORM)
+
+    assert "(24,381 at the last scan)" in page.content.decode()
+    assert page.context["organisations"] == ["acme", "globex"]
+    assert '<option value="acme">' in page.content.decode()

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge import services
 from dealpurge.console import shell_commands
-from dealpurge.console.forms import PurgeForm
+from dealpurge.console.forms.purge import PurgeForm
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
@@ -99,7 +99,7 @@ def test_a_limit_that_is_none_lets_nothing_through(
 
 def test_deals_without_events_stay_if_the_form_says_so(browser: Client, deals: redis.Redis) -> None:
     deals.delete("canvas:events:acme:deal-2")
-    run = preview(browser, exclude_active_0="1", exclude_active_1=str(HOUR), leave_never_active="on")
+    run = preview(browser, guard="on", exclude_active_0="1", exclude_active_1=str(HOUR), leave_never_active="on")
 
     shown = page(browser, run)
     assert run.leave_never_active
@@ -111,7 +111,7 @@ def test_deals_without_events_stay_if_the_form_says_so(browser: Client, deals: r
 def test_who_is_left_for_want_of_events_is_in_the_record(browser: Client, deals: redis.Redis) -> None:
     old = deals.time()[0] - 2 * HOUR
     deals.xadd("canvas:events:acme:deal-1", {"kind": "edit"}, id=f"{old * 1000}-1")
-    run = preview(browser, exclude_active_0="1", exclude_active_1=str(HOUR), leave_never_active="on")
+    run = preview(browser, guard="on", exclude_active_0="1", exclude_active_1=str(HOUR), leave_never_active="on")
     page(browser, run)
 
     browser.post(page_of(run, "apply"), {"typed": "1"})
@@ -133,7 +133,7 @@ def test_who_is_left_for_want_of_events_is_in_the_record(browser: Client, deals:
 def test_without_a_time_nobody_is_judged() -> None:
     form = PurgeForm({"mode": "all", "leave_never_active": "on"})
 
-    assert form.errors == {"leave_never_active": ["Give a time above: without one no deal is judged by its activity."]}
+    assert form.errors == {"leave_never_active": ["Without a time above no deal is judged by its activity."]}
 
 
 def test_an_earlier_run_is_changed_with_all_that_it_had(

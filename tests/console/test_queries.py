@@ -175,7 +175,7 @@ def test_the_form_takes_any_nonsense(browser: Client, run: PurgeRun, value: str)
     for name in ("mode", "deals", "org_id", "again"):
         answer(browser, FORM, (name, value))
     for changed in fields:
-        data = {"mode": "by_deal", "deals": "deal-1", "exclude_active_0": "1", "exclude_active_1": "60"}
+        data = {"mode": "by_deal", "deals": "deal-1", "guard": "on", "exclude_active_0": "1", "exclude_active_1": "60"}
         assert browser.post(FORM, data | {changed: value}).status_code < 500
         assert browser.post(FORM, data | {changed: value, "prefill": "1"}).status_code < 500
 

@@ -204,7 +204,7 @@ def test_a_run_says_in_it_why_it_failed(by_request: Client) -> None:
 
 def test_a_worker_says_in_it_that_there_is_nothing_to_judge_by(by_request: Client, settings: Settings) -> None:
     settings.DEALPURGE_ENQUEUE = lambda run_id: None
-    by_request.post(FORM, {"mode": "all", "exclude_active_0": "5", "exclude_active_1": "60"})
+    by_request.post(FORM, {"mode": "all", "guard": "on", "exclude_active_0": "5", "exclude_active_1": "60"})
     settings.DEALPURGE_KEY_FAMILIES = {"events": []}
 
     with pytest.raises(ScopeError):

@@ -192,7 +192,7 @@ def test_the_terminal(poisoned: redis.Redis, options: list[str], log: Log, capsy
 
 def test_the_pages(poisoned: redis.Redis, browser: Client, log: Log) -> None:
     for form in (
-        {"mode": "all", "exclude_active_0": "1", "exclude_active_1": "60"},
+        {"mode": "all", "guard": "on", "exclude_active_0": "1", "exclude_active_1": "60"},
         {"mode": "by_deal", "deals": "deal-1"},
     ):
         page = assert_harmless(browser.post(f"{PLACE}purge/", form, follow=True).content.decode())

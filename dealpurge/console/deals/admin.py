@@ -19,7 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dealpurge.console.formatting import number
-from dealpurge.console.forms import MAX_DEALS, PurgeForm, write_deals
+from dealpurge.console.forms.prefilled import MAX_QUERY
+from dealpurge.console.forms.purge import MAX_DEALS, PurgeForm, write_deals
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
 from dealpurge.scope import Deal, id_problem
@@ -30,8 +31,6 @@ else:
     HostModelAdmin = object
 
 ACTION = "purge_redis_state"
-#: Web servers take a request line of 4,094 bytes and more.
-MAX_QUERY = 2000
 
 
 class DealPurgeAdminMixin(HostModelAdmin):

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
-from dealpurge.console.forms import write_deals
+from dealpurge.console.forms.purge import write_deals
 from dealpurge.console.runs.page import RunPage, Tile
 from dealpurge.keys.families import in_order
 from dealpurge.models import InventoryDeal, PurgeRun

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.console import formatting
-from dealpurge.console.forms import ConfirmForm
+from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.runs.page import RunPage
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.previews.confirmation import Confirmation

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from dealpurge.console import formatting
 from dealpurge.console.deals.links import deal_admins, known
-from dealpurge.console.forms import write_deals
+from dealpurge.console.forms.purge import write_deals
 from dealpurge.models import PurgeRun
 from dealpurge.runs import inventory
 from dealpurge.scope import Deal

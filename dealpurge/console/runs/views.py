@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import URLPattern
@@ -18,9 +18,12 @@ from django.utils.translation import gettext as _
 
 from dealpurge import services
 from dealpurge.api import address
+from dealpurge.conf import conf
 from dealpurge.console import shell_commands
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
-from dealpurge.console.forms import ConfirmForm, PurgeForm, write_deals
+from dealpurge.console.forms.confirm import ConfirmForm
+from dealpurge.console.forms.prefilled import kept_query, of_query, of_run, write_query
+from dealpurge.console.forms.purge import PurgeForm
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
@@ -34,13 +37,11 @@ from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
+from dealpurge.runs import inventory
 from dealpurge.runs.deals.remainder import KINDS, scope_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
-
-#: Fields of the form that a link or a selection may fill in.
-PREFILLED = ("mode", "deals", "org_id")
 
 
 class Console(ConsolePages):
@@ -49,7 +50,7 @@ class Console(ConsolePages):
     def console_urls(self) -> list[URLPattern]:
         """Our addresses; they stand before the admin's own, whose last one catches all."""
         return [
-            self.route("purge/", self.form_view, "purge"),
+            self.route("purge/", self.form_view, "purge", kept=kept_query),
             self.route("<uuid:run_id>/progress/", self.progress_view, "progress"),
             self.route("<uuid:run_id>/apply/", self.apply_view, "apply"),
             self.route("<uuid:run_id>/cancel/", self.cancel_view, "cancel"),
@@ -62,7 +63,9 @@ class Console(ConsolePages):
     def form_view(self, request: HttpRequest) -> HttpResponse:
         """Ask what to preview. A POST with ``prefill`` only fills in the form: a selection too long for a URL."""
         if request.method != "POST" or "prefill" in request.POST:
-            return self.form_page(request, PurgeForm(initial=self._initial(request)))
+            data = request.POST if request.method == "POST" else request.GET
+            again = data.get("again")
+            return self.form_page(request, PurgeForm(initial=of_run(self.load(again).run) if again else of_query(data)))
         form = PurgeForm(request.POST)
         if not form.is_valid():
             return self.form_page(request, form)
@@ -70,10 +73,22 @@ class Console(ConsolePages):
 
     def form_page(self, request: HttpRequest, form: PurgeForm) -> HttpResponse:
         """The form; the mixin's action shows it with many deals filled in."""
-        return self.page(request, "form.html", title=_("Purge deals"), form=form, address=self.address("purge"))
+        scan = inventory.latest_finished()
+        return self.page(
+            request,
+            "form/page.html",
+            title=_("Purge deals"),
+            form=form,
+            address=self.address("purge"),
+            scan=scan,
+            organisations=inventory.first_organisations(scan) if scan else (),
+        )
 
     def begin(self, request: HttpRequest, scope: PurgeScope, reason: str, **kind: Any) -> HttpResponse:
         """Queue a dry run and show it, or say why there is none."""
+        if conf.reason_required and not (reason or kind):
+            self.message_user(request, _("Give a reason or a ticket: here no purge goes without."), messages.ERROR)
+            return HttpResponseRedirect(f"{self.address('purge')}?{write_query(scope)}")
         origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
         try:
             run = services.queue(scope, origin, **kind)
@@ -152,23 +167,6 @@ class Console(ConsolePages):
             return self.go("change", run_id)
         run = self.load(run_id).run
         return self.begin(request, scope_of(run, asked), run.reason)
-
-    def _initial(self, request: HttpRequest) -> dict[str, Any]:
-        data: QueryDict = request.POST if request.method == "POST" else request.GET
-        initial: dict[str, Any] = {name: "\n".join(data.getlist(name)) for name in PREFILLED if name in data}
-        again = data.get("again")
-        if again:
-            run = self.load(again).run
-            initial |= {
-                "mode": run.mode,
-                "deals": write_deals(run.deals),
-                "org_id": run.org_id or "",
-                "include_checkpoints": run.include_checkpoints,
-                "exclude_active": run.exclude_active_within_secs,
-                "leave_never_active": run.leave_never_active,
-                "reason": run.reason,
-            }
-        return initial
 
     def load(self, run_id: UUID | str, read: Callable[[UUID], Preview] = Preview.load) -> Preview:
         """A run by its id, found out if it is lost. Raises ``Http404``."""

@@ -10,7 +10,8 @@ from django.urls import URLPattern
 
 from dealpurge.console.base import viewers_only
 from dealpurge.console.deals.links import addresses
-from dealpurge.console.forms import HOUR, write_deals
+from dealpurge.console.forms.purge import write_deals
+from dealpurge.console.forms.span import HOUR
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.views import Console
 from dealpurge.console.timeline.page import TimelinePage

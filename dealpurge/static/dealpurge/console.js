@@ -15,6 +15,22 @@
         });
     }
 
+    // Named deals may be too many for the address that brings a form back behind a login.
+    function keepDeals(form) {
+        const key = "dealpurge-deals";
+        const field = form.querySelector("textarea");
+        const kept = new URLSearchParams(location.search).has("kept") && sessionStorage.getItem(key);
+        if (kept && !field.value) field.value = kept;
+        sessionStorage.removeItem(key);
+        form.addEventListener("submit", () => {
+            try {
+                sessionStorage.setItem(key, field.value);
+            } catch (error) {
+                // They are more than it holds.
+            }
+        });
+    }
+
     // A page that the back button brings back must be usable again, and must not show what is over.
     function wakeUp(event) {
         if (!event.persisted) return;
@@ -87,6 +103,7 @@
     }
 
     document.querySelectorAll("form[data-dp-once]").forEach(submitOnce);
+    document.querySelectorAll("form[data-dp-keep]").forEach(keepDeals);
     document.querySelectorAll("[data-dp-copy]").forEach(offerCopy);
     const polled = document.querySelector("[data-dp-poll]");
     if (polled) setTimeout(poll, POLL_MILLISECONDS, polled.dataset.dpPoll);

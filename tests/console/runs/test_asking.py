@@ -111,7 +111,7 @@ def test_who_may_not_purge_reads_the_risk_and_has_no_button(
 
 
 def test_the_guard_is_turned_on_by_another_preview(browser: Client, deals: redis.Redis) -> None:
-    browser.post(FORM, {"mode": "all", "org_id": "acme", "include_checkpoints": "on", "reason": "ticket 4711"})
+    browser.post(FORM, {"mode": "organisation", "org_id": "acme", "include_checkpoints": "on", "reason": "ticket 4711"})
     unguarded = latest()
     page = browser.get(page_of(unguarded)).content.decode()
     form = page.partition('<section class="dp-risk')[2].partition("<form ")[2].partition("</form>")[0]
