@@ -3,6 +3,7 @@ drawn stands out from what is behind it. All are looked at once, at a desk in da
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,7 @@ def visit(page: Page, address: str, state: State) -> None:
     assert response.status == 200, address
     if state.press:
         page.click(state.press)
-        page.wait_for_selector(".errorlist")
+        page.wait_for_selector(f"#content :text({json.dumps(state.shows)}):visible")
     assert state.shows in page.inner_text("#content"), address
 
 

@@ -61,7 +61,10 @@ STATES: dict[str, State] = {
     ),
     "form": State(lambda pages: reverse(FORM), shows="Preview"),
     "form with errors": State(
-        lambda pages: reverse(FORM), shows="Please correct the error", press="#content button.default"
+        lambda pages: reverse(FORM), shows="Please correct the error", press=".dp-content button.default"
+    ),
+    "form with the guard off": State(
+        lambda pages: reverse(FORM), shows="Deals go even while somebody works on them.", press="input[name=guard]"
     ),
     "inventory": State(scanned, shows="deal-1"),
     "inventory, filtered": State(lambda pages: f"{scanned(pages)}?org=acme&deal=deal-1", shows="deal-1"),
