@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import django
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
@@ -19,13 +20,14 @@ from django.utils.translation import gettext_lazy as _
 from dealpurge.console import formatting
 from dealpurge.console.base import non_atomic, viewers_only
 from dealpurge.console.deals.admin import DealPurgeAdminMixin
+from dealpurge.console.inventory.admin import InventoryDealAdmin
 from dealpurge.console.inventory.views import InventoryConsole
 from dealpurge.console.runs import csv_export, filters
 from dealpurge.console.runs.outcomes import Outcome, badge
 from dealpurge.console.strip import Strip
 from dealpurge.console.timeline.views import TimelineConsole
 from dealpurge.exceptions import AuditUnavailable
-from dealpurge.models import PurgeRun
+from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.text import plain
@@ -33,7 +35,9 @@ from dealpurge.text import plain
 #: Columns of the list where somebody looks for something; with those of numbers it would not fit a laptop.
 FOR_A_DEAL = ("state", "outcome_of_deal", "what", "scope_in_words", "who", "when")
 
-__all__ = ["DealPurgeAdminMixin", "PurgeRunAdmin"]
+__all__ = ["DealPurgeAdminMixin", "InventoryDealAdmin", "PurgeRunAdmin"]
+
+admin.site.register(InventoryDeal, InventoryDealAdmin)
 
 
 @admin.register(PurgeRun)
@@ -95,7 +99,8 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
             "may_purge": may_purge(request.user),
             "strip": Strip(),
             "purge_address": self.address("purge"),
-            "inventory_address": self.address("latest_inventory"),
+            "home_address": self.home_address,
+            "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
             "export_address": f"{self.address('export')}?{query}",
             "title": _("Purge runs"),
         }

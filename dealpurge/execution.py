@@ -12,7 +12,7 @@ from uuid import UUID
 
 from dealpurge.clock import Deadline, deadline_of_request
 from dealpurge.conf import conf
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
@@ -41,7 +41,7 @@ from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.deals.suggestions import with_suggestions
 from dealpurge.runs.label import Bound
 from dealpurge.runs.log import log_run
-from dealpurge.runs.progress import tracker_of
+from dealpurge.runs.progress import looks_at_activity, tracker_of
 from dealpurge.runs.record import RunRecord
 from dealpurge.runs.retry import RETRY_SECONDS, patience
 from dealpurge.scope import PurgeScope
@@ -146,7 +146,8 @@ class Execution:
             rows = take_inventory(keyspace, self.tally, self.watch)
             inventory.store(self.row, keyspace.names, rows)
         else:
-            passes.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active)
+            look = looks_at_activity(self.row) and EVENTS in keyspace.families
+            purging.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active, look)
             if self.scope.dry_run and self.tally.complete:
                 self.write_down()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -11,10 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseTrouble
 
 from dealpurge.clock import Deadline, waited_for
-from dealpurge.engine import limits
+from dealpurge.engine import inventory, limits
 from dealpurge.engine.tracking.details import PhaseProgress, Progress, ProgressDetails, ServerProgress
-from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, QueueUnavailable
+from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, DealPurgeError, QueueUnavailable
 from dealpurge.execution import Execution, Observer, check, run
+from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.risk import risk
@@ -25,6 +27,7 @@ from dealpurge.runs.retry import patience
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope
+from dealpurge.servers.errors import Stopped
 from dealpurge.text import redacted
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "cancel",
     "check",
     "excess",
+    "last_activity",
     "purge_deals",
     "queue",
     "risk",
@@ -44,6 +48,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger("dealpurge")
+
+#: For how long a page waits for what Redis tells of its deals, in seconds; it opens without that too.
+LOOK_SECONDS = 0.5
 
 
 def purge_deals(
@@ -149,3 +156,16 @@ def cancel(run_id: UUID, origin: Origin | None = None) -> bool:
     ``origin``: who wants that, for the record and the log.
     """
     return request_cancel(run_id, origin.name if origin else "", origin.request_id if origin else "")
+
+
+def last_activity(deals: Sequence[Deal], others: Iterable[Deal] = ()) -> Mapping[Deal, datetime | None] | None:
+    """When deals were last worked on, for a page that shows a few; None where Redis does not tell that in time.
+
+    ``others``: deals with an organisation that have the ids of those without one. Of a deal that is missing it cannot
+    be told, and None is one without events.
+    """
+    deadline = Deadline(LOOK_SECONDS)
+    try:
+        return inventory.last_activity(Keyspace.from_settings(), deals, others, lambda: not deadline.passed)
+    except (DealPurgeError, Stopped):
+        return None

@@ -1,8 +1,9 @@
-"""Text fit to be shown and logged: escapes for what is not printable, and no password of an address."""
+"""Text fit to be shown, logged and copied: escapes for what is not printable, no password of an address, quotes."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 #: A backslash and what may follow it in an escaped text; the last branch is what may not.
 ESCAPE = re.compile(r"\\(\\|[nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|)")
@@ -42,6 +43,14 @@ def unescape(text: str) -> bytes:
 def redacted(text: object) -> str:
     """``text`` on one line, escaped, and without what stands before the host of an address."""
     return escape(CREDENTIALS.sub("//***@", str(text)))
+
+
+def quote(word: str) -> str:
+    """One printable word for any shell.
+
+    ``shlex`` writes a ``'`` in double quotes, after which the bash 3.2 of macOS loses count and would expand a ``!``.
+    """
+    return word if shlex.quote(word) == word else "'" + word.replace("'", "'\\''") + "'"
 
 
 def _escape_character(character: str) -> str:

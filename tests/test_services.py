@@ -11,7 +11,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from dealpurge import services, tasks
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import PurgeConfigurationError, RedisUnavailable, RunLost, ScopeError, ended_run
 from dealpurge.keys.families import Keyspace
@@ -39,7 +39,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
         ) -> None:
             function(tally, watch)
 
-        monkeypatch.setattr(passes, "purge", stand_in, raising=False)
+        monkeypatch.setattr(purging, "purge", stand_in, raising=False)
 
     return put
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge import services, tasks
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.exceptions import (
     PurgeConfigurationError,
     PurgeInProgress,
@@ -40,7 +40,7 @@ ORIGIN = Origin(source="api", actor_name="ann")
 def purge(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """The engine, replaced by one that finds nothing."""
     mock = Mock()
-    monkeypatch.setattr(passes, "purge", mock, raising=False)
+    monkeypatch.setattr(purging, "purge", mock, raising=False)
     return mock
 
 

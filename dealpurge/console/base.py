@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.csrf import csrf_protect
 
 from dealpurge.console.strip import Strip
-from dealpurge.models import PurgeRun
+from dealpurge.models import InventoryDeal, PurgeRun
 from dealpurge.permissions import may_purge, may_view_runs
 
 if TYPE_CHECKING:
@@ -63,6 +63,13 @@ class ConsolePages(RunModelAdmin):
         """The URL of one of our pages in this admin site."""
         return reverse(f"admin:dealpurge_purgerun_{name}", args=args, current_app=self.admin_site.name)
 
+    @property
+    def home_address(self) -> str:
+        """The URL of the app's first page, where the site has the deals in Redis among its models or not."""
+        if not self.admin_site.is_registered(InventoryDeal):
+            return self.address("latest_inventory")
+        return reverse("admin:dealpurge_inventorydeal_changelist", current_app=self.admin_site.name)
+
     def timeline_of(self, org_id: str | None, deal_id: str) -> str:
         """The URL of what happened to a deal."""
         query = {"org": org_id} if org_id is not None else {}
@@ -102,6 +109,7 @@ class ConsolePages(RunModelAdmin):
             "title": title,
             "may_purge": may_purge(request.user),
             "strip": Strip(),
+            "home_address": self.home_address,
             # Their markup changed in Django 6.1.
             "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
         }

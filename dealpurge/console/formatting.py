@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.utils.formats import date_format, number_format, time_format
+from django.utils.formats import number_format, time_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.models import PurgeRun
+from dealpurge.runs.outcome.counts import deals as deals
+from dealpurge.runs.outcome.counts import keys as keys
+from dealpurge.runs.outcome.counts import number as number
+from dealpurge.runs.outcome.counts import utc as utc
 from dealpurge.text import escape
 
 #: Where there is nothing to show, or nothing is known.
 NOTHING = "\u2013"
-
-
-def number(value: float | None) -> str:
-    """A whole number with the digits grouped as the language does it."""
-    return "" if value is None else number_format(value, 0, force_grouping=True)
-
-
-def utc(moment: datetime) -> str:
-    """A moment to the second, in UTC whatever the host's time zone."""
-    return date_format(moment.astimezone(UTC), _("j M Y, H:i:s")) + " UTC"
 
 
 def clock(moment: datetime, now: datetime) -> str:
@@ -60,16 +54,6 @@ def span(seconds: int) -> str:
     if seconds % 60 == 0:
         return ngettext("%(n)s minute", "%(n)s minutes", seconds // 60) % {"n": number(seconds // 60)}
     return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": number(seconds)}
-
-
-def deals(count: int) -> str:
-    """A number of deals."""
-    return ngettext("%(n)s deal", "%(n)s deals", count) % {"n": number(count)}
-
-
-def keys(count: int) -> str:
-    """A number of keys."""
-    return ngettext("%(n)s key", "%(n)s keys", count) % {"n": number(count)}
 
 
 def deal(org_id: str | None, deal_id: str) -> str:

@@ -7,7 +7,6 @@ nobody can check. ``$'...'`` would spell it out, and dash takes that for a ``$``
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from dealpurge.models import PurgeRun
 from dealpurge.scope import Deal, PurgeScope
+from dealpurge.text import quote as quote
 
 #: More deals than this make no command that somebody would paste.
 MAX_DEALS = 50
@@ -72,14 +72,6 @@ def curl(run: PurgeRun, url: str) -> str | None:
         f"-d {quote(json.dumps(given))}",
     )
     return " \\\n  ".join(lines)
-
-
-def quote(word: str) -> str:
-    """One printable word for any shell.
-
-    ``shlex`` writes a ``'`` in double quotes, after which the bash 3.2 of macOS loses count and would expand a ``!``.
-    """
-    return word if shlex.quote(word) == word else "'" + word.replace("'", "'\\''") + "'"
 
 
 def _command(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: str) -> str:

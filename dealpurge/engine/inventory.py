@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,16 +15,18 @@ from dealpurge.engine.guard.cluster_activity import ClusterActivity
 from dealpurge.engine.guard.deal_index import DealIndex, sole_deal
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
-from dealpurge.engine.passes import Passes, run_to_end
+from dealpurge.engine.passes import Passes
+from dealpurge.engine.purging import run_to_end
 from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import Keyspace, split_token
-from dealpurge.scope import PurgeScope
+from dealpurge.keys.families import EVENTS, Keyspace, make_token, split_token
+from dealpurge.scope import Deal, PurgeScope
+from dealpurge.servers import discovery
 from dealpurge.servers.backoff import KeepGoing
 from dealpurge.servers.connection import ServerConnection
-from dealpurge.servers.errors import Departed, ProcessChanged
+from dealpurge.servers.errors import LOST, Departed, ProcessChanged, Transient, given_up
 from dealpurge.servers.identity import Identity
 from dealpurge.servers.parallel import on_each
 
@@ -50,6 +53,37 @@ def take_inventory(keyspace: Keyspace, tally: Tally, keep_going: KeepGoing) -> I
             tally.tracker.recorded = number
             keep_going()  # for its sign of life: who stores so many rows takes their time
         yield row
+
+
+def last_activity(
+    keyspace: Keyspace, deals: Sequence[Deal], others: Iterable[Deal], keep_going: KeepGoing
+) -> dict[Deal, datetime | None]:
+    """When each of some deals was last worked on, asked once and now; None where there are no events, and without those
+    of which it cannot be told. ``others``: who else holds the ids of deals that have no organisation.
+
+    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, and ``Stopped``.
+    """
+    if EVENTS not in keyspace.families or not deals:
+        return {}
+    index = DealIndex(keyspace)
+    holders = index.holders(make_token(*deal) for deal in others)
+    events = {deal: index.events_of(make_token(*deal), holders) for deal in deals}
+    with ExitStack() as stack:
+        servers = discovery.find(PurgeScope(mode="all"), keyspace, keep_going)
+        connections = servers.connections(keep_going)
+        stack.callback(connections[0].close)
+        try:
+            connections[0].open()
+            activity = ClusterActivity(connections[0], Tally())
+            activity.home.open()
+            looks = activity.look([key for keys in events.values() for key in keys])
+        except Transient as exc:
+            raise exc.unless from exc
+        except (*LOST, Departed) as exc:
+            raise given_up(exc, 0) from exc
+    verdicts = {deal: looks.verdict(keys, 0) for deal, keys in events.items()}
+    known = {deal: verdict for deal, verdict in verdicts.items() if verdict.last_active or not verdict.active}
+    return {deal: _moment(verdict.last_active) for deal, verdict in known.items()}
 
 
 class InventoryPasses(Passes):
@@ -97,8 +131,7 @@ class InventoryPasses(Passes):
                 verdict = looks.verdict(events, 0)
                 if verdict.unread:
                     self.tally.warn(UNREAD_WARNING, token.replace(b":", b" "))
-                newest = verdict.last_active
-                moment = None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
+                moment = _moment(verdict.last_active)
                 yield InventoryRow(org_id=org_id, deal_id=deal_id, families=tuple(counts), last_active_at=moment)
         self.tally.to_judge = self.tally.judged  # less what is counted with others
 
@@ -136,3 +169,7 @@ class InventoryCounts:
             if token != deal_id and deal_id in merged:
                 counts = array("L", map(sum, zip(counts, self.counts[deal_id], strict=True)))
             yield token, counts, self.deal_index.events_of(token, holders)
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+from uuid import UUID
+
+from django.db import Error as DatabaseTrouble
+from django.utils.translation import override
 
 from dealpurge.exceptions import (
     AuditUnavailable,
@@ -14,7 +18,10 @@ from dealpurge.exceptions import (
     ended_run,
 )
 from dealpurge.management.output import sentence
+from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.runs.database import bounded, stored
+from dealpurge.runs.outcome.ends import End, end_of
 from dealpurge.runs.termination import canceller
 from dealpurge.scope import PurgeScope
 from dealpurge.text import escape
@@ -68,6 +75,25 @@ def next_step(scope: PurgeScope, exc: BaseException | None = None) -> str:
         case None | KeyboardInterrupt():
             return f"R{again}"
     return ""
+
+
+def end_of_run(run_id: UUID | None) -> End | None:
+    """How it ended, as its page says it; None where there is none, or it cannot be read."""
+    if run_id is None:
+        return None
+    try:
+        with bounded():
+            run = stored().select_related("preview").get(pk=run_id)
+            with override("en"):
+                return end_of(run, run.error)
+    except (DatabaseTrouble, PurgeRun.DoesNotExist):
+        return None
+
+
+def at_terminal(end: End, run_id: UUID | None) -> str:
+    """What the command ends with where somebody sits at a terminal: the end, what became of the keys, which run."""
+    words = "\n".join(filter(None, (end.heading, end.text)))
+    return words if str(run_id)[:8] in words else f"{words} (Run {run_id}.)"
 
 
 def called(scope: PurgeScope, reason: str) -> str:

@@ -30,6 +30,7 @@ PURGE_OPTIONS = {
     "interactive": True,
     "reason": "",
     "quiet": False,
+    "csv": None,
 }
 
 #: The code that argparse ends a command with.
@@ -110,6 +111,12 @@ def _add_manner(parser: ArgumentParser) -> None:
         choices=("text", "json", "jsonl"),
         default="text",
         help="of the outcome; jsonl is one line, with an error where there is one, whatever happens",
+    )
+    parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="write what became of each deal, as a spreadsheet reads it; - writes that, and nothing else, to the "
+        "standard output",
     )
     parser.add_argument("--reason", default="", help="why, for the record")
     parser.add_argument(

@@ -1,39 +1,49 @@
-"""A report for the eyes of somebody at a terminal, and a line that moves while they wait for it."""
+"""A report for the eyes of somebody at a terminal, and as a line of JSON for a log."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
-from time import monotonic
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import OutputWrapper
 
+from dealpurge.management.terminal.layout import Layout
 from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, scope_as_dict, timestamp
+from dealpurge.runs.outcome.ends import End
 from dealpurge.scope import PurgeScope
-from dealpurge.services import Progress
 from dealpurge.text import escape, in_ascii
 
 #: Skipped deals shown at a normal verbosity.
 SKIPPED_SHOWN = 10
 #: Deals that were not found, likewise.
 MISSING_SHOWN = 10
-BAR_WIDTH = 24
-#: Seconds between two paintings of the progress line.
-REPAINT_SECONDS = 0.1
+#: By what the second line of a remark is indented.
+HANGING = 2
+#: Where there is no terminal.
+ANY_WIDTH = Layout()
 
 
-def lines(report: PurgeReport, style: Any, *, verbosity: int = 1) -> Iterator[str]:
-    """The report as text: families, skipped deals, remarks, and last the one sentence that sums it up."""
+def lines(
+    report: PurgeReport, style: Any, *, verbosity: int = 1, layout: Layout = ANY_WIDTH, end: End | None = None
+) -> Iterator[str]:
+    """The report as text: families, skipped deals, remarks, and last its ``end``, or the one sentence that sums it
+    up."""
     if verbosity > 0:
-        yield from _families(report, style)
-        yield from _skipped(report, style, LIST_LIMIT if verbosity > 1 else SKIPPED_SHOWN)
-        yield from _remarks(report, style)
+        yield from _families(report, style, layout)
+        yield from _skipped(report, style, layout, LIST_LIMIT if verbosity > 1 else SKIPPED_SHOWN)
+        yield from _remarks(report, style, layout)
     if verbosity > 1:
-        yield f"Run {report.run_id}: {_count(report.keys.scanned, 'key')} scanned in {report.duration_ms / 1000:.1f} s."
+        seconds = f"{report.duration_ms / 1000:.1f} s"
+        yield from layout.prose(f"Run {report.run_id}: {_count(report.keys.scanned, 'key')} scanned in {seconds}.")
     complete = report.status == "completed"
-    yield (style.SUCCESS if complete else style.WARNING)(sentence(report))
+    heading = end.heading if end else sentence(report)
+    yield from map(style.SUCCESS if complete else style.WARNING, layout.prose(heading))
+    if end and end.text:
+        yield from layout.prose(end.text)
+    if end and report.deals.skipped_never_active:
+        yield from layout.prose(f"{report.deals.skipped_never_active:,} skipped, for want of any events.")
 
 
 def sentence(report: PurgeReport) -> str:
@@ -63,15 +73,15 @@ def _skipped_counts(report: PurgeReport) -> str:
     return " and ".join(counts)
 
 
-def not_found(report: PurgeReport) -> Iterator[str]:
+def not_found(report: PurgeReport, layout: Layout = ANY_WIDTH) -> Iterator[str]:
     """Which of the named deals have no keys in Redis, and what may have been meant."""
     count, named = report.deals.not_found, len(report.scope.deals)
     if not count:
         return
-    yield f"Not found: {count:,} of {_count(named, 'named deal')}."
+    yield from layout.prose(f"Not found: {count:,} of {_count(named, 'named deal')}.")
     for deal in report.deals_not_found[:MISSING_SHOWN]:
         nearly = f"  Did you mean {_named(*deal.did_you_mean)}?" if deal.did_you_mean else ""
-        yield f"  {_named(deal.org_id, deal.deal_id)}{nearly}"
+        yield from layout.prose(f"  {_named(deal.org_id, deal.deal_id)}{nearly}", 2 * HANGING)
     if count > MISSING_SHOWN:
         yield f"  ... and {count - MISSING_SHOWN:,} more"
 
@@ -81,16 +91,17 @@ def would_delete(report: PurgeReport) -> int:
     return sum(report.families.values())
 
 
-def to_be_read(report: PurgeReport, called: str) -> Iterator[str]:
+def to_be_read(report: PurgeReport, called: str, layout: Layout = ANY_WIDTH) -> Iterator[str]:
     """What somebody must read who wants to read nothing of what went well: the one sentence and the warnings."""
     if report.status != "completed" or report.warnings:
-        yield f"{called}: {sentence(report)} (Run {report.run_id}.)"
-    yield from warnings(report)
+        yield from layout.prose(f"{called}: {sentence(report)} (Run {report.run_id}.)", HANGING)
+    yield from warnings(report, layout)
 
 
-def warnings(report: PurgeReport) -> Iterator[str]:
-    """A line each."""
-    return (f"Warning: {warning}" for warning in report.warnings)
+def warnings(report: PurgeReport, layout: Layout = ANY_WIDTH) -> Iterator[str]:
+    """One after the other."""
+    for warning in report.warnings:
+        yield from layout.prose(f"Warning: {warning}", HANGING)
 
 
 def json_line(report: PurgeReport | None, scope: PurgeScope | None, error: str) -> str:
@@ -109,44 +120,6 @@ def printable_on(stream: OutputWrapper, text: str) -> str:
     return text
 
 
-class ProgressLine:
-    """One line that is painted over and over. ``write`` puts text on a terminal."""
-
-    def __init__(self, write: Any, *, dry_run: bool) -> None:
-        self._write = write
-        self._dry_run = dry_run
-        self._painted_at = 0.0
-        self._width = 0
-
-    def show(self, progress: Progress) -> None:
-        """Paint once there is something to tell, though not more often than eyes can follow."""
-        known = progress.total or progress.scanned
-        if known and monotonic() - self._painted_at >= REPAINT_SECONDS:
-            self._painted_at = monotonic()
-            self._paint(self.text(progress))
-
-    def clear(self) -> None:
-        """Take the line away, so that what follows stands in its place."""
-        if self._width:
-            self._paint("")
-            self._write("\r")
-            self._width = 0
-
-    def text(self, progress: Progress) -> str:
-        """The line: a bar, keys scanned of about how many, and in a live run keys deleted."""
-        total = max(progress.total, progress.scanned)
-        filled = BAR_WIDTH * progress.scanned // total if total else 0
-        counts = f"{progress.scanned:,} of {total:,} keys scanned"
-        if not self._dry_run:
-            counts += f", {progress.deleted:,} deleted"
-        return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {counts}"
-
-    def _paint(self, text: str) -> None:
-        text = text[: shutil.get_terminal_size().columns - 1]
-        self._write("\r" + text.ljust(self._width))
-        self._width = len(text)
-
-
 def _broken_off(report: PurgeReport) -> str:
     how = "was cancelled" if report.status == "cancelled" else "failed"
     if report.scope.dry_run:
@@ -154,38 +127,35 @@ def _broken_off(report: PurgeReport) -> str:
     return f"The purge {how}, having deleted {_count(report.keys.deleted, 'key')}."
 
 
-def _families(report: PurgeReport, style: Any) -> Iterator[str]:
+def _families(report: PurgeReport, style: Any, layout: Layout) -> Iterator[str]:
     heading = "Would be deleted" if report.scope.dry_run else "Deleted"
-    names = [*map(escape, report.families), "all families"]
-    counts = [f"{count:,}" for count in (*report.families.values(), sum(report.families.values()))]
-    wide, right = max(map(len, [*names, "Family"])), max(map(len, [*counts, heading]))
-    yield style.MIGRATE_HEADING(f"{'Family':<{wide}}  {heading:>{right}}")
-    for name, count in zip(names, counts, strict=True):
-        row = f"{name:<{wide}}  {count:>{right}}"
-        yield style.MIGRATE_LABEL(row) if name == "all families" else row
+    rows = [(escape(name), f"{count:,}") for name, count in report.families.items()]
+    total = ("all families", f"{sum(report.families.values()):,}")
+    first, *middle, last = layout.table([("Family", heading), *rows, total], right=True)
+    yield from map(style.MIGRATE_HEADING, first)
+    yield from chain.from_iterable(middle)
+    yield from map(style.MIGRATE_LABEL, last)
     yield ""
 
 
-def _skipped(report: PurgeReport, style: Any, limit: int) -> Iterator[str]:
+def _skipped(report: PurgeReport, style: Any, layout: Layout, limit: int) -> Iterator[str]:
     count = report.deals.skipped_active
     if not report.skipped:
         return
     verb = "Would be skipped" if report.scope.dry_run else "Skipped"
-    yield style.MIGRATE_HEADING(f"{verb}, because active: {_count(count, 'deal')}")
+    yield from map(style.MIGRATE_HEADING, layout.prose(f"{verb}, because active: {_count(count, 'deal')}"))
     shown = report.skipped[:limit]
-    names = [_name(deal) for deal in shown]
-    wide = max(map(len, names))
-    for name, deal in zip(names, shown, strict=True):
-        yield f"{name:<{wide}}  {_activity(deal)}"
+    yield from chain.from_iterable(layout.table((_name(deal), _activity(deal)) for deal in shown))
     if count > len(shown):
         yield f"... and {count - len(shown):,} more"
     yield ""
 
 
-def _remarks(report: PurgeReport, style: Any) -> Iterator[str]:
+def _remarks(report: PurgeReport, style: Any, layout: Layout) -> Iterator[str]:
     remarks = list(_facts(report))
-    yield from remarks
-    yield from map(style.WARNING, warnings(report))
+    for remark in remarks:
+        yield from layout.prose(remark, HANGING)
+    yield from map(style.WARNING, warnings(report, layout))
     if remarks or report.warnings:
         yield ""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.utils.translation import override
 
+from dealpurge.management.terminal.layout import Layout
 from dealpurge.previews.confirmation import Confirmation
 from dealpurge.report import PurgeReport
 
@@ -17,12 +19,13 @@ YES = "yes"
 class Question:
     """What is asked after a dry run; in English, as all that the command says."""
 
-    def __init__(self, report: PurgeReport, style: Any) -> None:
+    def __init__(self, report: PurgeReport, style: Any, layout: Layout) -> None:
         confirmation = Confirmation.of_report(report, click=YES)
         self.answered_by = confirmation.confirmed_by
         with override("en"):
             #: The risk, the question, and why more than a yes is wanted.
-            self.lines = ["", *_risk(confirmation, style), confirmation.question, *_why(confirmation)]
+            asked = (confirmation.question, *_why(confirmation))
+            self.lines = ["", *_risk(confirmation, style, layout), *chain.from_iterable(map(layout.prose, asked))]
             self.prompt = f"{confirmation.instruction.text}: "
             #: What is said to any other answer.
             self.refusal = confirmation.wrong
@@ -36,13 +39,13 @@ def answer() -> str:
         return ""
 
 
-def _risk(confirmation: Confirmation, style: Any) -> Iterator[str]:
+def _risk(confirmation: Confirmation, style: Any, layout: Layout) -> Iterator[str]:
     if not confirmation.heading:
         return
-    yield (style.ERROR if confirmation.is_high else style.WARNING)(confirmation.heading)
+    yield from map(style.ERROR if confirmation.is_high else style.WARNING, layout.prose(confirmation.heading))
     wide = max(len(line.number) for line in confirmation.lines)
     for line in confirmation.lines:
-        yield f"{line.number:>{wide}}  {line.words.text}"
+        yield from layout.prose(f"{line.number:>{wide}}  {line.words.text}", wide + 2)
     yield ""
 
 

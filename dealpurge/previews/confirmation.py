@@ -67,15 +67,16 @@ class Confirmation:
         self.words = risk.words or click
 
     @classmethod
-    def of_preview(cls, run: PurgeRun, *, active: int | None = None) -> Confirmation:
+    def of_preview(cls, run: PurgeRun) -> Confirmation:
         """What is asked of a finished preview, by its row and the settings of this moment."""
-        checkpoints = (run.report or {}).get("families", {}).get(CHECKPOINTS, 0)
+        report = run.report or {}
+        checkpoints, active = report.get("families", {}).get(CHECKPOINTS, 0), report.get("deals", {}).get("active")
         return cls(services.risk(run.scope, deals=run.deals_purged, checkpoints=checkpoints, active=active))
 
     @classmethod
-    def of_report(cls, report: PurgeReport, *, active: int | None = None, click: str | None = None) -> Confirmation:
+    def of_report(cls, report: PurgeReport, *, click: str | None = None) -> Confirmation:
         """What is asked after a dry run, by its report."""
-        checkpoints = report.families.get(CHECKPOINTS, 0)
+        checkpoints, active = report.families.get(CHECKPOINTS, 0), report.deals.active
         risk = services.risk(report.scope, deals=report.deals.purged, checkpoints=checkpoints, active=active)
         return cls(risk, click=click)
 

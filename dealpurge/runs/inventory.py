@@ -28,8 +28,6 @@ SORTS: Mapping[str, tuple[OrderBy, ...]] = {
     "-deal": (F("deal_id").desc(),),
 }
 DEFAULT_SORT = "-keys"
-#: Organisations that a form offers.
-MOST_OFFERED = 200
 
 
 def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) -> None:
@@ -54,12 +52,6 @@ def latest_finished() -> PurgeRun | None:
     """The newest inventory that came to its end."""
     runs = stored().filter(inventory=True, status=PurgeRun.Status.COMPLETED).defer("report")
     return runs.order_by("-created_at").first()
-
-
-def first_organisations(run: PurgeRun) -> list[str]:
-    """Organisations that an inventory found, in their order, as many as a list can offer."""
-    rows = InventoryDeal.objects.using(alias()).filter(run=run, org_id__isnull=False).order_by("org_id")
-    return [org_id for org_id in rows.values_list("org_id", flat=True).distinct()[:MOST_OFFERED] if org_id]
 
 
 def organisations(run: PurgeRun, names: Iterable[str]) -> set[str]:

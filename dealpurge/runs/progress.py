@@ -14,7 +14,7 @@ from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import bounded, stored
 
-__all__ = ["MOST_PASSES", "current_phase", "percent", "progress_of", "tracker_of"]
+__all__ = ["MOST_PASSES", "current_phase", "looks_at_activity", "percent", "progress_of", "tracker_of"]
 
 NOTHING_TOLD = ProgressDetails(pass_number=1, phases=())
 
@@ -47,9 +47,14 @@ def percent(run: PurgeRun) -> int:
     return 100 * run.keys_scanned // max(run.keys_total, run.keys_scanned, 1)
 
 
+def looks_at_activity(run: PurgeRun) -> bool:
+    """Whether it tells who works on deals although nothing is spared by it."""
+    return run.inventory or (run.dry_run and not run.scope.guarded)
+
+
 def _phases(run: PurgeRun) -> Iterator[PhaseName]:
     yield "scan"
-    if run.inventory or run.scope.guarded:
+    if run.scope.guarded or looks_at_activity(run):
         yield "activity"
     if not run.dry_run:
         yield "delete"

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from dealpurge import services
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
@@ -65,7 +65,7 @@ def purged(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     def note(scope: PurgeScope, keyspace: Keyspace, tally: Tally, watch: Callable[[], bool], *rest: Any) -> None:
         scopes.append(scope)
 
-    monkeypatch.setattr(passes, "purge", note)
+    monkeypatch.setattr(purging, "purge", note)
     return scopes
 
 

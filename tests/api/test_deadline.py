@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from dealpurge import clock, permissions, services
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.models import PurgeRun
 from dealpurge.runs import retry, store
@@ -79,7 +79,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tally, Callab
     """Put a function of the counts, and of what asks whether to go on, in the engine's place."""
 
     def put(function: Callable[[Tally, Callable[[], bool]], None]) -> None:
-        monkeypatch.setattr(passes, "purge", lambda scope, keyspace, tally, watch, *rest: function(tally, watch))
+        monkeypatch.setattr(purging, "purge", lambda scope, keyspace, tally, watch, *rest: function(tally, watch))
 
     return put
 

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from dealpurge import services
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
@@ -263,7 +263,7 @@ def test_of_many_at_once_one_purges(
             others.set()
         return answer
 
-    monkeypatch.setattr(passes, "purge", until_the_others_are_answered)
+    monkeypatch.setattr(purging, "purge", until_the_others_are_answered)
     answers = at_once(*[ask] * number)
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * (number - 1)
@@ -445,7 +445,7 @@ def test_an_error_that_nobody_expected_does_not_quote_it(
     def broken(*args: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(passes, "purge", broken)
+    monkeypatch.setattr(purging, "purge", broken)
 
     assert ask().status_code == 500
     assert "a bug" in caplog.text

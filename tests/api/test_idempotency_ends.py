@@ -12,7 +12,7 @@ from django.db.models import F
 from pytest_django.fixtures import Settings
 
 from dealpurge import clock, services
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.models import PurgeRun
@@ -50,7 +50,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], None]:
     """Put a function of the counts, and of what asks whether to go on, in the engine's place."""
 
     def put(function: Engine) -> None:
-        monkeypatch.setattr(passes, "purge", lambda scope, keyspace, tally, watch, *rest: function(tally, watch))
+        monkeypatch.setattr(purging, "purge", lambda scope, keyspace, tally, watch, *rest: function(tally, watch))
 
     return put
 

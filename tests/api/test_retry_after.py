@@ -15,7 +15,7 @@ from knox.auth import TokenAuthentication
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.exceptions import (
     OutOfTime,
     PurgeConfigurationError,
@@ -62,7 +62,7 @@ def test_a_run_that_is_over_cannot_be_cancelled_later_either(http: Client, super
 
 @pytest.mark.parametrize("reason", get_args(RedisFailure))
 def test_redis_that_is_away_may_come_back(post: Post, monkeypatch: pytest.MonkeyPatch, reason: RedisFailure) -> None:
-    monkeypatch.setattr(passes, "purge", raising(RedisUnavailable(reason, "Redis.")))
+    monkeypatch.setattr(purging, "purge", raising(RedisUnavailable(reason, "Redis.")))
 
     answer = post(ALL)
 
@@ -76,7 +76,7 @@ def test_a_redis_that_is_not_there(post: Post) -> None:
 
 @pytest.mark.parametrize("error", [PurgeConfigurationError("A setting."), RunLost("Gone.")], ids=repr)
 def test_what_does_not_pass(post: Post, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(passes, "purge", raising(error))
+    monkeypatch.setattr(purging, "purge", raising(error))
 
     answer = post(ALL)
 

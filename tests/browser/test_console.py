@@ -326,20 +326,60 @@ def test_deals_are_picked_from_what_is_in_redis(person: Sit, deals: redis.Redis,
     worker.hold_at = [600]
     somebody = person()
     somebody.go(LIST)
-    somebody.page.click("text=What is in Redis")
+    somebody.page.click(".object-tools >> text=Deals in Redis")
     somebody.press("Scan Redis")
     expect(somebody.page.locator("#dp-progress")).to_contain_text("keys scanned")
     worker.release()
 
-    expect(somebody.page.locator(".dp-inventory tbody tr")).to_have_count(12)
-    somebody.page.fill("#dp-org", "birch")
+    expect(somebody.page.locator(".dp-scanned tbody tr")).to_have_count(12)
+    somebody.page.select_option("#dp-org", "birch")
     somebody.press("Filter")
-    expect(somebody.page.locator(".dp-inventory tbody tr")).to_have_count(4)
-    somebody.page.check("[aria-label='Select deal-8']")
-    somebody.page.check("[aria-label='Select deal-10']")
+    expect(somebody.page.locator(".dp-scanned tbody tr")).to_have_count(4)
+    somebody.page.check("[aria-label='Select birch deal-8']")
+    somebody.page.check("[aria-label='Select birch deal-10']")
     somebody.press("Purge those selected…")
     somebody.press("Preview")
     somebody.press("Purge 2 deals")
 
     expect(somebody.page.locator("#dp-end")).to_contain_text("Done: 2 deals purged")
     assert deals.dbsize() == 3112 - 500
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_all_deals_that_match_are_purged_by_the_button_that_says_so(
+    person: Sit, deals: redis.Redis, worker: Worker, script: bool
+) -> None:
+    somebody = person(java_script_enabled=script)
+    somebody.go(f"{LIST}inventory/")
+    somebody.press("Scan Redis")
+    somebody.page.wait_for_selector(".dp-scanned")
+    somebody.page.select_option("#dp-org", "birch")
+    somebody.press("Filter")
+    every, ticked = somebody.page.locator(".dp-of-all"), somebody.page.locator(".dp-of-ticked")
+    expect(ticked).to_be_visible()
+    expect(every).to_be_hidden()
+
+    somebody.page.check(".dp-all")
+
+    expect(every).to_have_text("Preview purge of 4 deals")
+    expect(ticked).to_be_hidden()
+    expect(somebody.page.locator(".dp-scanned :checked")).to_have_count(4 if script else 0)
+    every.click()
+    expect(somebody.page.locator("#content")).to_contain_text("4 deals: birch")
+    somebody.press("Preview")
+    somebody.press("Purge 3 deals")
+    expect(somebody.page.locator("#dp-end")).to_contain_text("Done: 3 deals purged")
+    assert {tuple(deal) for deal in somebody.run().deals} == {("birch", f"deal-{n}") for n in range(8, 12)}
+
+
+def test_a_row_that_is_left_out_takes_back_that_all_are_meant(person: Sit, deals: redis.Redis, worker: Worker) -> None:
+    somebody = person()
+    somebody.go(f"{LIST}inventory/")
+    somebody.press("Scan Redis")
+    somebody.page.check(".dp-all")
+
+    somebody.page.uncheck(".dp-scanned [name=deals] >> nth=2")
+
+    expect(somebody.page.locator(".dp-all")).not_to_be_checked()
+    expect(somebody.page.locator(".dp-scanned :checked")).to_have_count(11)
+    expect(somebody.page.locator(".dp-of-ticked")).to_be_visible()

@@ -97,9 +97,10 @@ def pages_of(somebody: Person) -> dict[str, str]:
     risky = somebody.run()
     somebody.go(f"{LIST}inventory/")
     somebody.press("Scan Redis")
-    somebody.page.wait_for_selector(".dp-inventory")
+    somebody.page.wait_for_selector(".dp-scanned")
     return {
-        "inventory": f"{LIST}{somebody.run().pk}/inventory/",
+        "inventory": f"{LIST}inventory/",
+        "selection": f"{LIST}{PurgeRun.objects.get(inventory=True).pk}/inventory/purge/?org=birch",
         "form": f"{LIST}purge/",
         "list": LIST,
         "applied": f"{LIST}{preview.pk}/change/",

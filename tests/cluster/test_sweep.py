@@ -9,7 +9,7 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
-from dealpurge.engine.inventory import take_inventory
+from dealpurge.engine.inventory import last_activity, take_inventory
 from dealpurge.engine.pass_warnings import NARROWED_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
@@ -186,3 +186,5 @@ def test_the_inventory_shows_activity_wherever_it_lies(
     }
     moments = {deal: round(moment.timestamp() * 1000) for deal, moment in shown.items() if moment and deal[0]}
     assert moments == newest
+    deals = [deal for deal in shown if deal[0]]
+    assert last_activity(Keyspace.from_settings(), deals, (), lambda: True) == {deal: shown[deal] for deal in deals}

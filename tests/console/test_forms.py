@@ -302,11 +302,11 @@ def test_the_last_scan_tells_how_many_deals_there_are_and_of_whom(
     assert "at the last scan" not in client_of(purger).get(FORM).content.decode()
     scan = make_preview(purger, inventory=True, deals_purged=24381)
     for number in range(3):
-        for org in ("globex", "acme", None):
-            scan.inventory_deals.create(org_id=org, deal_id=f"d{number}", keys=1, families={})
+        for org, keys in (("acme", 1), ("globex", 2), (None, 3)):
+            scan.inventory_deals.create(org_id=org, deal_id=f"d{number}", keys=keys, families={})
 
     page = client_of(purger).get(FORM)
 
     assert "(24,381 at the last scan)" in page.content.decode()
-    assert page.context["organisations"] == ["acme", "globex"]
+    assert page.context["organisations"] == ["globex", "acme"]
     assert '<option value="acme">' in page.content.decode()

@@ -43,7 +43,7 @@ def test_which_redis_it_is_is_told_once_and_the_heading_too(
     preview = page_of(make_preview(purger))
 
     for address in (FORM, LIST, preview, f"{LIST}inventory/"):
-        page = browser.get(address).content.decode()
+        page = browser.get(address, follow=True).content.decode()
 
         assert ("Deals Ltd." in page) == (base == "its own")
         assert page.count('<aside class="dp-where') == 1, address

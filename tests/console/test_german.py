@@ -32,7 +32,7 @@ def html(browser: Client, address: str) -> str:
         (LIST, "Deals bereinigen …"),
         (FORM, "Auch LangGraph-Checkpoints löschen"),
         (FORM, "Es wird nichts gelöscht, bevor Sie das gesehen haben."),
-        (f"{LIST}inventory/", "Noch hat niemand nachgesehen"),
+        ("/admin/dealpurge/inventorydeal/", "Noch hat niemand nachgesehen"),
     ],
 )
 def test_pages_speak_it(browser: Client, address: str, words: str) -> None:

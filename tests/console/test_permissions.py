@@ -13,7 +13,8 @@ from dealpurge.models import PurgeRun
 from .conftest import FORM, LIST, ClientOf, MakePreview, page_of
 
 READING = ["", "export/", "{run}/change/", "{run}/progress/", "{run}/inventory/", "inventory/"]
-PURGING = ["purge/", "inventory/scan/", "{run}/apply/", "{run}/cancel/", "{run}/repeat/"]
+READING += ["{run}/inventory/export/"]
+PURGING = ["purge/", "inventory/scan/", "{run}/inventory/purge/", "{run}/apply/", "{run}/cancel/", "{run}/repeat/"]
 METHODS = ["get", "post"]
 
 
@@ -86,7 +87,10 @@ def test_a_post_without_the_token_is_refused(superuser: User, run: PurgeRun, pat
     assert PurgeRun.objects.count() == 1
 
 
-@pytest.mark.parametrize("what", ["change", "progress", "inventory", "apply", "cancel", "repeat"])
+@pytest.mark.parametrize(
+    "what",
+    ["change", "progress", "inventory", "inventory/export", "inventory/purge", "apply", "cancel", "repeat"],
+)
 def test_an_unknown_run_is_404(client_of: ClientOf, superuser: User, what: str) -> None:
     assert client_of(superuser).post(page_of(uuid.uuid4(), what)).status_code == 404
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from tests.support.cases import FIXTURES_STAY, IDLE, SPAN, USES, Case, cases, dump, expect, guarded, noted, told, write
 from tests.support.oracle import Request
 from tests.support.samples import sample
+from tests.support.seeding import HOUR
 
 #: What a dry run may send. Its one UNLINK asks, with a key that cannot exist, whether deletes are taken at all.
 READS = {"client", "dbsize", "hello", "info", "scan", "select", "unlink"}
@@ -28,6 +29,13 @@ def check(client: redis.Redis, case: Case) -> None:
     assert sent.keys() - {"config"} <= READS
     assert sent["unlink"]["calls"] == 1
     assert dump(client) == before
+
+    if case.request.exclude_active_within_secs is None:
+        worked_on = expect(replace(case, request=replace(case.request, exclude_active_within_secs=HOUR)), now).skipped
+        looked, as_well = noted(case, dry_run=True, look=True)
+        assert told(looked).deals == {**expected.deals, "active": len(worked_on)}
+        assert (told(looked).keys, told(looked).families, as_well) == (told(dry).keys, told(dry).families, would_be)
+        assert dump(client) == before
 
     live, became = noted(case, dry_run=False)
     assert dump(client) == {key: value for key, value in before.items() if key not in expected.gone}

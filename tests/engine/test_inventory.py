@@ -6,10 +6,14 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.inventory import InventoryRow, take_inventory
+from dealpurge.engine.inventory import InventoryRow, last_activity, take_inventory
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
-from tests.support.seeding import seed_deal
+from dealpurge.scope import Deal
+from dealpurge.servers.errors import Stopped
+from tests.conftest import PointCacheAt
+from tests.support.seeding import key_of, seed_deal
 
 MOMENT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -66,3 +70,68 @@ def test_a_stop_ends_it_without_rows_of_what_was_not_seen(seeded: redis.Redis) -
 
     assert rows == []
     assert tally.cancelled
+
+
+def asked(*deals: Deal, others: tuple[Deal, ...] = ()) -> dict[Deal, datetime | None]:
+    return last_activity(Keyspace.from_settings(), deals, others, lambda: True)
+
+
+def test_a_few_deals_can_be_asked_about(seeded: redis.Redis) -> None:
+    seed_deal(seeded, "acme", "set", image_crops=0)
+    seeded.zadd(key_of("events", "acme", "set"), {"somebody": MOMENT.timestamp()})
+
+    told = asked(("acme", "d1"), ("acme", "both"), ("acme", "set"), ("acme", "nobody's"))
+
+    assert told == {
+        ("acme", "d1"): MOMENT,
+        ("acme", "both"): None,
+        ("acme", "set"): MOMENT,
+        ("acme", "nobody's"): None,
+    }
+
+
+def test_that_tells_the_same_as_the_scan(seeded: redis.Redis) -> None:
+    rows = inventory()
+    others = tuple(deal for deal in rows if deal[0])
+
+    assert asked(*rows, others=others) == {deal: row.last_active_at for deal, row in rows.items()}
+
+
+def test_a_deal_of_no_organisation_was_active_when_any_of_its_id_was(seeded: redis.Redis) -> None:
+    assert asked((None, "d1"), others=(("acme", "d1"), ("beta", "d1"))) == {(None, "d1"): MOMENT}
+    assert asked((None, "d1")) == {(None, "d1"): None}
+
+
+def test_of_what_cannot_be_judged_nothing_is_told(seeded: redis.Redis) -> None:
+    seeded.xadd(key_of("events", "acme", "early"), {"field": "value"}, id="5-1")
+    seeded.config_set("maxmemory-policy", "allkeys-lfu")
+    try:
+        assert asked(("acme", "early"), ("acme", "d1")) == {("acme", "d1"): MOMENT}
+    finally:
+        seeded.config_set("maxmemory-policy", "noeviction")
+
+
+def test_without_an_events_family_nobody_is_asked(settings: Settings) -> None:
+    settings.DEALPURGE_KEY_FAMILIES = {"events": []}
+
+    assert asked(("acme", "d1")) == {}
+
+
+def test_it_writes_nothing_and_leaves_no_connection(seeded: redis.Redis) -> None:
+    before = (seeded.dbsize(), len(seeded.client_list()))
+    writes = seeded.info("commandstats").keys()
+
+    asked(("acme", "d1"))
+
+    assert (seeded.dbsize(), len(seeded.client_list())) == before
+    assert not {"cmdstat_unlink", "cmdstat_del"} & (seeded.info("commandstats").keys() - writes)
+
+
+def test_a_server_that_is_away_is_told(cache_at: PointCacheAt, settings: Settings) -> None:
+    settings.DEALPURGE_RETRY_SECONDS = 0.1
+    cache_at("redis://127.0.0.1:1/0")
+
+    with pytest.raises(RedisUnavailable):
+        asked(("acme", "d1"))
+    with pytest.raises(Stopped):
+        last_activity(Keyspace.from_settings(), [("acme", "d1")], (), lambda: False)

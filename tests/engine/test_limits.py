@@ -62,7 +62,7 @@ def limits_near(expected: Expected, deals: int | None, keys: int | None) -> Limi
         return None if distance is None else max(1, count + distance)
 
     return {
-        "at_most_deals": near(expected.deals["purged"], deals),
+        "at_most_deals": near(expected.deals["purged"] or 0, deals),
         "at_most_keys": near(len(expected.gone), keys),
     }
 

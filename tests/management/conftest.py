@@ -8,7 +8,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.pass_warnings import UNVERIFIED_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
@@ -43,7 +43,7 @@ def engine_does(monkeypatch: pytest.MonkeyPatch) -> EngineDoes:
         def engaged(scope: PurgeScope, keyspace: Keyspace, tally: Tally, *rest: Any) -> None:
             engine(tally)
 
-        monkeypatch.setattr(passes, "purge", engaged)
+        monkeypatch.setattr(purging, "purge", engaged)
 
     return put
 

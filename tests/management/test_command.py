@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.management.commands import purge_deals
@@ -211,8 +211,8 @@ def test_from_code(deals: redis.Redis) -> None:
 QUESTION = """\
 Dry run: a purge would delete 8 keys of 2 deals.
 
-High risk
-2  deals would be purged even if somebody works on them: the guard is off.
+High risk: live work would be lost
+1  deal active in the last hour would be purged too: the guard is off.
 2  deals of all organisations.
 
 Purge 2 deals?
@@ -336,7 +336,7 @@ def test_a_run_that_could_not_remove_everything(purge: Purge, monkeypatch: pytes
     ) -> None:
         tally.deleted, tally.not_removed = 5, 1
 
-    monkeypatch.setattr(passes, "purge", stubborn)
+    monkeypatch.setattr(purging, "purge", stubborn)
 
     outcome = purge(*LIVE_ALL, "--verbosity", "0")
 
@@ -353,7 +353,7 @@ def test_a_run_that_somebody_cancelled(purge: Purge, monkeypatch: pytest.MonkeyP
     ) -> None:
         tally.deleted, tally.cancelled = 5, True
 
-    monkeypatch.setattr(passes, "purge", obedient)
+    monkeypatch.setattr(purging, "purge", obedient)
 
     outcome = purge(*LIVE_ALL, "--verbosity", "0")
 
@@ -369,7 +369,7 @@ def test_a_run_that_was_taken_for_lost(purge: Purge, monkeypatch: pytest.MonkeyP
         tally.deleted = 5
         PurgeRun.objects.update(status="failed")
 
-    monkeypatch.setattr(passes, "purge", absent)
+    monkeypatch.setattr(purging, "purge", absent)
 
     outcome = purge(*LIVE_ALL)
 

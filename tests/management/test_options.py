@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+import textwrap
 
 import pytest
+from django.core.management import load_command_class
 
 from tests.support.commands import Outcome, Purge
 from tests.support.readme_blocks import README
@@ -72,9 +75,38 @@ def test_the_help_lists_every_option(purge: Purge) -> None:
         assert option in text
 
 
+def examples(text: str) -> list[str]:
+    """Those of a help, each on a line."""
+    _, _, below = text.partition("\nExamples:\n")
+    lines = below.partition("\n\n")[0].replace("\\\n", "").splitlines()
+    return [" ".join(line.split()) for line in lines if line.startswith("    ")]
+
+
+@pytest.mark.parametrize(("command", "least"), [("purge_deals", 5), ("prune_purge_runs", 2)])
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_help_has_examples_that_can_be_copied_as_they_stand(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, least: int, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    parser = load_command_class("dealpurge", command).create_parser("manage.py", command)
+
+    text = parser.format_help()
+
+    found = examples(text)
+    assert len(found) >= least
+    for words in map(shlex.split, found):
+        assert words[:3] == ["python", "manage.py", command]
+        parser.parse_args(words[3:])
+    shown, _, prose = text.partition("\nExamples:\n")[2].partition("\n\n")
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "\n".join(textwrap.wrap(" ".join(prose.partition("\n\n")[0].split()), columns - 2)) in prose
+
+
 def test_help_and_readme_list_the_same_exit_codes(purge: Purge) -> None:
     _, _, epilog = purge("--help").out.partition("Exit codes: ")
     _, _, table = README.read_text().partition("| exit code | meaning |\n| --- | --- |\n")
     rows = " ".join(row.split("|")[1] for row in table.partition("\n\n")[0].splitlines())
 
-    assert re.findall(r"\b\d+\b", epilog) == re.findall(r"\d+", rows) == ["0", "1", "2", "3", "129", "130", "143"]
+    assert (
+        re.findall(r"\b\d+\b", epilog) == re.findall(r"\d+", rows) == ["0", "1", "2", "3", "129", "130", "143", "141"]
+    )

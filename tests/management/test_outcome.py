@@ -18,8 +18,8 @@ from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.management import output
 from dealpurge.management.commands import purge_deals
+from dealpurge.management.terminal.progress import ProgressLine
 from dealpurge.runs import store
 from dealpurge.runs.database import unwritable
 from dealpurge.runs.store import Origin
@@ -148,7 +148,7 @@ def test_a_line_of_a_run_that_a_signal_stopped(
     if at == "before it":
         monkeypatch.setattr(purge_deals, "scope_of", lambda options: signal.raise_signal(signal.SIGTERM))
     else:
-        monkeypatch.setattr(output.ProgressLine, "show", lambda *_: signal.raise_signal(signal.SIGTERM))
+        monkeypatch.setattr(ProgressLine, "show", lambda *_: signal.raise_signal(signal.SIGTERM))
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setattr(purge_deals.Command, "say_stopping", lambda self: None)
 
@@ -210,3 +210,32 @@ def test_an_error_is_told_before_an_output_that_is_full(deals: redis.Redis, form
 def test_what_was_left_is_told_before_an_output_that_is_full(engine_does: EngineDoes, format: str) -> None:
     engine_does(leave_one)
     assert "could not purge everything" in fail_to_print(format)
+
+
+class Unread(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl"])
+def test_code_that_calls_the_command_is_told_of_a_reader_that_has_left(deals: redis.Redis, format: str) -> None:
+    with pytest.raises(
+        CommandError, match=r"The outcome cannot be printed: Broken pipe. Deleted .* of 2 deals"
+    ) as told:
+        call_command("purge_deals", *LIVE_ALL, "--format", format, stdout=Unread())
+
+    assert told.value.returncode == 141
+
+
+def test_a_reader_that_leaves_a_stream_of_pythons_own_is_none_to_fall_over(
+    purge: Purge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Gone())
+        code = purge("--explain", "canvas:lock:acme:1").code
+
+    assert code == 141

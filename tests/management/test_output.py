@@ -1,4 +1,4 @@
-"""What a terminal shows: words in the tense that is true, and a line that moves."""
+"""What a terminal shows: words in the tense that is true."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 from django.core.management.color import no_style
 
 from dealpurge.management import output
-from dealpurge.management.output import ProgressLine
 from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
-from dealpurge.services import Progress
 
 
 def report(*, dry_run: bool = False, status: Any = "completed", **fields: Any) -> PurgeReport:
@@ -120,78 +118,3 @@ def test_ids_are_escaped() -> None:
 
     assert "\\x1b[2J     activity unknown\n" in text
     assert "a\\u202e \\\\  activity unknown\n" in text
-
-
-# The line that moves
-
-
-class Screen:
-    """Collects what is written."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-
-@pytest.mark.parametrize(
-    ("progress", "text"),
-    [
-        ((0, 0, 0), "[........................] 0 of 0 keys scanned, 0 deleted"),
-        ((500, 1000, 20), "[############............] 500 of 1,000 keys scanned, 20 deleted"),
-        ((1100, 1000, 20), "[########################] 1,100 of 1,100 keys scanned, 20 deleted"),
-    ],
-)
-def test_the_bar_fills(progress: tuple[int, int, int], text: str) -> None:
-    scanned, total, deleted = progress
-
-    line = ProgressLine(Screen().write, dry_run=False)
-
-    assert line.text(Progress(scanned=scanned, total=total, deleted=deleted)) == text
-
-
-def test_a_dry_run_has_nothing_deleted_to_show() -> None:
-    line = ProgressLine(Screen().write, dry_run=True)
-
-    assert line.text(Progress(scanned=1, total=2, deleted=0)) == "[############............] 1 of 2 keys scanned"
-
-
-def test_the_line_is_not_painted_more_often_than_eyes_can_follow() -> None:
-    screen = Screen()
-    line = ProgressLine(screen.write, dry_run=True)
-
-    for scanned in range(1000):
-        line.show(Progress(scanned=scanned, total=1000, deleted=0))
-
-    assert 1 <= screen.text.count("\r") < 100
-
-
-def test_nothing_is_painted_before_there_is_a_total() -> None:
-    screen = Screen()
-    line = ProgressLine(screen.write, dry_run=True)
-
-    line.show(Progress(scanned=0, total=0, deleted=0))
-    assert screen.text == ""
-
-    line.show(Progress(scanned=0, total=7, deleted=0))
-    assert screen.text == "\r[........................] 0 of 7 keys scanned"
-
-
-def test_the_line_fits_the_terminal_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    screen = Screen()
-    line = ProgressLine(screen.write, dry_run=True)
-
-    line.show(Progress(scanned=1, total=2, deleted=0))
-    line.clear()
-
-    assert screen.text == "\r[############......\r" + 19 * " " + "\r"
-
-
-def test_a_line_that_was_never_painted_needs_no_clearing() -> None:
-    screen = Screen()
-
-    ProgressLine(screen.write, dry_run=True).clear()
-
-    assert screen.text == ""

@@ -45,8 +45,8 @@ def checkpoints(deals: redis.Redis) -> redis.Redis:
 
 
 QUESTION = """
-High risk
-    3  deals would be purged even if somebody works on them: the guard is off.
+High risk: live work would be lost
+    1  deal active in the last hour would be purged too: the guard is off.
 1,200  checkpoint keys would be deleted. Synthesis runs in flight on these deals are aborted.
     3  deals of all organisations, in production.
 

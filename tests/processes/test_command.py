@@ -171,7 +171,7 @@ def test_the_conversation_at_a_terminal(manage: Manage, full: redis.Redis) -> No
 
     assert code == 0
     assert f"Dry run: a purge would delete {KEYS:,} keys of {DEALS} deals.\r\n" in shown
-    assert shown.endswith(f"Deleted {KEYS:,} keys of {DEALS} deals.\r\n")
+    assert shown.endswith(f"Done: {DEALS} deals purged\r\n")
     assert "\x1b[" not in shown
     assert f"of {KEYS + BYSTANDERS:,} keys scanned, " in shown
     assert full.dbsize() == BYSTANDERS
@@ -189,7 +189,7 @@ def test_ctrl_c_at_the_question(manage: Manage, full: redis.Redis) -> None:
     )
 
     assert code == 130
-    assert shown.endswith("CommandError: Interrupted.\r\n")
+    assert shown.endswith("\r\nCommandError: Interrupted.\r\n")
     assert full.dbsize() == KEYS + BYSTANDERS
     assert [run.dry_run for run in PurgeRun.objects.all()] == [True]
 
@@ -202,6 +202,9 @@ def test_ctrl_c_at_a_terminal_is_acknowledged(manage: Manage, full: redis.Redis)
     assert code == 130
     assert "\r\nStopping. Press Ctrl-C again to wait for nothing.\r\n" in shown
     assert f"The purge was cancelled, having deleted {gone:,} keys.\r\n" in shown
+    told, _, copied = shown.partition("CommandError: ")[2].partition("\r\n\r\nPreview what is left:\r\n")
+    assert " ".join(told.split()).startswith(f"Cancelled {gone:,} keys stay deleted. Run again to finish. (Run ")
+    assert copied.replace("\\\r\n", "").split()[-4:] == ["purge_deals", "--mode", "all", "--no-color"]
 
 
 def test_piped_output_has_no_progress(manage: Manage, full: redis.Redis) -> None:

@@ -80,7 +80,7 @@ def test_a_guarded_purge_goes_through_all_phases(keys: int) -> None:
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({"dry_run": True}, ["scan", "record"]),
+        ({"dry_run": True}, ["scan", "activity", "record"]),
         ({"dry_run": True, "exclude_active_within_secs": HOUR}, ["scan", "activity", "record"]),
         ({}, ["scan", "delete", "record"]),
     ],

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
@@ -26,7 +26,7 @@ Call = Callable[..., Any]
 def engine_calls(monkeypatch: pytest.MonkeyPatch) -> list[PurgeScope]:
     """The scopes that came as far as the engine, which then does nothing."""
     scopes: list[PurgeScope] = []
-    monkeypatch.setattr(passes, "purge", lambda scope, *rest: scopes.append(scope))
+    monkeypatch.setattr(purging, "purge", lambda scope, *rest: scopes.append(scope))
     return scopes
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge.conf import conf
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.exceptions import BUSY_RETRY_SECONDS, RedisUnavailable, TooManyRequests
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store, termination, throttling
@@ -157,7 +157,7 @@ def test_a_run_that_failed_counts(ask: Call, settings: Settings, monkeypatch: py
     def broken(*args: Any) -> None:
         raise RedisUnavailable("unreachable", "Redis cannot be reached.")
 
-    monkeypatch.setattr(passes, "purge", broken)
+    monkeypatch.setattr(purging, "purge", broken)
 
     assert [ask(), ask()] == [503, 429]
 

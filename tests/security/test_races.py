@@ -27,7 +27,7 @@ from .conftest import LIVE, Bearer, Call
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PLACE = "/admin/dealpurge/purgerun/"
-PAGES = ["purge/", "inventory/scan/", "{run}/apply/", "{run}/cancel/", "{run}/repeat/"]
+PAGES = ["purge/", "inventory/scan/", "{run}/inventory/purge/", "{run}/apply/", "{run}/cancel/", "{run}/repeat/"]
 ALL = PurgeScope(mode="all", dry_run=False)
 
 

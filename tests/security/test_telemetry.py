@@ -21,7 +21,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from dealpurge import services, tasks
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.exceptions import PurgeNotAllowed, QueueUnavailable, RedisUnavailable, ScopeError
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store, termination
@@ -134,7 +134,7 @@ def test_what_fails_has_an_end_too(
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(passes, "purge", broken)
+    monkeypatch.setattr(purging, "purge", broken)
 
     with pytest.raises(type(error)):
         services.purge_deals(mode="all")

@@ -149,12 +149,12 @@ def purged(case: Case, *, dry_run: bool) -> PurgeReport:
     return noted(case, dry_run=dry_run)[0]
 
 
-def noted(case: Case, *, dry_run: bool) -> tuple[PurgeReport, dict[Deal, tuple[bool, int]]]:
+def noted(case: Case, *, dry_run: bool, look: bool = False) -> tuple[PurgeReport, dict[Deal, tuple[bool, int]]]:
     """And what the record has of each deal."""
     tally = Tally()
     options = {**asdict(case.request), "dry_run": dry_run}
     with in_force(case):
-        carry_out(tally, **options)
+        carry_out(tally, look=look, **options)
         return report_of(tally, **options), fates_of(tally, dry_run=dry_run)
 
 

@@ -53,7 +53,7 @@ class Expected:
     """What is left, every count of the report of section 6, and of each deal whether it goes and how many keys."""
 
     gone: frozenset[bytes]
-    deals: Mapping[str, int]
+    deals: Mapping[str, int | None]
     keys: Mapping[str, int | None]
     families: Mapping[str, int]
     skipped: frozenset[Deal]
@@ -123,6 +123,7 @@ def expect(
             "skipped_never_active": len(counted & never),
             "interrupted": 0,
             "not_found": len(missing),
+            "active": None,
         },
         keys={
             "scanned": len(keys),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
 from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.guard.activity_reader import ActivityReader
@@ -39,10 +39,11 @@ def carry_out(
     *,
     keep_going: Callable[[], bool] = lambda: True,
     keep_active: KeepActive | None = None,
+    look: bool = False,
     **options: Any,
 ) -> None:
     """Purge on the Redis of the settings, counting in the tally whatever ends it."""
-    passes.purge(in_force(scope_of(**options)), Keyspace.from_settings(), tally, keep_going, keep_active)
+    purging.purge(in_force(scope_of(**options)), Keyspace.from_settings(), tally, keep_going, keep_active, look=look)
 
 
 def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:

@@ -1,77 +1,66 @@
-"""What the page of an inventory shows: deals with what they hold, sorted, filtered, a page at a time."""
+"""What the page of a scan shows above its deals: when that was, how much there is, and whose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 
-from django.core.paginator import Page, Paginator
 from django.http import QueryDict
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
-from dealpurge.console.forms.purge import write_deals
-from dealpurge.console.runs.page import RunPage, Tile
-from dealpurge.keys.families import in_order
-from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.runs import inventory
-from dealpurge.scope import BLANKS
+from dealpurge.console.inventory.deal_table import ScannedDeals
+from dealpurge.console.runs.page import RunPage
+from dealpurge.models import PurgeRun
+from dealpurge.runs import inventory_filter
+from dealpurge.runs.inventory_filter import IDLE, NEVER, OrganisationTotal
 from dealpurge.text import escape
 
-PER_PAGE = 50
-#: As many as the stylesheet has.
-COLOURS = 20
+#: Organisations that are shown unasked, and for the asking.
+FEW, MOST_SHOWN = 6, 1000
+#: Those that a list to choose from has; more are typed.
+MOST_CHOICES = 200
+#: An older scan is said to be old.
+OLD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """One family's part of a deal's bar, in percent of the longest bar on the page."""
+class OrganisationRow:
+    """What an organisation has; ``share``: of the keys of the largest, in percent.
 
-    label: str
-    colour: int
-    start: str
-    width: str
+    ``query`` shows its deals; empty for those of no organisation."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """A deal and what it holds."""
-
-    org_id: str | None
-    deal_id: str
-    value: str
+    name: str
+    deals: int
     keys: int
+    share: str
     last_active_at: datetime | None
-    slices: list[Slice] = field(default_factory=list)
-    url: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The bar in words."""
-        return ", ".join(part.label for part in self.slices)
+    query: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A heading, the query that sorts by it, and which way it is sorted now."""
+class Choice:
+    """A value of a filter, and its words."""
 
+    value: str
     label: str
-    query: str
-    direction: str
-    numeric: bool = False
+    chosen: bool
 
 
 class InventoryPage(RunPage):
-    """An inventory as the query asks to see it. What a query cannot mean is ignored."""
+    """A scan as the query asks to see it."""
 
     query: QueryDict
+    #: Of a deal's timeline.
+    address: Callable[[str | None, str], str]
 
     @property
     def title(self) -> str:
         """The heading."""
-        return _("What is in Redis")
+        return _("Deals in Redis")
 
     @property
     def badge(self) -> str:
@@ -79,101 +68,90 @@ class InventoryPage(RunPage):
         return "" if self.run.status == PurgeRun.Status.COMPLETED else self.run.get_status_display()
 
     @property
-    def tiles(self) -> Iterator[Tile]:
-        """How much there is."""
-        keys = self.keys
-        yield Tile(number=self.deals["matched"], label=_("deals"))
-        yield Tile(number=keys["matched"], label=_("keys of deals"))
-        yield Tile(number=max(keys["scanned"] - keys["matched"], 0), label=_("other keys, which no purge takes"))
+    def is_finished(self) -> bool:
+        """Whether there is something to show."""
+        return bool(self.report) and self.run.status == PurgeRun.Status.COMPLETED
 
     @property
-    def legend(self) -> list[tuple[int, str, int]]:
-        """Colour, name and number of keys of each family."""
-        return [(self.colours[name], formatting.family(name), count) for name, count in self.families.items()]
-
-    @cached_property
-    def colours(self) -> Mapping[str, int]:
-        """A number for each family's colour."""
-        return {name: index % COLOURS for index, name in enumerate(self.families)}
-
-    @cached_property
-    def org_id(self) -> str:
-        """The organisation that is asked for."""
-        return self.query.get("org", "").strip(BLANKS)
-
-    @cached_property
-    def deal_id(self) -> str:
-        """The deal that is asked for."""
-        return self.query.get("deal", "").strip(BLANKS)
+    def scanned_at(self) -> datetime:
+        """The moment that all of it is of."""
+        return inventory_filter.scanned_at(self.run)
 
     @property
-    def sort(self) -> str:
-        """How the deals are sorted."""
-        asked = self.query.get("sort", "")
-        return asked if asked in inventory.SORTS else inventory.DEFAULT_SORT
+    def age(self) -> str:
+        """How old it is, where that is old; else empty."""
+        return timesince(self.scanned_at, self.now, depth=1) if self.now - self.scanned_at > OLD else ""
 
     @cached_property
-    def page(self) -> Page[InventoryDeal]:
-        """One page of deals."""
-        rows = inventory.deals(self.run, org_id=self.org_id, deal_id=self.deal_id, sort=self.sort)
-        return Paginator(rows, PER_PAGE).get_page(self.query.get("p"))
+    def totals(self) -> list[OrganisationTotal]:
+        """What each organisation has, most keys first."""
+        return inventory_filter.organisations_of(self.run)
+
+    @cached_property
+    def table(self) -> ScannedDeals:
+        """The deals."""
+        return ScannedDeals(self.run, self.query, self.totals, self.address)
 
     @property
-    def columns(self) -> Iterator[Column]:
-        """The headings, with the sorting that a click brings."""
-        for name, label, first in (
-            ("deal", _("Deal"), "deal"),
-            ("org", _("Organisation"), "org"),
-            ("keys", _("Keys"), "-keys"),
-            ("active", _("Last canvas activity"), "active"),
-        ):
-            now = self.sort.lstrip("-") == name
-            other = name if self.sort == f"-{name}" else f"-{name}"
-            direction = "" if not now else "descending" if self.sort.startswith("-") else "ascending"
-            query = self.query_with(sort=other if now else first)
-            yield Column(label=label, query=query, direction=direction, numeric=name == "keys")
+    def shows_all(self) -> bool:
+        """Whether all organisations are shown."""
+        return "orgs" in self.query or len(self.totals) <= FEW
 
-    def holdings(self, address: Callable[[str | None, str], str]) -> list[Holding]:
-        """The deals of the page; ``address`` is that of a deal's timeline."""
-        rows = list(self.page.object_list)
-        longest = max((row.keys for row in rows), default=0) or 1
-        return [
-            Holding(
-                org_id=None if row.org_id is None else escape(row.org_id),
-                deal_id=escape(row.deal_id),
-                value=write_deals([(row.org_id, row.deal_id)]),
+    @property
+    def most(self) -> int:
+        """How many are shown for the asking."""
+        return min(len(self.totals), MOST_SHOWN)
+
+    @property
+    def all_query(self) -> str:
+        """The query that shows all organisations."""
+        return self.table.query_with(orgs="all")
+
+    @property
+    def organisations(self) -> Iterator[OrganisationRow]:
+        """The largest, or all of them."""
+        largest = max((row.keys for row in self.totals), default=0) or 1
+        for row in self.totals[: MOST_SHOWN if self.shows_all else FEW]:
+            yield OrganisationRow(
+                name=formatting.NOTHING if row.org_id is None else escape(row.org_id),
+                deals=row.deals,
                 keys=row.keys,
+                share=f"{100 * row.keys / largest:.2f}",
                 last_active_at=row.last_active_at,
-                slices=list(self._slices(row, longest)),
-                url=address(row.org_id, row.deal_id),
+                query="" if row.org_id is None else self.table.query_with(org=row.org_id),
             )
-            for row in rows
+
+    @property
+    def other_keys(self) -> int:
+        """Keys of nobody's."""
+        others: int = self.keys["scanned"] - self.keys["matched"]
+        return max(others, 0)
+
+    @property
+    def organisation_choices(self) -> list[Choice]:
+        """Organisations to choose from, by name; none where they are too many."""
+        names = {row.org_id for row in self.totals if row.org_id is not None}
+        if len(names) > MOST_CHOICES:
+            return []
+        asked = self.table.filter.org_id
+        return [
+            Choice(value=name, label=escape(name), chosen=name == asked)
+            for name in sorted(names | ({asked} if asked else set()))
         ]
 
-    def query_with(self, **changes: str) -> str:
-        """The query that changes this one; another order or filter begins at its first page."""
-        query = QueryDict(mutable=True)
-        known = {"org": self.org_id, "deal": self.deal_id, "sort": self.query.get("sort", "")}
-        query.update({name: value for name, value in (known | changes).items() if value})
-        return query.urlencode()
+    @property
+    def idle_choices(self) -> list[Choice]:
+        """Spans to choose from."""
+        asked = self.table.filter.idle
+        spans = [(value, formatting.span(seconds)) for value, seconds in IDLE.items()]
+        return [
+            Choice(value=value, label=label, chosen=value == asked)
+            for value, label in (*spans, (NEVER, _("no activity known")))
+        ]
 
     @property
-    def previous_query(self) -> str:
-        """The query of the page before."""
-        return self.query_with(p=str(self.page.previous_page_number()))
-
-    @property
-    def next_query(self) -> str:
-        """The query of the page after."""
-        return self.query_with(p=str(self.page.next_page_number()))
-
-    def _slices(self, row: InventoryDeal, longest: int) -> Iterator[Slice]:
-        done = 0
-        for name, count in in_order(row.families).items():
-            yield Slice(
-                label=f"{formatting.family(name)} {formatting.number(count)}",
-                colour=self.colours.get(name, 0),
-                start=f"{100 * done / longest:.3f}",
-                width=f"{100 * count / longest:.3f}",
-            )
-            done += count
+    def family_choices(self) -> list[Choice]:
+        """Families of which there are keys, and the one that is asked for."""
+        asked = self.table.filter.family
+        names = [name for name, count in self.families.items() if count or name == asked]
+        return [Choice(value=name, label=formatting.family(name), chosen=name == asked) for name in names]

@@ -1,8 +1,7 @@
-"""Runs and their deals as CSV, for a spreadsheet: row by row, and with nothing that a spreadsheet would execute."""
+"""Runs and their deals as files to save, row by row."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,13 +9,9 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
-from dealpurge.models import PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.report import timestamp
-from dealpurge.text import plain
-
-#: A cell that begins so, blanks aside, is a formula or may become one; East Asian spreadsheets take the wide ones too.
-FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-BLANKS = " \t\r\n\v\f\xa0\u3000\ufeff"
+from dealpurge.runs.deals.export import DEAL_COLUMNS, deal_values, in_batches, lines
 
 COLUMNS = (
     "run_id",
@@ -39,8 +34,6 @@ COLUMNS = (
     "error",
 )
 
-
-DEAL_COLUMNS = ("run_id", "org_id", "deal_id", "outcome", "keys_deleted", "keys_left", "last_active_at")
 #: Of a deal in all runs.
 TIMELINE_COLUMNS = (*DEAL_COLUMNS, "created_at", "actor", "source", "reason")
 
@@ -52,47 +45,19 @@ def runs_file(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
 
 def deals_file(run: PurgeRun, deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
     """Deals of one run."""
-    return _file(f"purge-run-{run.pk}-deals.csv", DEAL_COLUMNS, map(_deal_values, deals.iterator(chunk_size=1000)))
+    return _file(f"purge-run-{run.pk}-deals.csv", DEAL_COLUMNS, map(deal_values, in_batches(deals)))
 
 
 def timeline_file(deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
     """One deal in all runs, which were loaded with it."""
-    rows = ([*_deal_values(deal), *_run_values(deal.run)] for deal in deals.iterator(chunk_size=1000))
+    rows = ([*deal_values(deal), *_run_values(deal.run)] for deal in deals.iterator(chunk_size=1000))
     return _file("deal-timeline.csv", TIMELINE_COLUMNS, rows)
-
-
-def lines(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """The file, a line at a time."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(columns)
-    for row in rows:
-        yield writer.writerow(map(cell, row))
-
-
-def cell(value: Any) -> str:
-    """A value as text that stays text: no formula, and nothing that a terminal or a reader would not show."""
-    text = "" if value is None else str(value)
-    risky = text.lstrip(BLANKS).startswith(FORMULA_STARTS) or text.startswith(("\t", "\r", "\n"))
-    return f"'{plain(text)}" if risky else plain(text)
-
-
-class _Echo:
-    """What ``csv`` writes to: hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 def _file(name: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
     answer = StreamingHttpResponse(lines(columns, rows), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
-
-
-def _deal_values(deal: PurgeRunDeal) -> list[Any]:
-    active = deal.last_active_at
-    counts = [deal.keys_deleted, deal.keys_left, timestamp(active) if active else None]
-    return [deal.run_id, deal.org_id, deal.deal_id, deal.outcome, *counts]
 
 
 def _run_values(run: PurgeRun) -> list[Any]:
@@ -105,3 +70,21 @@ def _values(run: PurgeRun) -> Iterator[Any]:
     for column in COLUMNS:
         value: Any = own[column] if column in own else getattr(run, column)
         yield timestamp(value) if column.endswith("_at") and value else value
+
+
+#: Of a scan; behind them one for each family, with its keys.
+INVENTORY_COLUMNS = ("run_id", "org_id", "deal_id", "keys", "last_active_at")
+
+
+def inventory_file(run: PurgeRun, deals: QuerySet[InventoryDeal], families: list[str]) -> StreamingHttpResponse:
+    """Deals of one scan."""
+    rows = (
+        [*_scanned_values(deal), *(deal.families.get(name, 0) for name in families)]
+        for deal in deals.iterator(chunk_size=1000)
+    )
+    return _file(f"deals-in-redis-{run.pk}.csv", (*INVENTORY_COLUMNS, *families), rows)
+
+
+def _scanned_values(deal: InventoryDeal) -> list[Any]:
+    active = deal.last_active_at
+    return [deal.run_id, deal.org_id, deal.deal_id, deal.keys, timestamp(active) if active else None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
 
@@ -27,6 +27,10 @@ COLUMNS = ("deal", "org", "outcome", "deleted", "left", "active")
 DESCENDING_FIRST = ("deleted", "left", "active")
 #: Names of the query, which other tables of a page must not take.
 FIELDS = ("outcome", "org", "deal", "sort", "p")
+#: In place of an outcome: deals that would go although somebody works on them.
+ACTIVE = "active"
+HOUR = timedelta(hours=1)
+Outcome = PurgeRunDeal.Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,7 @@ class Row:
     keys_left: int | None
     last_active_at: datetime | None
     needs_a_look: bool
+    is_active: bool
 
 
 class DealTable:
@@ -80,7 +85,28 @@ class DealTable:
     def filter(self) -> DealFilter:
         """What is asked for."""
         asked = {name: self.query.get(name, "").strip(BLANKS) for name in FIELDS}
-        return DealFilter(outcome=asked["outcome"], org_id=asked["org"], text=asked["deal"], sort=asked["sort"])
+        return DealFilter(
+            outcome="" if asked["outcome"] == ACTIVE else asked["outcome"],
+            org_id=asked["org"],
+            text=asked["deal"],
+            sort=asked["sort"],
+            active_since=self.active_since if asked["outcome"] == ACTIVE else None,
+        )
+
+    @property
+    def active(self) -> int:
+        """Deals that would go although somebody works on them, by a dry run that spares none."""
+        return (self.run.report or {}).get("deals", {}).get("active") or 0
+
+    @property
+    def active_since(self) -> datetime | None:
+        """From when on they count as worked on; None where nobody looked."""
+        return (self.run.started_at or self.run.created_at) - HOUR if self.active else None
+
+    @property
+    def asked_outcome(self) -> str:
+        """The name of the tab, for the query."""
+        return ACTIVE if self.filter.active_since else self.filter.outcome
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -90,14 +116,18 @@ class DealTable:
     @property
     def tabs(self) -> list[Tab]:
         """Outcomes that some deal has, behind one tab for all of them; none where all have the same."""
-        if len(self.counts) < 2:
+        if len(self.counts) < 2 and not self.active:
             return []
         chosen = self.filter.outcome if self.filter.outcome in self.counts else ""
+        chosen = ACTIVE if self.filter.active_since else chosen
         shown = [outcome for outcome in OUTCOMES if outcome in self.counts]
-        return [
+        tabs = [
             self._tab("", _("All"), sum(self.counts.values()), chosen),
             *(self._tab(name, capfirst(badge(name).word), self.counts[name], chosen) for name in shown),
         ]
+        if self.active:
+            tabs.insert(-1 if Outcome.NOT_FOUND in shown else len(tabs), self._active_tab(chosen))
+        return tabs
 
     @property
     def headings(self) -> Iterator[Heading]:
@@ -122,6 +152,8 @@ class DealTable:
         """How many rows there are; None where that would have to be counted."""
         if self.filter.searches:
             return None
+        if self.filter.active_since:
+            return self.active
         return self.counts.get(self.filter.outcome) or sum(self.counts.values())
 
     @cached_property
@@ -175,6 +207,12 @@ class DealTable:
         met = (self.run.report or {}).get("deals", {}).get("matched", 0)
         return bool(met and not self.filter.searches and not self.rows)
 
+    def _active_tab(self, chosen: str) -> Tab:
+        query = self._query_with(outcome=ACTIVE)
+        return Tab(
+            label=_("Active in the last hour"), icon="warning", count=self.active, query=query, current=chosen == ACTIVE
+        )
+
     def _tab(self, outcome: str, label: str, count: int, chosen: str) -> Tab:
         icon = badge(outcome).icon if outcome else ""
         query = self._query_with(outcome=outcome)
@@ -190,12 +228,13 @@ class DealTable:
             keys_left=deal.keys_left,
             last_active_at=deal.last_active_at,
             needs_a_look=deal.outcome in NEEDS_A_LOOK,
+            is_active=bool(self.active_since and deal.last_active_at and deal.last_active_at >= self.active_since),
         )
 
     def _query_with(self, **changes: str) -> str:
         """The query that changes this one; another order or filter begins at its first page."""
         asked = self.filter
-        known = {"outcome": asked.outcome, "org": asked.org_id, "deal": asked.text, "sort": asked.sort}
+        known = {"outcome": self.asked_outcome, "org": asked.org_id, "deal": asked.text, "sort": asked.sort}
         query = QueryDict(mutable=True)
         query.update({name: value for name, value in (known | changes).items() if value})
         return query.urlencode()

@@ -27,14 +27,6 @@ Status = PurgeRun.Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A number and what it counts."""
-
-    number: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """A family's keys; ``share`` is a length in percent of the longest bar, ready for a page of any language."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import Error as DatabaseTrouble
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -19,7 +21,7 @@ from django.utils.translation import gettext as _
 from dealpurge import services
 from dealpurge.api import address
 from dealpurge.conf import conf
-from dealpurge.console import shell_commands
+from dealpurge.console import shell_commands, translation
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.forms.prefilled import kept_query, of_query, of_run, write_query
@@ -27,7 +29,6 @@ from dealpurge.console.forms.purge import PurgeForm
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
-from dealpurge.console.runs.ends import end_of
 from dealpurge.console.runs.missing import MissingDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
@@ -37,11 +38,15 @@ from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
-from dealpurge.runs import inventory
+from dealpurge.runs import inventory, inventory_filter
 from dealpurge.runs.deals.remainder import KINDS, scope_of
+from dealpurge.runs.outcome.ends import end_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
+
+#: Organisations that the form offers, those with most keys first.
+MOST_OFFERED = 200
 
 
 class Console(ConsolePages):
@@ -73,15 +78,13 @@ class Console(ConsolePages):
 
     def form_page(self, request: HttpRequest, form: PurgeForm) -> HttpResponse:
         """The form; the mixin's action shows it with many deals filled in."""
-        scan = inventory.latest_finished()
+        known: dict[str, Any] = {}
+        with suppress(DatabaseTrouble):  # which says itself, when something is to be previewed
+            if scan := inventory.latest_finished():
+                totals = inventory_filter.organisations_of(scan)
+                known = {"scan": scan, "organisations": [item.org_id for item in totals if item.org_id][:MOST_OFFERED]}
         return self.page(
-            request,
-            "form/page.html",
-            title=_("Purge deals"),
-            form=form,
-            address=self.address("purge"),
-            scan=scan,
-            organisations=inventory.first_organisations(scan) if scan else (),
+            request, "form/page.html", title=_("Purge deals"), form=form, address=self.address("purge"), **known
         )
 
     def begin(self, request: HttpRequest, scope: PurgeScope, reason: str, **kind: Any) -> HttpResponse:
@@ -195,7 +198,7 @@ class Console(ConsolePages):
             now=preview.now,
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
-            end=end_of(run),
+            end=end_of(run, translation.error(run)),
             named=page.named(self.timeline_of),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,

@@ -101,6 +101,7 @@ def _deal_counts(tally: Tally, matched: set[bytes], missing: int) -> DealCounts:
         skipped_never_active=len(matched & tally.never_active - interrupted - skipped),
         interrupted=len(interrupted),
         not_found=missing,
+        active=None if tally.active is None else len(matched & tally.active),
     )
 
 

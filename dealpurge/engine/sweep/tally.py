@@ -52,6 +52,8 @@ class Tally:
     unremoved_deals: set[bytes] = field(default_factory=set)
     interrupted: set[bytes] = field(default_factory=set)
     skipped: dict[bytes, int | None] = field(default_factory=dict)
+    #: Of the deals that would go although nobody asked, those that somebody works on; None where nobody looked.
+    active: set[bytes] | None = None
     #: Deals that were left because they have no events key.
     never_active: set[bytes] = field(default_factory=set)
     #: Of named deals, those of which checkpoints were kept.

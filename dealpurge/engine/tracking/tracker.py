@@ -124,5 +124,5 @@ class Tracker:
         else:
             begun, over = self.phase == "activity" or done > 0 or "activity" not in self.names, False
         if not begun:
-            return "stopped" if self._ended == "stopped" else "later"
+            return self._ended or "later"
         return "done" if over else self._ended or "now"

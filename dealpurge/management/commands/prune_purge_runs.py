@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 from argparse import BooleanOptionalAction
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseTrouble
 
+from dealpurge.management import help_text
+from dealpurge.management.base import PurgeCommand
 from dealpurge.management.durations import duration
 from dealpurge.management.interrupts import Interruption
+from dealpurge.management.terminal.streams import layout_of
 from dealpurge.runs.database import alias, unwritable
 from dealpurge.runs.log import log_pruning
 from dealpurge.runs.pruning import LEAST, LIVE_RUNS, PREVIEW_DEALS_KEPT, Pruning
 
 #: A longer age is no moment to a database.
 MOST_SECONDS = 100 * 365 * 86400
-EPILOG = """
-Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
-143 by SIGTERM.
-"""
 
 
-class Command(BaseCommand):
+class Command(PurgeCommand):
     """A dry run unless told otherwise. Run it daily, as Django's ``clearsessions``."""
 
     help = (
@@ -34,9 +34,7 @@ class Command(BaseCommand):
         "unless --include-live-runs is given. Drops nothing and says what it would drop, unless --no-dry-run is given."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Without abbreviations: nobody is to say --no-dry-run by half."""
-        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=EPILOG, **kwargs)
+    epilog = help_text.PRUNE_EXAMPLES + help_text.PRUNE_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """All but --older-than may be left out."""
@@ -73,29 +71,25 @@ class Command(BaseCommand):
         finally:
             if not options["dry_run"] and any(pruning.rows.values()):
                 log_pruning(pruning.rows)
+        self.is_live, self.sentence = not options["dry_run"], _sentence(pruning, options)
         if not options["quiet"]:
             self.print(pruning, options)
+
+    def done(self) -> str:
+        """What was dropped, or would be."""
+        return self.sentence
 
     def print(self, pruning: Pruning, options: Mapping[str, Any]) -> None:
         """The outcome on the standard output."""
         if options["format"] == "json":
             seconds = round(pruning.older_than.total_seconds())
             told = {"dry_run": options["dry_run"], "older_than_secs": seconds, "rows": dict(pruning.rows)}
-            self.stdout.write(json.dumps(told | {"kept": pruning.kept}, indent=2))
+            self.write_outcome(json.dumps(told | {"kept": pruning.kept}, indent=2))
             return
         heading = "Would be dropped" if options["dry_run"] else "Dropped"
-        for line in _table(pruning.rows, heading):
-            self.stdout.write(line)
-        self.stdout.write(self.style.SUCCESS(_sentence(pruning, options)))
-
-
-def _table(rows: Mapping[str, int], heading: str) -> Iterator[str]:
-    counts = {name: f"{count:,}" for name, count in rows.items()}
-    wide, right = max(map(len, rows)), max(map(len, [*counts.values(), heading]))
-    yield f"{'Rows':<{wide}}  {heading:>{right}}"
-    for name, count in counts.items():
-        yield f"{name:<{wide}}  {count:>{right}}"
-    yield ""
+        layout, counts = layout_of(self.stdout), ((name, f"{count:,}") for name, count in pruning.rows.items())
+        table = chain.from_iterable(layout.table([("Rows", heading), *counts], right=True))
+        self.write_outcome("\n".join([*table, "", *map(self.outcome_style.SUCCESS, layout.prose(self.sentence))]))
 
 
 def _sentence(pruning: Pruning, options: Mapping[str, Any], *, ended: bool = True) -> str:

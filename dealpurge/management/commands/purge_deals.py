@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError, ended_run
-from dealpurge.management import failures, output
+from dealpurge.management import failures, help_text, next_steps, output
 from dealpurge.management.actor import os_user
+from dealpurge.management.base import PurgeCommand, ReaderGone
+from dealpurge.management.deals_csv import STANDARD_OUTPUT, check_csv, write_csv
 from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
 from dealpurge.management.place import place
 from dealpurge.management.question import Question, answer
+from dealpurge.management.terminal.layout import Layout
+from dealpurge.management.terminal.progress import ProgressLine
+from dealpurge.management.terminal.streams import layout_of
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import PurgeReport
@@ -30,14 +35,8 @@ from dealpurge.runs import messages, store
 from dealpurge.runs.database import revive_connection
 from dealpurge.scope import PurgeScope
 
-EPILOG = """
-Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
-a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM.
-What is asked and how far it is goes to the standard error, the outcome to the standard output.
-"""
 
-
-class Command(BaseCommand):
+class Command(PurgeCommand):
     """A dry run unless told otherwise; nothing is deleted that was not shown or waved through with --no-input."""
 
     help = (
@@ -45,21 +44,20 @@ class Command(BaseCommand):
         "Deletes nothing and says what it would delete, unless --no-dry-run is given."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Without abbreviations: nobody is to say --no-dry-run by half."""
-        return super().create_parser(prog_name, subcommand, allow_abbrev=False, epilog=EPILOG, **kwargs)
+    epilog = help_text.PURGE_EXAMPLES + help_text.PURGE_CODES + help_text.STREAMS
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Of a purge, and of ``--explain``."""
         add_options(parser)
 
-    def execute(self, *args: Any, **options: Any) -> str | None:
+    def carry_out(self, *args: Any, **options: Any) -> str | None:
         """With ``--format jsonl`` one line at the end, whatever that is, unless the options made no sense."""
         self.scope: PurgeScope | None = None
         self.report: PurgeReport | None = None
+        self.run_id: UUID | None = None
         error: str | None = ""
         try:
-            return super().execute(*args, **options)
+            return super().carry_out(*args, **options)
         except CommandError as exc:
             error = str(exc) if exc.returncode != USAGE else None
             raise
@@ -81,7 +79,7 @@ class Command(BaseCommand):
             try:
                 self.purge(options)
             except KeyboardInterrupt as exc:
-                self.report = self.report or ended_run(exc)[1]
+                self.note_end(exc)
                 words = failures.of_signal(exc, self.interruption.signal if self.unattended else None)
                 raise self.error(words, exc, self.interruption.exit_code) from None
             except DealPurgeError as exc:
@@ -89,19 +87,20 @@ class Command(BaseCommand):
             except CommandError:
                 raise
             except Exception as exc:
-                run_id, self.report = ended_run(exc)
+                self.note_end(exc)
                 if self.report:
-                    self.tell(f"{output.sentence(self.report)} (Run {run_id}.)")
+                    self.tell_all(self.layout.prose(self.done()))
                 raise
 
     def purge(self, options: Mapping[str, Any]) -> None:
         """What the options ask for, once somebody has said yes to it if there is somebody to ask."""
         ask = must_ask(options)
+        check_csv(options)
         self.scope = scope = scope_of(options)
         if ask and not (sys.stdin and sys.stdin.isatty()):
             raise usage_error(NO_TERMINAL)
         if options["verbosity"] > 0 and not self.unattended and (ask or self.stderr.isatty()):
-            self.tell(place())
+            self.tell_all(self.layout.prose(place()))
         if ask:
             self.purge_as_previewed(scope)
         else:
@@ -113,15 +112,22 @@ class Command(BaseCommand):
         if report.status == "cancelled" or not output.would_delete(report):
             self.conclude(report)
             return
-        self.tell_all(output.lines(report, self.style, verbosity=self.options["verbosity"]))
-        self.tell_all(output.not_found(report))
+        self.tell_all(output.lines(report, self.style, verbosity=self.options["verbosity"], layout=self.layout))
+        self.tell_all(output.not_found(report, self.layout))
         refused = services.excess(report)
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
-        question = Question(report, self.style)
+        question = Question(report, self.style, self.layout)
         self.tell_all(question.lines)
         self.tell_raw(question.prompt)
-        if not question.answered_by(answer()):
+        if getattr(self.stderr, "gone", False):
+            raise ReaderGone("Nobody reads the question. Nothing was purged.")
+        try:
+            typed = answer()
+        except KeyboardInterrupt:
+            self.tell("")  # an end of the question's line
+            raise
+        if not question.answered_by(typed):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
         preview = Preview.load(UUID(str(report.run_id)))
@@ -132,7 +138,7 @@ class Command(BaseCommand):
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
         origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=os_user(), reason=self.options["reason"])
-        line = output.ProgressLine(self.tell_raw, dry_run=scope.dry_run)
+        line = ProgressLine(self.tell_raw, dry_run=scope.dry_run, width=lambda: self.layout.width or 0)
         visible = self.stderr.isatty() and self.options["verbosity"] > 0 and not self.options["quiet"]
 
         def observer(progress: services.Progress) -> bool:
@@ -149,35 +155,59 @@ class Command(BaseCommand):
 
     def conclude(self, report: PurgeReport) -> None:
         """Print the outcome; an exit code other than 0 unless all of it was done."""
-        self.report = report
+        self.report, self.run_id, self.is_live = report, report.run_id, not report.scope.dry_run
         if self.options["quiet"]:
-            self.tell_all(output.to_be_read(report, self.called))
-        self.tell_all(output.not_found(report))
-        words = failures.of_report(report)
-        with suppress(CommandError) if words else nullcontext():
-            self.print(report)
+            self.tell_all(output.to_be_read(report, self.called, self.layout))
+        self.tell_all(output.not_found(report, self.layout))
+        words, none_found = failures.of_report(report), failures.found_none(report)
+        with suppress(CommandError) if words else suppress(ReaderGone) if none_found else nullcontext():
+            try:
+                self.print(report)
+            finally:
+                self.write_deals(report.run_id)
         if report.status == "cancelled" and self.interruption.signal:
             raise KeyboardInterrupt
         if words:
             raise self.error(words)
-        if failures.found_none(report):
+        if none_found:
             raise self.error(failures.NONE_FOUND, returncode=failures.NONE_FOUND_CODE)
 
     def fail(self, exc: DealPurgeError) -> NoReturn:
         """The words of ``exc``, and what was done until then."""
-        _, self.report = ended_run(exc)
+        self.note_end(exc)
         if self.report and self.options["quiet"]:
-            self.tell_all(output.warnings(self.report))
+            self.tell_all(output.warnings(self.report, self.layout))
         if self.report and self.options["format"] == "json":
             with suppress(CommandError):
                 self.print(self.report)
         raise self.error(failures.of_error(exc), exc) from exc
 
+    def note_end(self, exc: BaseException) -> None:
+        """Of a run that ``exc`` ended, if it did: its report, and its deals where they are wanted as CSV."""
+        run_id, report = ended_run(exc)
+        self.run_id, self.report = self.run_id or run_id, self.report or report
+        with suppress(CommandError):
+            self.write_deals(run_id)
+
+    def write_deals(self, run_id: UUID | None) -> None:
+        """With ``--csv``. Raises ``CommandError``."""
+        if run_id and self.options["csv"] is not None:
+            write_csv(self, str(self.options["csv"]), run_id)
+
     def error(self, words: str, exc: BaseException | None = None, returncode: int = 1) -> CommandError:
-        """To be raised: where nobody sits at a terminal with which command it was and what to do next."""
+        """To be raised: where nobody sits at a terminal with which command it was, and always with what to do next."""
         if self.unattended and self.scope:
             words = f"{self.called}: {words} {failures.next_step(self.scope, exc)}".rstrip()
+        elif self.scope and self.argv and self.layout.width and self.options["verbosity"] > 0:
+            ended = None if returncode == failures.NONE_FOUND_CODE else failures.end_of_run(self.run_id)
+            words = failures.at_terminal(ended, self.run_id) if ended else words
+            self.next_steps = next_steps.after_error(self.argv, self.scope, ended, exc, self.layout)
         return CommandError(words, returncode=returncode)
+
+    @property
+    def layout(self) -> Layout:
+        """Of the standard error as it is now: windows are made wider."""
+        return layout_of(self.stderr)
 
     @property
     def unattended(self) -> bool:
@@ -193,38 +223,21 @@ class Command(BaseCommand):
         """The report on the standard output."""
         if self.options["format"] == "json":
             self.write_outcome(json.dumps(report.as_dict(), indent=2))
-        if self.options["format"] != "text" or self.options["quiet"]:
+        if self.options["format"] != "text" or self.options["quiet"] or self.options["csv"] == STANDARD_OUTPUT:
             return
-        shown = output.lines(report, self.style, verbosity=self.options["verbosity"])
+        verbosity, layout = self.options["verbosity"], layout_of(self.stdout)
+        told = layout.width and verbosity > 0 and report.status == "completed"
+        ended = failures.end_of_run(report.run_id) if told else None
+        shown = [*output.lines(report, self.outcome_style, verbosity=verbosity, layout=layout, end=ended)]
+        if told:
+            shown += next_steps.after_outcome(self.argv, report, ended, layout)
         self.write_outcome("\n".join(output.printable_on(self.stdout, line) for line in shown))
 
-    def write_outcome(self, text: str) -> None:
-        """Raises ``CommandError`` with the outcome in one sentence where the standard output takes nothing."""
-        try:
-            self.stdout.write(text)
-            self.stdout.flush()
-        except (OSError, ValueError, AttributeError) as exc:  # full or gone; closed; the process began without one
-            reason = getattr(exc, "strerror", None) or "it is closed"
-            words = f"The outcome cannot be printed: {reason}."
-            if self.report:
-                words += f" {output.sentence(self.report)} (Run {self.report.run_id}.)"
-            raise CommandError(words) from exc
+    def done(self) -> str:
+        """What the run did, once there is a report of it."""
+        return f"{output.sentence(self.report)} (Run {self.report.run_id}.)" if self.report else ""
 
     def say_stopping(self) -> None:
         """Past Python's buffers: the signal may have come in the middle of a write to them."""
         if self.stderr.isatty():
             os.write(self.stderr.fileno(), b"\nStopping. Press Ctrl-C again to wait for nothing.\n")
-
-    def tell(self, text: str, ending: str = "\n") -> None:
-        """Say something that is not the outcome."""
-        self.stderr.write(output.printable_on(self.stderr, text), lambda text: text, ending)
-        self.stderr.flush()
-
-    def tell_all(self, lines: Iterable[str]) -> None:
-        """``tell``, line by line."""
-        for line in lines:
-            self.tell(line)
-
-    def tell_raw(self, text: str) -> None:
-        """``tell`` without a line's end."""
-        self.tell(text, ending="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Case, Count, F, IntegerField, OrderBy, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
@@ -62,6 +63,8 @@ class DealFilter:
     org_id: str = ""
     text: str = ""
     sort: str = ""
+    #: Those with activity since then.
+    active_since: datetime | None = None
 
     @property
     def searches(self) -> bool:
@@ -77,6 +80,8 @@ class DealFilter:
 
     def _condition(self) -> Q:
         condition = Q(outcome=self.outcome) if self.outcome in Outcome.values else Q()
+        if self.active_since:
+            condition &= Q(last_active_at__gte=self.active_since)
         org_id, colon, deal_id = self.text.rpartition(":")
         for text in (self.org_id, self.text):
             # PostgreSQL refuses to look for a NUL, SQLite for very many characters.

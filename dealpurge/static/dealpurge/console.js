@@ -102,9 +102,18 @@
         wrapper.append(block, button);
     }
 
+    // What "all that match" means for the rows in sight; a row that is left out takes it back.
+    function selectAll(form) {
+        const all = form.querySelector(".dp-all");
+        const rows = form.querySelectorAll("input[name=deals]");
+        all.addEventListener("change", () => rows.forEach((row) => (row.checked = all.checked)));
+        rows.forEach((row) => row.addEventListener("change", () => (all.checked = all.checked && row.checked)));
+    }
+
     document.querySelectorAll("form[data-dp-once]").forEach(submitOnce);
     document.querySelectorAll("form[data-dp-keep]").forEach(keepDeals);
     document.querySelectorAll("[data-dp-copy]").forEach(offerCopy);
+    document.querySelectorAll(".dp-choose").forEach(selectAll);
     const polled = document.querySelector("[data-dp-poll]");
     if (polled) setTimeout(poll, POLL_MILLISECONDS, polled.dataset.dpPoll);
     window.addEventListener("pageshow", wakeUp);

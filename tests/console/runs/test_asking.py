@@ -219,7 +219,7 @@ def test_the_way_back_deletes_nothing(browser: Client, make_preview: MakePreview
     page = browser.get(page_of(make_preview(purger))).content.decode()
 
     (back,) = re.findall(r'<a class="button dp-plain" href="([^"]+)">No, take me back</a>', page)
-    assert browser.get(back).status_code == 200
+    assert browser.get(back, follow=True).status_code == 200
     assert page.count('<a href="#ask">To the confirmation ↓</a>') == 1
     assert '<h2 id="ask"' in page
 

@@ -15,9 +15,9 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
-from dealpurge.console.runs.csv_export import cell
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store
+from dealpurge.runs.deals.export import cell
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.console.conftest import LIST, ClientOf, MakePreview

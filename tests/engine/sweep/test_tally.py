@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.engine import passes
+from dealpurge.engine import purging
 from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.deal_log import DealNote
 from dealpurge.engine.sweep.tally import Tally
@@ -76,7 +76,7 @@ def test_nobody_knows_what_is_left_of_a_deal_that_a_stopped_sweep_met(monkeypatc
         run.tally.gone[b"acme:1"], run.tally.left[b"acme:1"] = 5, 2  # of those that it came by
         run.tally.cancelled = True
 
-    monkeypatch.setattr(passes, "run_to_end", stop)
+    monkeypatch.setattr(purging, "run_to_end", stop)
     tally = Tally()
 
     carry_out(tally)

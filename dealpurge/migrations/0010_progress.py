@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dealpurge", "0008_deals_and_server"),
+        ("dealpurge", "0009_inventory_indexes"),
     ]
 
     operations = [

@@ -9,11 +9,11 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dealpurge.console import formatting, translation
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.database import alias
 from dealpurge.runs.deals import queries
 from dealpurge.runs.deals.remainder import MOST, Kind, remaining
+from dealpurge.runs.outcome import counts
 from dealpurge.text import plain
 
 Outcome = PurgeRunDeal.Outcome
@@ -35,14 +35,15 @@ class End:
     urgent: bool = True
 
 
-def end_of(run: PurgeRun) -> End | None:
-    """Of a purge that is over, or a dry run that did not get to its end; None for one that says it by its numbers."""
+def end_of(run: PurgeRun, error: str) -> End | None:
+    """Of a purge that is over, or a dry run that did not get to its end; None for one that says it by its numbers.
+    ``error``: that of the run, in the active language."""
     if run.inventory or not run.is_over or (run.dry_run and run.status == Status.COMPLETED):
         return None
     if run.status == Status.CANCELLED:
-        return _cancelled(run)
+        return _cancelled(run, error)
     if run.status == Status.FAILED:
-        return _failed(run)
+        return _failed(run, error)
     return _partial(run) if run.status == Status.PARTIAL else _done(run)
 
 
@@ -67,7 +68,7 @@ def _done(run: PurgeRun) -> End:
 
 def _partial(run: PurgeRun) -> End:
     interrupted, keys = _report(run, "deals", "interrupted"), _report(run, "keys", "not_removed")
-    stuck = _("%(keys)s could not be removed") % {"keys": formatting.keys(keys)}
+    stuck = _("%(keys)s could not be removed") % {"keys": counts.keys(keys)}
     if not interrupted:
         heading = _("Finished in part: %(what)s") % {"what": stuck}
         return End(tone="warn", icon="warning", heading=heading, leads_to="rest", label=_("Preview again"))
@@ -77,7 +78,7 @@ def _partial(run: PurgeRun) -> End:
         interrupted,
     )
     left = _keys_left(run)
-    words = ngettext("It keeps %(keys)s.", "They keep %(keys)s.", interrupted) % {"keys": formatting.keys(left)}
+    words = ngettext("It keeps %(keys)s.", "They keep %(keys)s.", interrupted) % {"keys": counts.keys(left)}
     return End(
         tone="warn",
         icon="warning",
@@ -88,32 +89,32 @@ def _partial(run: PurgeRun) -> End:
     )
 
 
-def _cancelled(run: PurgeRun) -> End:
+def _cancelled(run: PurgeRun, error: str) -> End:
     who = plain(run.cancelled_by)
     if run.dry_run:
         words = _("Preview cancelled. Nothing was deleted.")
         if who:
             words = _("Preview cancelled by %(who)s. Nothing was deleted.") % {"who": who}
-        return End(tone="calm", icon="pause", heading=words, text=translation.error(run))
+        return End(tone="calm", icon="pause", heading=words, text=error)
     total = _asked_for(run)
     if total:
         heading = _("Cancelled by %(who)s at %(n)s of %(all)s") if who else _("Cancelled at %(n)s of %(all)s")
     else:
         heading = _("Cancelled by %(who)s") if who else _("Cancelled")
-    values = {"who": who, "n": formatting.number(run.deals_purged), "all": formatting.deals(total)}
-    text = " ".join(filter(None, (translation.error(run), _stays_deleted(run))))
+    values = {"who": who, "n": counts.number(run.deals_purged), "all": counts.deals(total)}
+    text = " ".join(filter(None, (error, _stays_deleted(run))))
     return End(tone="warn", icon="warning", heading=heading % values, text=text, leads_to="rest", label=_others(run))
 
 
-def _failed(run: PurgeRun) -> End:
+def _failed(run: PurgeRun, error: str) -> End:
     lost = run.started_at is not None and not run.report
-    heading = _("Failed: %(error)s") % {"error": translation.error(run)}
+    heading = _("Failed: %(error)s") % {"error": error}
     if lost:
         heading = _("Lost: no sign of life from its worker for a minute")
     if run.dry_run:
         return End(tone="bad", icon="cross", heading=heading, text=_("Nothing was deleted."))
-    counts = queries.counts(run)
-    deals = sum(counts.get(outcome, 0) for outcome in TOUCHED)
+    outcomes = queries.counts(run)
+    deals = sum(outcomes.get(outcome, 0) for outcome in TOUCHED)
     if not (run.keys_deleted or deals):
         words = _("As far as is known it had deleted nothing.") if lost else _("Nothing was deleted.")
         return End(tone="bad", icon="cross", heading=heading, text=words)
@@ -134,7 +135,7 @@ def _were_deleted(run: PurgeRun, deals: int) -> str:
         "Run %(run)s. %(keys)s of %(deals)s were deleted.",
         run.keys_deleted,
     )
-    values = {"run": str(run.pk)[:8], "keys": formatting.keys(run.keys_deleted), "deals": formatting.deals(deals)}
+    values = {"run": str(run.pk)[:8], "keys": counts.keys(run.keys_deleted), "deals": counts.deals(deals)}
     return words % values
 
 
@@ -143,10 +144,10 @@ def _at_least(run: PurgeRun) -> str:
     told = []
     if count:
         words = ngettext("At least %(keys)s was deleted.", "At least %(keys)s were deleted.", count)
-        told.append(words % {"keys": formatting.keys(count)})
+        told.append(words % {"keys": counts.keys(count)})
     if run.heartbeat_at:
         words = _("It was last heard of on %(time)s, and what it did after that is not known.")
-        told.append(words % {"time": formatting.utc(run.heartbeat_at)})
+        told.append(words % {"time": counts.utc(run.heartbeat_at)})
     return " ".join(told)
 
 
@@ -157,7 +158,7 @@ def _stays_deleted(run: PurgeRun) -> str:
     words = ngettext(
         "%(keys)s stays deleted. Run again to finish.", "%(keys)s stay deleted. Run again to finish.", count
     )
-    return words % {"keys": formatting.keys(count)}
+    return words % {"keys": counts.keys(count)}
 
 
 def _these(count: int) -> str:
@@ -174,12 +175,12 @@ def _others(run: PurgeRun) -> str:
 
 
 def _n(count: int) -> dict[str, str]:
-    return {"n": formatting.number(count)}
+    return {"n": counts.number(count)}
 
 
 def _report(run: PurgeRun, part: str, name: str) -> int:
-    counts: dict[str, Any] = (run.report or {}).get(part, {})
-    return int(counts.get(name) or 0)
+    numbers: dict[str, Any] = (run.report or {}).get(part, {})
+    return int(numbers.get(name) or 0)
 
 
 def _keys_left(run: PurgeRun) -> int:

@@ -1,0 +1,88 @@
+"""A dry run without a guard, which says on how many deals somebody works: nothing is spared by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from threading import Lock
+
+from dealpurge.engine.guard.cluster_activity import ClusterActivity
+from dealpurge.engine.guard.deal_index import DealIndex
+from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
+from dealpurge.engine.passes import Passes
+from dealpurge.engine.retry import with_retry
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.tally import Tally, without_namesakes
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.i18n import gettext_noop
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.identity import Identity
+
+#: Milliseconds within which a deal counts as worked on where no time was given.
+WINDOW = 3_600_000
+
+UNTOLD_WARNING = gettext_noop(
+    "Redis does not let it be told which of these deals somebody works on.", code="activity_untold"
+)
+
+
+class LookingSelection(Selection):
+    """Notes the events keys of all that it claims. Several servers share the index."""
+
+    index: DealIndex
+    lock: Lock
+
+    def claim(self, keys: Sequence[bytes]) -> list[Batch]:
+        """Every key that a family claims, whoever's it is."""
+        claimed = super().claim(keys)
+        with self.lock:
+            for batch in claimed:
+                self.index.note_events(batch)
+        return claimed
+
+
+class LookingPasses(Passes):
+    """Counts as the sweep would delete, and then looks at the activity of the deals that would go."""
+
+    def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:
+        self._index, self._lock = DealIndex(self.keyspace), Lock()
+        seen = super()._swept(connections)
+        if seen is not None and not self.tally.cancelled:
+            self.tally.add_up_children()
+            self.tally.active = set()
+            self.tally.tracker.begin("activity")
+            try:
+                self._look(connections[0])
+            except RedisUnavailable as exc:
+                if exc.reason not in ("permission", "refused"):
+                    raise
+                self.tally.active = None
+                self.tally.warn(UNTOLD_WARNING)
+        return seen
+
+    def _selection(self, tally: Tally) -> Selection:
+        selection = LookingSelection(self.scope, self.keyspace, tally, self.budget)
+        selection.index, selection.lock = self._index, self._lock
+        return selection
+
+    def _look(self, connection: ServerConnection) -> None:
+        activity = ClusterActivity(connection, self.tally)
+        again = partial(with_retry, connection, reopen=activity.reopen)
+        again(activity.home.open)
+        tally = self.tally
+        holders = self._index.holders(tally.matched_deals)
+        deals = sorted(without_namesakes(tally.matched_deals))
+        tally.to_judge += len(deals)
+        waiting = iter(deals)
+        while tokens := list(islice(waiting, JUDGED_AT_ONCE)):
+            events = {token: self._index.events_of(token, holders) for token in tokens}
+            looks = again(partial(activity.look, [key for keys in events.values() for key in keys]))
+            for token, keys in events.items():
+                verdict = looks.verdict(keys, WINDOW)
+                if verdict.last_active is not None:
+                    tally.last_active[token] = verdict.last_active
+                if verdict.active and tally.active is not None:
+                    tally.active.add(token)
+            tally.judged += len(tokens)

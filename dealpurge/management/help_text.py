@@ -1,0 +1,54 @@
+"""What stands below the options in ``--help``: examples to copy, and exit codes."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from django.core.management.base import DjangoHelpFormatter
+
+PURGE_EXAMPLES = r"""
+Examples:
+  What would go, and what would stay because somebody works on it?
+    python manage.py purge_deals --mode all --exclude-active-within 1h
+  One deal goes, whoever works on it; the numbers are shown first:
+    python manage.py purge_deals --mode by_deal --org-id acme --deal-id deal-1 \
+        --no-dry-run
+  The deals of a file, one a line, but for those that somebody works on:
+    python manage.py purge_deals --mode by_deal --deals-from deals.txt \
+        --exclude-active-within 1h --no-dry-run
+  By itself every night, and nothing if it would be more than 500 deals:
+    python manage.py purge_deals --mode all --exclude-active-within 90d \
+        --at-most-deals 500 --no-dry-run --no-input --reason nightly --quiet
+  Whose is this key, and why did it stay?
+    python manage.py purge_deals --explain canvas:lock:acme:deal-1
+"""
+PRUNE_EXAMPLES = r"""
+Examples:
+  What would be dropped?
+    python manage.py prune_purge_runs --older-than 400d
+  By itself every night, with a word only if something goes wrong:
+    python manage.py prune_purge_runs --older-than 400d --no-dry-run --quiet
+"""
+STREAMS = """
+What is asked and how far it is goes to the standard error, the outcome to the standard output.
+"""
+PURGE_CODES = """
+Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
+a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM; 141 where nobody read the output to its end, as behind a
+pipe to head.
+"""
+PRUNE_CODES = """
+Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,
+143 by SIGTERM; 141 where nobody read the output to its end.
+"""
+
+
+class HelpFormatter(DjangoHelpFormatter):
+    """Fills the lines of a paragraph, but for those that are indented, as examples are: these stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = []
+        for kept, lines in groupby(text.strip("\n").split("\n"), lambda line: not line or line.startswith(" ")):
+            block = "\n".join(lines)
+            blocks.append(block if kept else super()._fill_text(block, width, indent))
+        return "\n".join(blocks)
