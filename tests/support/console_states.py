@@ -35,10 +35,10 @@ def applied(pages: Pages) -> str:
     return pages.change(preview)
 
 
-def scanned(pages: Pages, **fields: Any) -> str:
+def scanned(pages: Pages, what: str = "inventory", **fields: Any) -> str:
     run = pages.scan()
     PurgeRun.objects.filter(pk=run.pk).update(**fields)
-    return reverse("admin:dealpurge_purgerun_inventory", args=[run.pk])
+    return reverse(f"admin:dealpurge_purgerun_{what}", args=[run.pk])
 
 
 def emptied(pages: Pages) -> str:
@@ -68,8 +68,11 @@ STATES: dict[str, State] = {
     ),
     "inventory": State(scanned, shows="deal-1"),
     "inventory, filtered": State(lambda pages: f"{scanned(pages)}?org=acme&deal=deal-1", shows="deal-1"),
-    "inventory, old": State(lambda pages: scanned(pages, created_at=timezone.now() - timedelta(hours=3))),
-    "inventory without a match": State(lambda pages: f"{scanned(pages)}?deal=nobody"),
+    "inventory, old": State(
+        lambda pages: scanned(pages, started_at=timezone.now() - timedelta(hours=3)), shows="hours old."
+    ),
+    "inventory without a match": State(lambda pages: f"{scanned(pages)}?deal=nobody", shows="No deal matches."),
+    "form of a selection": State(lambda pages: f"{scanned(pages, what='purge_selection')}?org=acme", shows="Change"),
     "form after a scan": State(lambda pages: f"{reverse(FORM)}?mode=all&org_id=acme"),
     "preview, calm": State(
         lambda pages: pages.change(pages.preview("deal-1", "deal-2", "deal-3")), shows="Purge 2 deals from production?"
@@ -141,5 +144,5 @@ STATES: dict[str, State] = {
     "list, searched": State(lambda pages: f"{reverse(LIST)}?q=acme:deal-1"),
     "timeline": State(lambda pages: timeline("deal-1"), shows="Everything that happened"),
     "timeline of nothing": State(lambda pages: timeline("nobody"), shows="Nothing has happened to this deal."),
-    "inventory of an empty Redis": State(emptied),
+    "inventory of an empty Redis": State(emptied, shows="No deal is in Redis."),
 }
