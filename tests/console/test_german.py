@@ -31,7 +31,7 @@ def html(browser: Client, address: str) -> str:
         (LIST, "Bereinigungsläufe"),
         (LIST, "Deals bereinigen …"),
         (FORM, "Auch LangGraph-Checkpoints löschen"),
-        (FORM, "Es wird nichts gelöscht, bevor Sie das gesehen haben."),
+        (FORM, "Noch wird nichts gelöscht. Die nächste Seite zeigt erst jeden Deal."),
         ("/admin/dealpurge/inventorydeal/", "Noch hat niemand nachgesehen"),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_preview_speaks_it_and_groups_digits_its_way(
     assert "1.200 Deals bereinigen?" in page
     assert "Zur Bestätigung <kbd>1200</kbd> eingeben" in page
     assert "Deals aller Organisationen." in page
-    assert "Deals, die in den letzten 2 Stunden aktiv waren" in page
+    assert "Deals, deren letzte Aktivität höchstens 2 Stunden her ist, Checkpoints</dd>" in page
     assert "Probelauf · nichts gelöscht" in page
 
 

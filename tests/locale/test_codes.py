@@ -10,6 +10,7 @@ from dealpurge.i18n import SENTENCES
 #: Each with the number of its parameters. A new sentence has a new line here, and so has one whose parameters become
 #: others; a line that goes makes pages of old runs say it in English.
 CODES = """
+activity_untold 0
 address_unreadable 0
 broken_off 0
 callable_is_address 1

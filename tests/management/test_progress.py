@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dealpurge.management.terminal.progress import ProgressLine
-from dealpurge.services import Progress
+from dealpurge.management.terminal import progress as terminal
+from dealpurge.management.terminal.progress import ProgressLine, ProgressLog
+from dealpurge.services import PhaseProgress, Progress, ProgressDetails
 
 
 class Screen:
@@ -96,3 +97,74 @@ def test_a_line_that_was_never_painted_needs_no_clearing() -> None:
     screen.line.clear()
 
     assert screen.text == ""
+
+
+DELETING = PhaseProgress(name="delete", state="now", done=28402, total=61744, rate=2180, seconds=13.0, seconds_left=15)
+SCANNED = PhaseProgress(name="scan", state="done", done=9, total=9)
+
+
+def progress(*phases: PhaseProgress, **fields: int) -> Progress:
+    details = ProgressDetails(phases=phases, **({"pass_number": 1} | fields))  # type: ignore[arg-type]
+    return Progress(scanned=500, total=1000, deleted=20, details=lambda: details)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (progress(SCANNED, DELETING), "28,402 of 61,744 keys deleted, 2,180/s, about 15 s left"),
+        (
+            progress(SCANNED, PhaseProgress(name="activity", state="now", done=5, total=1302)),
+            "5 of 1,302 deals checked for activity",
+        ),
+        (
+            progress(SCANNED, PhaseProgress(name="record", state="now", done=5, total=7)),
+            "5 of 7 deals written to the record",
+        ),
+        (
+            progress(
+                PhaseProgress(name="scan", state="now", done=500, total=1000, rate=7, seconds_left=71),
+                PhaseProgress(name="delete", state="now", done=20),
+            ),
+            "500 of 1,000 keys scanned, 20 deleted, 7/s, about 71 s left",
+        ),
+        (
+            progress(SCANNED, DELETING, waiting=12, gives_up_in=18),
+            "28,402 of 61,744 keys deleted, waiting for Redis for 12 s, 18 s more",
+        ),
+        (progress(SCANNED, DELETING, waiting=12, pass_number=2), ", waiting for Redis for 12 s, pass 2"),
+        (progress(), "500 of 1,000 keys scanned, 20 deleted"),
+    ],
+)
+def test_the_phase_under_way_is_told(told: Progress, text: str) -> None:
+    line = Screen(dry_run=False).line
+
+    assert line.text(told, 200).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("room", "text"),
+    [
+        (50, "[########..........] 28,402 of 61,744 keys deleted"),
+        (30, "28,402 of 61,744 keys deleted"),
+        (25, "28,402 of 61,744 keys"),
+        (17, "28,402 of 61,744"),
+        (5, "45 %"),
+    ],
+)
+def test_what_is_left_goes_first_from_a_short_line(room: int, text: str) -> None:
+    shown = Screen(dry_run=False).line.text(progress(SCANNED, DELETING), room)
+
+    assert (shown, len(shown) <= room) == (text, True)
+
+
+def test_where_nothing_moves_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines = [1000.0], list[str]()
+    monkeypatch.setattr(terminal, "monotonic", lambda: now[0])
+    log = ProgressLog(lines.append, dry_run=False)
+
+    for _ in range(91):
+        now[0] += 1
+        log.show(progress(SCANNED, DELETING))
+    log.clear()
+
+    assert lines == ["28,402 of 61,744 keys deleted, 2,180/s, about 15 s left"] * 3

@@ -117,3 +117,16 @@ def test_without_input_nothing_is_asked_whatever_the_risk(
 
     assert (outcome.code, outcome.err) == (0, "")
     assert checkpoints.dbsize() == 0
+
+
+def test_a_purge_without_a_reason_is_a_mistake_where_none_goes_without(
+    deals: redis.Redis, ask: Ask, settings: Settings
+) -> None:
+    settings.DEALPURGE_REASON_REQUIRED = True
+    named = ("--mode=by_deal", "--deal-id=deal-1", "--exclude-active-within-secs=60")
+
+    refused = ask("yes", *named, "--no-dry-run", "--reason= ")
+    assert (refused.code, "--reason is required" in refused.err) == (2, True)
+    assert not PurgeRun.objects.exists()
+    assert ask("", *named).code == 0  # a dry run purges nothing
+    assert ask("yes", *named, "--no-dry-run", "--reason=OPS-1").code == 0

@@ -26,7 +26,7 @@ from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_a
 from dealpurge.management.place import place
 from dealpurge.management.question import Question, answer
 from dealpurge.management.terminal.layout import Layout
-from dealpurge.management.terminal.progress import ProgressLine
+from dealpurge.management.terminal.progress import ProgressLine, ProgressLog
 from dealpurge.management.terminal.streams import layout_of
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
@@ -138,8 +138,12 @@ class Command(PurgeCommand):
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
         origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=os_user(), reason=self.options["reason"])
-        line = ProgressLine(self.tell_raw, dry_run=scope.dry_run, width=lambda: self.layout.width or 0)
-        visible = self.stderr.isatty() and self.options["verbosity"] > 0 and not self.options["quiet"]
+        line: ProgressLine | ProgressLog = ProgressLog(self.tell, dry_run=scope.dry_run)
+        if self.stderr.isatty():
+            line = ProgressLine(self.tell_raw, dry_run=scope.dry_run, width=lambda: self.layout.width or 0)
+        visible = self.options["verbosity"] > 0 and not self.options["quiet"]
+        if isinstance(line, ProgressLog) and self.unattended:
+            visible = False
 
         def observer(progress: services.Progress) -> bool:
             if visible:
