@@ -1,8 +1,11 @@
-"""The wording of the pages as template filters."""
+"""The wording of the pages as template filters, and what their frame asks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import template
+from django.template import Context
 
 from dealpurge.console import formatting
 from dealpurge.text import plain
@@ -18,3 +21,14 @@ register.filter("span", formatting.span)
 register.filter("deals", formatting.deals)
 register.filter("keys", formatting.keys)
 register.filter("family", formatting.family)
+
+
+@register.simple_tag(takes_context=True)
+def first_time(context: Context, name: str) -> bool:
+    """Whether nothing on this page has asked so before: not every theme of the admin has all blocks."""
+    rendered: Any = context.render_context  # whose type knows no values but Django's own
+    asked: set[str] = rendered.setdefault("dealpurge", set())
+    if name in asked:
+        return False
+    asked.add(name)
+    return True

@@ -1,0 +1,100 @@
+"""What must hold of every page of the console in every state: axe-core finds nothing, nothing sticks out, and what is
+drawn stands out from what is behind it. All are looked at once, at a desk in daylight and on a telephone at night."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django import DjangoDbBlocker
+
+from tests.generators.tools import NODE_MODULES
+from tests.support.console_pages import Site, console
+from tests.support.console_states import STATES, State
+from tests.support.looks import CUT, FAINT
+from tests.support.servers import RedisServer, missing
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.xdist_group("accessibility")]
+
+AXE = NODE_MODULES / "axe-core" / "axe.min.js"
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+}
+#: What Django's admin draws by itself, and no page of ours can change.
+DJANGOS = (
+    ".breadcrumbs",  # its colours; ours is only the markup, which differs from version to version
+    "#changelist-search",  # a field that has its help for a label, and a link that is not underlined
+)
+RUN_AXE = """
+async (excluded) => (await axe.run({exclude: excluded.map((selector) => [selector])}, {resultTypes: ["violations"]}))
+    .violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 200)}`))
+"""
+
+
+@pytest.fixture(scope="module")
+def site(
+    shared_server: Any, django_db_setup: None, django_db_blocker: DjangoDbBlocker, chromium: Browser
+) -> Iterator[Site]:
+    if not AXE.exists():
+        missing("axe-core is not installed (npm ci --ignore-scripts --prefix tests/generators)")
+    server: RedisServer = shared_server("valkey")
+    with console(server, django_db_blocker) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def seen(site: Site, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[str]]:
+    """Of each state in each look. Pictures of them go where DEALPURGE_SCREENSHOTS says."""
+    pictures = Path(os.environ.get("DEALPURGE_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    contexts = {look: logged_in(chromium, site, **options) for look, options in LOOKS.items()}
+    pages = {look: context.new_page() for look, context in contexts.items()}
+    found = {}
+    for name, state in STATES.items():
+        address = state.make(site.pages)
+        for look, page in pages.items():
+            visit(page, site.url + address, state)
+            page.screenshot(path=pictures / f"{name.replace(',', '').replace(' ', '-')}-{look}.png", full_page=True)
+            found[name, look] = look_at(page)
+            page.goto("about:blank")  # it would load itself again when the run is over
+        site.pages.end_all()
+    for context in contexts.values():
+        context.close()
+    return found
+
+
+def logged_in(chromium: Browser, site: Site, **options: Any) -> BrowserContext:
+    context = chromium.new_context(locale="en-GB", **options)
+    context.add_cookies([{"name": "sessionid", "value": site.cookie, "url": site.url}])
+    return context
+
+
+def visit(page: Page, address: str, state: State) -> None:
+    response = page.goto(address)
+    assert response is not None
+    assert response.status == 200, address
+    if state.press:
+        page.click(state.press)
+        page.wait_for_selector(f"#content :text({json.dumps(state.shows)}):visible")
+    assert state.shows in page.inner_text("#content"), address
+
+
+def look_at(page: Page) -> list[str]:
+    """What is wrong with it."""
+    page.evaluate(AXE.read_text())  # not as a script of the page, which its policy would refuse
+    found: list[str] = page.evaluate(RUN_AXE, DJANGOS)
+    found += page.evaluate(FAINT) + page.evaluate(CUT)
+    assert page.viewport_size
+    wider = page.evaluate("document.documentElement.scrollWidth") - page.viewport_size["width"]
+    return [*found, *([f"{wider} pixels wider than the window"] if wider > 0 else [])]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", STATES)
+def test_a_page_is_for_everybody(seen: dict[tuple[str, str], list[str]], name: str, look: str) -> None:
+    assert seen[name, look] == []
