@@ -25,9 +25,9 @@ def purge(
     keep_active: KeepActive | None = None,
     look: bool = False,
 ) -> None:
-    """Carry out ``scope``, counting into ``tally``, whatever it raises: what ``Passes`` and ``LimitExceeded`` are about,
-    and what ``keep_going`` and ``keep_active`` raise. Only this thread calls these; the latter writes down who was seen
-    active. ``look``: tell who works on deals in a dry run that spares none."""
+    """Carry out ``scope`` and count into ``tally``, whatever ends it. Only this thread calls ``keep_going``, and
+    ``keep_active``, which writes down who was seen active. ``look``: tell who works on deals in a dry run that spares
+    none. Raises ``RedisUnavailable``, ``PurgeConfigurationError``, ``LimitExceeded``, and what these two raise."""
     finished, budget = False, Budget.of(scope)
     try:
         if budget and not scope.guarded:  # whose plan tells

@@ -139,6 +139,7 @@ def test_the_button_that_copies_a_command_covers_none_of_it(
     settings.LANGUAGE_CODE = language
 
     somebody.go(f"{LIST}{run.pk}/change/")
+    somebody.page.click(".dp-fold:has(.dp-code) > summary")
     somebody.page.click(".dp-copy >> nth=0")
     somebody.page.wait_for_selector(".dp-copied")
 
