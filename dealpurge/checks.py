@@ -28,6 +28,7 @@ E025  DEALPURGE_MAX_DEALS or DEALPURGE_MAX_KEYS is no number.
 E026  DEALPURGE_ENVIRONMENT is no name with a tone.
 E027  DEALPURGE_SERVER_LABEL is no short printable text.
 E028  DEALPURGE_CONFIRM_DEALS is no number.
+E029  DEALPURGE_REASON_REQUIRED is neither True nor False.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -220,6 +221,7 @@ def _check_read() -> Iterator[CheckMessage]:
         "environment": ("E026", f"Write {{'name': 'production', 'tone': 'production'}}; the tones are {tones}."),
         "server_label": ("E027", "Give a name of the server that may be shown, or leave the setting out."),
         "confirm_deals": ("E028", f"{number}, or leave the setting out."),
+        "reason_required": ("E029", "Give True or False, or leave the setting out."),
     }
     for name, (code, hint) in hints.items():
         try:

@@ -30,6 +30,7 @@ NO_ENVIRONMENT = gettext_noop(
 NO_LABEL = gettext_noop(
     "DEALPURGE_SERVER_LABEL is no printable text of 255 characters at most.", code="no_server_label"
 )
+NO_YES_OR_NO = gettext_noop("DEALPURGE_REASON_REQUIRED is neither True nor False.", code="no_yes_or_no")
 NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
 #: How a page may show an environment.
 TONES = ("production", "staging", "development")
@@ -112,7 +113,10 @@ class Settings:
     @property
     def reason_required(self) -> bool:
         """Whether the console and the command start no purge without a reason."""
-        return bool(getattr(settings, "DEALPURGE_REASON_REQUIRED", False))
+        value: object = getattr(settings, "DEALPURGE_REASON_REQUIRED", False)
+        if not isinstance(value, bool):  # "no" must not be taken for yes
+            raise PurgeConfigurationError(NO_YES_OR_NO)
+        return value
 
     @property
     def retry_seconds(self) -> float:

@@ -25,12 +25,9 @@ def purge(
     keep_active: KeepActive | None = None,
     look: bool = False,
 ) -> None:
-    """Carry out ``scope``, whose limits are those in force, and count into ``tally``, also when it raises. Only this
-    thread calls ``keep_going``, and ``keep_active``, which writes down who was seen active before anything else goes.
-    ``look``: tell who works on deals in a dry run that spares none.
-
-    Raises ``RedisUnavailable``, ``PurgeConfigurationError``, ``LimitExceeded``, and what these two raise.
-    """
+    """Carry out ``scope``, counting into ``tally``, whatever it raises: what ``Passes`` and ``LimitExceeded`` are about,
+    and what ``keep_going`` and ``keep_active`` raise. Only this thread calls these; the latter writes down who was seen
+    active. ``look``: tell who works on deals in a dry run that spares none."""
     finished, budget = False, Budget.of(scope)
     try:
         if budget and not scope.guarded:  # whose plan tells

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from dealpurge import services
 from dealpurge.conf import conf
-from dealpurge.exceptions import DealPurgeError, FieldError, ScopeError
+from dealpurge.exceptions import DealPurgeError, FieldError, PurgeConfigurationError, ScopeError
 from dealpurge.management.deals_file import STANDARD_INPUT, read_deals
 from dealpurge.management.durations import seconds_of
 from dealpurge.scope import MODES, Deal, PurgeScope
@@ -132,7 +132,11 @@ def must_ask(options: Mapping[str, Any]) -> bool:
     """Whether somebody has to say yes. Raises ``CommandError`` of usage for options that contradict each other."""
     if options["quiet"] and options["verbosity"] != 1:
         raise usage_error(f"--quiet does not go with --verbosity {options['verbosity']}: both say how much is printed")
-    if conf.reason_required and not options["dry_run"] and not options["reason"].strip():
+    try:
+        required = conf.reason_required and not options["dry_run"]
+    except PurgeConfigurationError as exc:
+        raise CommandError(str(exc)) from exc
+    if required and not options["reason"].strip():
         raise usage_error("--reason is required: here no purge goes without one (DEALPURGE_REASON_REQUIRED)")
     ask = options["interactive"] and not options["dry_run"]
     if ask and options["deals_from"] == STANDARD_INPUT:

@@ -54,6 +54,7 @@ no_primary 1
 no_sentinel 1
 no_server_label 0
 no_service 1
+no_yes_or_no 0
 not_allowed 0
 not_callable 1
 not_queued 0

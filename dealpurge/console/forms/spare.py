@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -61,7 +62,8 @@ class SpareForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["reason"].required = conf.reason_required
+        with suppress(PurgeConfigurationError):  # which ``clean`` says
+            self.fields["reason"].required = conf.reason_required
 
     def clean_exclude_active(self) -> int | None:
         """Seconds; None where the guard is off. A guard without a time is no guard, and a mistake."""
@@ -85,6 +87,7 @@ class SpareForm(forms.Form):
                     dry_run=True,
                 )
                 services.check(data["scope"])
+                _ = conf.reason_required
             except ScopeError as exc:
                 for error in exc.errors:
                     self.add_error(self.field_of(error.field), _in_words(error))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.console import formatting, shell_commands, translation
-from dealpurge.console.runs.progress import Figure, RunProgress
+from dealpurge.console.runs.facts import RunFacts
+from dealpurge.console.runs.progress import Figure
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
-from dealpurge.keys.families import CHECKPOINTS, in_order
+from dealpurge.keys.families import CHECKPOINTS
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.report import LIST_LIMIT
-from dealpurge.runs.label import Label
-from dealpurge.text import plain
 
 Status = PurgeRun.Status
 
@@ -44,14 +41,13 @@ class Difference:
     live: int
 
 
-class RunPage(RunProgress):
+class RunPage(RunFacts):
     """A run for its page. Everything is computed when the template asks, from what was read already."""
 
     def __init__(self, preview: Preview, user: AbstractUser) -> None:
         super().__init__(preview.run, preview.now)
         self.preview = preview
         self.user = user
-        self.report: dict[str, Any] = self.run.report or {}
 
     @property
     def is_lost(self) -> bool:
@@ -73,77 +69,6 @@ class RunPage(RunProgress):
     def badge_class(self) -> str:
         """The badge's colour."""
         return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
-
-    @property
-    def spares(self) -> str:
-        """What stays whatever the scope."""
-        return ", ".join(formatting.spared(self.run)) or _("nothing")
-
-    @property
-    def limits(self) -> str:
-        """How much may go at most; empty without a limit."""
-        return ", ".join(formatting.limits(self.run))
-
-    @property
-    def began(self) -> datetime:
-        """When it was taken up, or asked for as long as nobody has."""
-        moment: datetime = self.run.started_at or self.run.created_at
-        return moment
-
-    @property
-    def in_brief(self) -> str:
-        """Who, why, and the beginning of its id."""
-        run = self.run
-        parts = [plain(run.actor_name), plain(run.reason), _("run %(id)s") % {"id": str(run.pk)[:8]}]
-        return " · ".join(filter(None, parts))
-
-    @property
-    def scanned(self) -> str:
-        """How many keys were walked past, and in what time."""
-        values = {"keys": formatting.keys(self.keys["scanned"]), "time": self.took}
-        return _("%(keys)s in %(time)s") % values
-
-    @property
-    def previewed(self) -> str:
-        """What its preview said."""
-        report = self.run.preview.report if self.run.preview else None
-        if not report:
-            return formatting.utc(self.run.preview.created_at) if self.run.preview else ""
-        counts = report["deals"]
-        values = {"purged": formatting.number(counts["purged"]), "skipped": formatting.number(counts["skipped_active"])}
-        return _("%(purged)s would be purged, %(skipped)s skipped") % values
-
-    @property
-    def gone(self) -> int:
-        """Keys deleted, or in a dry run those that would be."""
-        return sum(self.families.values()) if self.run.dry_run else self.keys["deleted"]
-
-    @cached_property
-    def keys(self) -> dict[str, Any]:
-        """The report's counts of keys."""
-        counts: dict[str, Any] = self.report.get("keys", {})
-        return counts
-
-    @cached_property
-    def deals(self) -> dict[str, Any]:
-        """The report's counts of deals."""
-        counts: dict[str, Any] = self.report.get("deals", {})
-        return counts
-
-    @cached_property
-    def families(self) -> dict[str, int]:
-        """Keys by family, in the families' own order."""
-        return in_order(self.report.get("families", {}))
-
-    @property
-    def server(self) -> str:
-        """Which one it was: its label at the time, or its address; empty for a run of before that was recorded."""
-        return Label.of_run(self.run).server
-
-    @property
-    def took(self) -> str:
-        """How long the engine worked."""
-        return formatting.duration(self.report.get("duration_ms", 0))
 
     @property
     def figures_of_end(self) -> Iterator[Figure]:
