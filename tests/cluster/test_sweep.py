@@ -12,12 +12,14 @@ from redis.cluster import RedisCluster
 from dealpurge.engine.inventory import last_activity, take_inventory
 from dealpurge.engine.pass_warnings import NARROWED_WARNING
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.engine.tracking.details import ProgressDetails
+from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.keys.families import Keyspace
 from dealpurge.report import PurgeReport
 from tests.support import oracle
 from tests.support.cluster import Ring, slot_of
 from tests.support.purging import carry_out, fates_of, purge, report_of
-from tests.support.seeding import HOUR, tagged
+from tests.support.seeding import HOUR, seed_scene, tagged
 
 pytestmark = pytest.mark.cluster
 
@@ -188,3 +190,24 @@ def test_the_inventory_shows_activity_wherever_it_lies(
     assert moments == newest
     deals = [deal for deal in shown if deal[0]]
     assert last_activity(Keyspace.from_settings(), deals, (), lambda: True) == {deal: shown[deal] for deal in deals}
+
+
+@pytest.mark.parametrize("window", [None, HOUR])
+def test_each_primary_tells_how_far_it_is(ring: Ring, cluster: RedisCluster, window: int | None) -> None:
+    scene = seed_scene(cluster, deals=60)
+    tally, told = Tally(), list[ProgressDetails]()
+    tally.tracker = Tracker(("scan", "activity", "delete") if window else ("scan", "delete"), tally.progress)
+
+    def keep_going() -> bool:
+        told.append(tally.tracker.details())
+        return True
+
+    carry_out(tally, keep_going=keep_going, exclude_active_within_secs=window)
+
+    over = tally.tracker.details()
+    assert len(over.servers) == 3
+    assert {server.state for server in over.servers} == {"done"}
+    assert len({server.name for server in over.servers}) == 3
+    assert sum(server.scanned for server in over.servers) == len(scene.all)
+    assert sum(server.deleted for server in over.servers) == tally.deleted > 0
+    assert {server.waiting for details in told for server in details.servers} == {None}

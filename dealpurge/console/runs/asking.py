@@ -73,13 +73,7 @@ class Asking:
 
     @property
     def why_empty(self) -> str:
-        """That none of the named deals is there, or every deal stays because somebody works on it; else empty."""
-        if self.page.deals.get("not_found") and not self.page.deals.get("matched"):
-            return _("None of the named deals has keys in Redis")
-        return self._all_active
-
-    @property
-    def _all_active(self) -> str:
+        """That every deal stays because somebody works on it; else empty."""
         found, active = (self.page.deals.get(name, 0) for name in ("matched", "skipped_active"))
         if not found or found != active:
             return ""
