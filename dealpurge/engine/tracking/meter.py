@@ -20,15 +20,28 @@ class Meter:
         self._began: float | None = None
         self._ended: float | None = None
 
+    def begin(self, now: float) -> None:
+        """It is measured from now on, or still."""
+        self._began = now if self._began is None else self._began
+        self._ended = None
+
+    def restart(self, now: float) -> None:
+        """It begins anew."""
+        self._samples.clear()
+        self._began, self._ended = now, None
+
+    def end(self, now: float) -> None:
+        """It grows no more."""
+        self._ended = now if self._ended is None else self._ended
+
     def note(self, now: float, done: int, state: State) -> None:
-        """To be called now and then; a count that begins anew is measured anew."""
-        if self._samples and done < self._samples[-1][1]:
-            self._samples.clear()
-            self._began = None
+        """To be called now and then."""
         if state == "later":
             return
-        self._began = now if self._began is None else self._began
-        self._ended = (now if self._ended is None else self._ended) if state in ("done", "stopped") else None
+        if state == "now":
+            self.begin(now)
+        else:
+            self.end(now)
         if not self._samples or now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[1][0] >= RATE_SECONDS:
@@ -38,7 +51,7 @@ class Meter:
         """Since it began, to its end if that has come."""
         if self._began is None:
             return None
-        return round((now if self._ended is None else self._ended) - self._began, 1)
+        return round((now if self._ended is None else self._ended) - self._began, 3)
 
     def rate(self, now: float, done: int) -> float | None:
         """A second; of all of it where it is over. None before there is anything to tell by."""

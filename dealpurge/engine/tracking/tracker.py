@@ -41,13 +41,22 @@ class Tracker:
 
     def begin_pass(self, number: int) -> None:
         """All servers are gone over, for the first time or again."""
+        now = monotonic()
         if number > 1:
             self._base = self.counts()
         self.pass_number, self.phase = number, "scan"
+        for name in self.names:
+            if name == "scan" or (name == "delete" and "activity" not in self.names):
+                self._meters[name].restart(now)
 
     def begin(self, phase: PhaseName) -> None:
         """From now on that is what is done."""
-        self.phase = phase
+        now, self.phase = monotonic(), phase
+        for name, meter in self._meters.items():
+            if name == phase or (phase == "activity" and name == "delete"):
+                meter.begin(now)
+            elif name == "scan":
+                meter.end(now)
 
     @contextmanager
     def following(self, connection: ServerConnection, counted: Counted, state: str) -> Iterator[None]:
@@ -63,11 +72,19 @@ class Tracker:
         """The work is done, or was stopped; rows of so many deals are to be written."""
         if not self.recording:
             self.recording, self._ended = True, "done" if complete else "stopped"
+            now = monotonic()
+            for name, meter in self._meters.items():
+                if name == "record":
+                    meter.begin(now)
+                else:
+                    meter.end(now)
         self.to_record = self.to_record if deals is None else deals
 
     def close(self) -> None:
         """All is written."""
         self._over = True
+        if "record" in self._meters:
+            self._meters["record"].end(monotonic())
 
     def details(self) -> ProgressDetails:
         """How far it is by now; to be asked about once a second, for the rates."""

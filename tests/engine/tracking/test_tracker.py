@@ -90,8 +90,28 @@ def test_a_rate_is_of_the_last_five_seconds_and_at_the_end_of_all(monkeypatch: p
 
     run.tracker.record(complete=True)
 
-    over = run.after(0)["scan"]
+    over = run.after(7)["scan"]
     assert (over.rate, over.seconds, over.seconds_left) == (round(10100 / 19), 19, None)
+
+
+def test_a_phase_takes_from_its_beginning_to_its_end_whenever_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch, GUARDED)
+    run.tracker.begin_pass(1)
+    run.now += 2
+    run.tracker.begin("activity")
+    run.now += 0.5
+    run.tracker.record(complete=True)
+    run.now += 0.25
+    run.tracker.close()
+
+    told = run.after(30, scanned=9, total=9, to_judge=3, judged=3, to_delete=4, deleted=4)
+
+    assert {name: phase.seconds for name, phase in told.items()} == {
+        "scan": 2,
+        "activity": 0.5,
+        "delete": 0.5,
+        "record": 0.25,
+    }
 
 
 def test_a_pass_begun_anew_is_counted_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +180,7 @@ def test_a_meter_that_begins_anew_forgets_what_it_measured() -> None:
     meter.note(4, 5000, "now")
     assert meter.rate(4, 5000) == 1000
 
+    meter.restart(5)
     meter.note(5, 0, "now")
     meter.note(6, 7, "now")
 
