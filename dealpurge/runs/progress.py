@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from django.db import Error as DatabaseTrouble
 
@@ -31,7 +31,9 @@ def tracker_of(run: PurgeRun, counts: Callable[[], Counts]) -> Tracker:
 def progress_of(run: PurgeRun) -> dict[str, Any]:
     """Keys, and phase by phase what the run told last; one that has not told anything has no phases."""
     keys = {"scanned": run.keys_scanned, "total": run.keys_total, "deleted": run.keys_deleted}
-    return keys | NOTHING_TOLD.as_dict() | (run.progress or {})
+    told = keys | NOTHING_TOLD.as_dict() | (run.progress or {})
+    # A later version's worker may know more of them.
+    return told | {"phases": [phase for phase in told["phases"] if phase["name"] in get_args(PhaseName)]}
 
 
 def current_phase(run: PurgeRun) -> Mapping[str, Any] | None:

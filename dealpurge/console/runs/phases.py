@@ -145,7 +145,7 @@ def servers_of(progress: Mapping[str, Any], told_at: datetime | None) -> Iterato
 
 def _state(server: Mapping[str, Any]) -> Badge:
     done = server["state"] == "done"
-    word = str(SERVERS[server["state"]])
+    word = str(SERVERS.get(server["state"], server["state"]))
     return Badge(word=word, icon="tick" if done else "play", tone="good" if done else "live")
 
 

@@ -74,9 +74,13 @@ class RunProgress:
             return _("Waiting for a worker, %(n)s s.") % {"n": formatting.number(self._seconds_since(run.created_at))}
         if self.told["waiting"] is not None and not self.told["servers"]:
             return _("Waiting for Redis (%(n)s s).") % {"n": formatting.number(self.told["waiting"])}
-        if self.phase is None or not (self.phase["total"] or self.phase["done"]):
+        phase = self.phase
+        if not self.told["phases"] and run.keys_total:  # a worker of before phases were told
+            total = max(run.keys_total, run.keys_scanned)
+            phase = {"name": "scan", "state": "now", "done": run.keys_scanned, "total": total}
+        if phase is None or not (phase["total"] or phase["done"]):
             return _("Looking for Redis.")
-        return STATUS_LINES[self.phase["name"]] % {"count": count_of(self.phase)}
+        return STATUS_LINES[phase["name"]] % {"count": count_of(phase)}
 
     @property
     def outlook(self) -> str:

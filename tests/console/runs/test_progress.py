@@ -187,3 +187,17 @@ def test_deals_so_far() -> None:
 def test_a_pass_begun_anew_is_named() -> None:
     assert under_way(pass_number=1).again == ""
     assert under_way(pass_number=2).again.startswith("Pass 2 of at most 3: servers changed meanwhile")
+
+
+def test_a_worker_of_before_tells_of_keys_alone() -> None:
+    run = told(status="running", started_at=ago(9), heartbeat_at=ago(0), keys_scanned=5, keys_total=20)
+
+    assert (run.progress, run.badge) == ("Scanning: 5 of about 20 keys.", "running")
+
+
+def test_what_a_later_worker_tells_of_is_left_out() -> None:
+    run = under_way(phases=[phase("scan", "done"), phase("archive"), DELETING], servers=[server("a:1", "archiving")])
+
+    assert [row.label for row in run.phases][::2] == ["Scan", "Delete"]
+    assert run.servers[0].badge.word == "archiving"
+    assert under_way(phases=[phase("archive", done=1)]).progress == "Looking for Redis."
