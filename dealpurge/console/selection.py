@@ -20,6 +20,11 @@ MOST = 50_000
 #: A filter's fields in a query or a form, by their names there.
 NAMES: Mapping[str, str] = {"deal": "text", "org": "org_id", "idle": "idle", "family": "family"}
 
+#: Chooses all deals of a scan.
+ALL = "all"
+#: Names of a query that say how a page shows deals, and not which.
+OF_THE_PAGE = ("sort", "orgs", "p")
+
 
 def read_filter(data: Mapping[str, str]) -> InventoryFilter:
     """The filter of a query or a form. What it cannot mean is left out."""
@@ -35,11 +40,25 @@ def write_filter(asked: InventoryFilter) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def is_understood(data: Mapping[str, str]) -> bool:
-    """Whether ``read_filter`` leaves nothing out: a part of a filter would choose more deals than were shown."""
-    return write_filter(read_filter(data)) == {
-        name: value for name in NAMES if (value := data.get(name, "").strip(BLANKS))
-    }
+def choice_fields(asked: InventoryFilter) -> dict[str, str]:
+    """The filter for a choice, which says so where it leaves no deal out: nothing at all must not mean all."""
+    return write_filter(asked) or {ALL: "1"}
+
+
+def kept_choice(data: Mapping[str, str]) -> str:
+    """The query of a choice that was sent by somebody who has to log in first."""
+    return urlencode({name: data[name] for name in (*NAMES, ALL) if data.get(name)})
+
+
+def is_understood(data: Mapping[str, str], *, query: bool) -> bool:
+    """Whether ``read_filter`` leaves nothing out: a part of a filter would choose more deals than were shown.
+
+    ``query``: it is one, which has no other fields; those of a form may have the form's own.
+    """
+    named = {name: value for name in NAMES if (value := data.get(name, "").strip(BLANKS))}
+    if query and data.keys() - NAMES.keys() - {ALL, *OF_THE_PAGE}:
+        return False
+    return write_filter(read_filter(data)) == named and bool(named or data.get(ALL))
 
 
 class Selection:
@@ -51,12 +70,12 @@ class Selection:
     @property
     def fields(self) -> dict[str, str]:
         """The filter for a form."""
-        return write_filter(self.filter)
+        return choice_fields(self.filter)
 
     @property
     def query(self) -> str:
-        """The filter for an address; empty where it leaves no deal out."""
-        return f"?{urlencode(self.fields)}" if self.fields else ""
+        """The filter for an address."""
+        return f"?{urlencode(self.fields)}"
 
     @cached_property
     def rows(self) -> list[Deal]:

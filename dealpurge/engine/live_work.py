@@ -9,6 +9,7 @@ from threading import Lock
 
 from dealpurge.engine.guard.cluster_activity import ClusterActivity
 from dealpurge.engine.guard.deal_index import DealIndex
+from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.passes import Passes
 from dealpurge.engine.retry import with_retry
@@ -48,17 +49,16 @@ class LookingPasses(Passes):
 
     def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:
         self._index, self._lock = DealIndex(self.keyspace), Lock()
+        self.tally.active = None  # of a pass that comes to nothing
+        self.tally.last_active.clear()
         seen = super()._swept(connections)
         if seen is not None and not self.tally.cancelled:
-            self.tally.add_up_children()
-            self.tally.active = set()
             self.tally.tracker.begin("activity")
             try:
-                self._look(connections[0])
+                self.tally.active = self._look(connections[0])
             except RedisUnavailable as exc:
                 if exc.reason not in ("permission", "refused"):
                     raise
-                self.tally.active = None
                 self.tally.warn(UNTOLD_WARNING)
         return seen
 
@@ -67,13 +67,16 @@ class LookingPasses(Passes):
         selection.index, selection.lock = self._index, self._lock
         return selection
 
-    def _look(self, connection: ServerConnection) -> None:
+    def _look(self, connection: ServerConnection) -> set[bytes]:
+        """The deals that somebody works on."""
         activity = ClusterActivity(connection, self.tally)
         again = partial(with_retry, connection, reopen=activity.reopen)
         again(activity.home.open)
-        tally = self.tally
-        holders = self._index.holders(tally.matched_deals)
-        deals = sorted(without_namesakes(tally.matched_deals))
+        tally, active = self.tally, set[bytes]()
+        # The children are not added up yet: should the servers have changed, they are forgotten.
+        matched = set[bytes]().union(*(child.matched_deals for child in tally.children))
+        holders = self._index.holders(matched)
+        deals = sorted(without_namesakes(matched))
         tally.to_judge += len(deals)
         waiting = iter(deals)
         while tokens := list(islice(waiting, JUDGED_AT_ONCE)):
@@ -83,6 +86,9 @@ class LookingPasses(Passes):
                 verdict = looks.verdict(keys, WINDOW)
                 if verdict.last_active is not None:
                     tally.last_active[token] = verdict.last_active
-                if verdict.active and tally.active is not None:
-                    tally.active.add(token)
+                if verdict.unread:
+                    tally.warn(UNREAD_WARNING, token.replace(b":", b" "))
+                if verdict.active:
+                    active.add(token)
             tally.judged += len(tokens)
+        return active

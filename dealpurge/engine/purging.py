@@ -52,7 +52,7 @@ def purge(
 def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going: KeepGoing, budget: Budget) -> None:
     """A sweep deletes as it goes, so what would go is counted before: by a dry run. Raises ``LimitExceeded``."""
     counted = tally.count_before = Tally(meeting=tally.meeting, tracker=tally.tracker)
-    may_go_on = False
+    may_go_on, tally.tracker.counting = False, True
     try:
         run_to_end(Passes(replace(scope, dry_run=True), keyspace, counted, keep_going))
         if not counted.cancelled:
@@ -61,6 +61,7 @@ def count_first(scope: PurgeScope, keyspace: Keyspace, tally: Tally, keep_going:
             tally.to_delete = keys
             may_go_on = True
     finally:
+        tally.tracker.counting = False
         tally.count_before = Tally(scanned=counted.scanned, total=counted.total) if may_go_on else None
         if not may_go_on:
             tally.keep_count(counted)

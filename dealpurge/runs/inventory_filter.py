@@ -80,6 +80,8 @@ class InventoryFilter:
         if any(storable(text) != text or len(text) > LONGEST for text in (self.text, self.org_id, self.family)):
             return Q(pk__in=())
         org_id, _colon, deal_id = self.text.rpartition(":")
+        if self.text and not (org_id or deal_id):  # a colon alone, which no id has
+            return Q(pk__in=())
         condition = Q(org_id=self.org_id) if self.org_id else Q()
         if org_id:
             condition &= Q(org_id=org_id)

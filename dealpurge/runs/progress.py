@@ -9,14 +9,21 @@ from typing import Any, get_args
 from django.db import Error as DatabaseTrouble
 
 from dealpurge.engine.passes import MOST_PASSES
-from dealpurge.engine.tracking.details import Counts, PhaseName, ProgressDetails
+from dealpurge.engine.tracking.details import Counts, PhaseName, State
 from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import bounded, stored
 
 __all__ = ["MOST_PASSES", "current_phase", "looks_at_activity", "percent", "progress_of", "tracker_of"]
 
-NOTHING_TOLD = ProgressDetails(pass_number=1, phases=())
+#: The fields of a phase and of a server, as far as nothing is told of them.
+PHASE: dict[str, Any] = {"name": "", "state": "", "done": 0} | dict.fromkeys(
+    ("total", "rate", "seconds", "seconds_left")
+)
+SERVER: dict[str, Any] = {"name": "", "state": "", "scanned": 0, "deleted": 0} | dict.fromkeys(
+    ("rate", "waiting", "gives_up_in")
+)
+STATES = get_args(State)
 
 
 def tracker_of(run: PurgeRun, counts: Callable[[], Counts]) -> Tracker:
@@ -29,16 +36,45 @@ def tracker_of(run: PurgeRun, counts: Callable[[], Counts]) -> Tracker:
 
 
 def progress_of(run: PurgeRun) -> dict[str, Any]:
-    """Keys, and phase by phase what the run told last; one that has not told anything has no phases."""
-    keys = {"scanned": run.keys_scanned, "total": run.keys_total, "deleted": run.keys_deleted}
-    told = keys | NOTHING_TOLD.as_dict() | (run.progress or {})
-    # A later version's worker may know more of them.
-    return told | {"phases": [phase for phase in told["phases"] if phase["name"] in get_args(PhaseName)]}
+    """Keys, and phase by phase what the run told last; one that has not told anything has no phases.
+
+    A later version's worker may have told more, or otherwise: what is not understood is left out.
+    """
+    told = run.progress if isinstance(run.progress, dict) else {}
+    phases, servers = (_understood(row, told.get(name), run) for name, row in (("phases", PHASE), ("servers", SERVER)))
+    return {
+        "scanned": run.keys_scanned,
+        "total": run.keys_total,
+        "deleted": run.keys_deleted,
+        "pass_number": told.get("pass_number") or 1,
+        "phases": [phase for phase in phases if phase["name"] in get_args(PhaseName)],
+        "servers": list(servers),
+        "waiting": None if run.is_over else told.get("waiting"),
+        "gives_up_in": None if run.is_over else told.get("gives_up_in"),
+        "deals": told["deals"] if isinstance(told.get("deals"), dict) else {},
+    }
+
+
+def _understood(empty: dict[str, Any], rows: object, run: PurgeRun) -> Iterator[dict[str, Any]]:
+    """Rows with all fields and no others. Nothing goes on in a run that is over, be it that it was lost."""
+    is_phase = "total" in empty
+    for row in rows if isinstance(rows, list) else ():
+        known = {name: row.get(name, value) for name, value in empty.items()} if isinstance(row, dict) else empty
+        if not known["name"] or not known["state"] or (is_phase and known["state"] not in STATES):
+            continue
+        if run.is_over:
+            known = known | {name: None for name in ("seconds_left", "waiting", "gives_up_in") if name in known}
+            if known["state"] not in ("done", "later"):
+                known["state"] = "stopped" if is_phase else "done"
+        yield known
 
 
 def current_phase(run: PurgeRun) -> Mapping[str, Any] | None:
-    """The last of those that go on, as ``PhaseProgress`` has it."""
-    return next((phase for phase in reversed(progress_of(run)["phases"]) if phase["state"] == "now"), None)
+    """The last of those that go on and have come to something, as ``PhaseProgress`` has it."""
+    now = [phase for phase in progress_of(run)["phases"] if phase["state"] == "now"]
+    told = [phase for phase in now if phase["total"] or phase["done"]]
+    found = told or now
+    return found[-1] if found else None
 
 
 def percent(run: PurgeRun) -> int:

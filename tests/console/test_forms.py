@@ -85,12 +85,19 @@ def test_the_time_is_an_amount_and_a_unit(amount: str, unit: str, seconds: int |
 
 
 def test_a_guard_that_is_off_has_no_time() -> None:
-    assert scope_of(exclude_active_0="1", exclude_active_1="3600").exclude_active_within_secs is None
+    asked = {"guard_asked": "1", "exclude_active_0": "1", "exclude_active_1": "3600"}
+    assert scope_of(**asked).exclude_active_within_secs is None
+
+
+def test_a_page_of_before_there_was_a_box_keeps_its_guard() -> None:
+    """Open while the app was upgraded, it sends a time alone, which was the guard then."""
+    assert scope_of(exclude_active_0="1", exclude_active_1="3600").exclude_active_within_secs == 3600
+    assert scope_of(exclude_active_0="", exclude_active_1="3600").exclude_active_within_secs is None
 
 
 @pytest.mark.parametrize("amount", ["", "0"])
 def test_a_guard_without_a_time_is_a_mistake(amount: str) -> None:
-    errors = form(guard="on", exclude_active_0=amount, exclude_active_1="3600").errors
+    errors = form(guard_asked="1", guard="on", exclude_active_0=amount, exclude_active_1="3600").errors
 
     assert errors == {"exclude_active": ["Give a time, or do not skip active deals."]}
 
@@ -226,6 +233,8 @@ def test_a_link_to_all_deals_of_an_organisation_chooses_them(client_of: ClientOf
 
 
 FILLED = {
+    "guard_asked": "1",
+    "kept_key": "0123456789abcdef",
     "mode": "by_deal",
     "deals": "acme:d1\nd2",
     "exclude_active_0": "90",
@@ -262,14 +271,27 @@ def test_deals_too_many_for_an_address_are_left_to_the_page(client: Client) -> N
     address = parse_qs(urlsplit(answer.headers["Location"]).query)["next"][0]
     assert len(answer.headers["Location"]) < 2000
     assert "deals" not in parse_qs(urlsplit(address).query)
-    assert "kept=1" in address
+    assert "kept=1&kept_key=0123456789abcdef" in address
     assert "include_checkpoints=on" in address
 
 
 def test_nobody_is_sent_elsewhere_by_what_a_form_held(client: Client) -> None:
     answer = client.post(FORM + "?next=//evil.example", {"mode": "//evil.example", "next": "//evil.example"})
 
-    assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [f"{FORM}?mode=%2F%2Fevil.example&kept=1"]
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [f"{FORM}?mode=%2F%2Fevil.example"]
+
+
+@pytest.mark.parametrize("deals", ["acme:d1", "acme:deal\n" * 9000], ids=["few", "many"])
+def test_a_selection_keeps_its_guard_through_a_login(client: Client, purger: User, deals: str) -> None:
+    """It fills in the form, and never had a box that could have been left empty."""
+    answer = client.post(FORM, {"prefill": "1", "mode": "by_deal", "deals": deals, "kept_key": "<b>"})
+    client.force_login(purger)
+
+    form = client.get(parse_qs(urlsplit(answer.headers["Location"]).query)["next"][0]).context["form"]
+
+    assert "guard" not in form.initial
+    assert form["guard"].value() is True
+    assert form.initial.get("deals", "") in (deals, "")
 
 
 def test_a_reason_is_asked_for_where_none_goes_without(
@@ -310,3 +332,16 @@ def test_the_last_scan_tells_how_many_deals_there_are_and_of_whom(
     assert "(24,381 at the last scan)" in page.content.decode()
     assert page.context["organisations"] == ["globex", "acme"]
     assert '<option value="acme">' in page.content.decode()
+
+
+@pytest.mark.parametrize("page", ["{run}/repeat/", "inventory/scan/"])
+def test_a_setting_that_cannot_be_read_is_told_behind_every_button(
+    client_of: ClientOf, purger: User, settings: Settings, make_preview: MakePreview, page: str
+) -> None:
+    settings.DEALPURGE_REASON_REQUIRED = "no"
+    run = make_preview(purger)
+
+    answer = client_of(purger).post(f"/admin/dealpurge/purgerun/{page.format(run=run.pk)}", follow=True)
+
+    assert "DEALPURGE_REASON_REQUIRED is neither True nor False." in answer.content.decode()
+    assert PurgeRun.objects.count() == 1

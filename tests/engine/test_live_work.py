@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from dealpurge.engine import live_work
 from dealpurge.engine.live_work import UNTOLD_WARNING
+from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.deal_log import WOULD_BE_PURGED
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import make_token
@@ -104,3 +105,38 @@ def test_it_stops_between_two_looks(server: redis.Redis, monkeypatch: pytest.Mon
 
     assert tally.cancelled
     assert tally.judged < 6
+
+
+def test_servers_that_changed_are_counted_once(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run forgets what an earlier pass counted, who was active in it too."""
+    for number in range(4):
+        seed_deal(server, "acme", f"d{number}", age=60)
+    same, answers = Passes._same_servers, iter([False])
+
+    def replaced(self: Passes, *arguments: Any) -> bool:
+        if next(answers, True):
+            return same(self, *arguments)
+        for key in server.scan_iter("*:acme:d0*"):
+            server.delete(key)
+        return False
+
+    monkeypatch.setattr(Passes, "_same_servers", replaced)
+    tally, plain = looked(), Tally()
+    carry_out(plain, dry_run=True)
+
+    report, again = report_of(tally, dry_run=True), report_of(plain, dry_run=True)
+    assert tally.active == {make_token("acme", f"d{number}") for number in (1, 2, 3)}
+    assert replace(report.deals, active=None) == again.deals
+    assert (report.keys, report.families) == (again.keys, again.families)
+    assert tally.left == plain.left
+
+
+def test_an_unfinished_look_tells_of_nobody(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_work, "JUDGED_AT_ONCE", 2)
+    for number in range(6):
+        seed_deal(server, "acme", f"d{number}", age=60)
+    tally = Tally()
+
+    carry_out(tally, dry_run=True, look=True, keep_going=lambda: tally.judged < 2)
+
+    assert (tally.cancelled, tally.active) == (True, None)

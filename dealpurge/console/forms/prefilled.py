@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from django.http import QueryDict
 
 from dealpurge.console.forms.purge import ALL, BY_DEAL, ORGANISATION, read_deals, write_deals
 from dealpurge.console.forms.span import HOUR
+from dealpurge.console.forms.spare import GUARD_ASKED
 from dealpurge.models import PurgeRun
 from dealpurge.scope import BLANKS, PurgeScope
 
@@ -17,6 +19,8 @@ from dealpurge.scope import BLANKS, PurgeScope
 MAX_QUERY = 2000
 #: Says that all fields are told of, so that a box which is not named was not ticked.
 KEPT = "kept"
+#: What a page's script calls the deals that it keeps.
+KEY = re.compile(r"[0-9a-f]{8,40}")
 TEXTS = ("mode", "deals", "org_id", "reason")
 BOXES = ("guard", "leave_never_active", "include_checkpoints")
 SPAN = ("exclude_active_0", "exclude_active_1")
@@ -43,16 +47,18 @@ def write_query(scope: PurgeScope) -> str:
 
 def kept_query(data: QueryDict) -> str:
     """The query that brings back what was typed. Deals that are too many for one are left out: the page's script has
-    them."""
-    return _query(data)
+    them, under the key that is in the query. A selection that only fills in the form is no form that was filled in."""
+    key = data.get("kept_key", "")
+    return _query(data, typed=GUARD_ASKED in data, key=key if KEY.fullmatch(key) else "")
 
 
-def _query(data: QueryDict) -> str:
+def _query(data: QueryDict, *, typed: bool = True, key: str = "") -> str:
     names = [name for name in (*TEXTS, *BOXES, *SPAN) if data.get(name)]
-    query = urlencode([(name, value) for name in names for value in data.getlist(name)] + [(KEPT, "1")])
+    marks = [(KEPT, "1")] if typed else []
+    query = urlencode([(name, value) for name in names for value in data.getlist(name)] + marks)
     if len(query) > MAX_QUERY:
         shorter = [(name, data.get(name, "")) for name in names if name not in ("deals", "reason")]
-        query = urlencode([*shorter, (KEPT, "1")])
+        query = urlencode([*shorter, *marks, *([("kept_key", key)] if key else [])])
     return query
 
 

@@ -29,6 +29,8 @@ WORDS = {
     "string_too_long": _("An id has at most 255 bytes."),
     "string_pattern_mismatch": _("An id has no control characters, spaces, ':', '{' or '}'."),
 }
+#: Is sent by every form that has a box for the guard, so that one which is not ticked can be told from none.
+GUARD_ASKED = "guard_asked"
 
 
 class SpareForm(forms.Form):
@@ -68,6 +70,8 @@ class SpareForm(forms.Form):
     def clean_exclude_active(self) -> int | None:
         """Seconds; None where the guard is off. A guard without a time is no guard, and a mistake."""
         seconds: int | None = self.cleaned_data["exclude_active"]
+        if GUARD_ASKED not in self.data:  # a page of before there was a box: a time alone says it
+            return seconds
         if not self.cleaned_data.get("guard"):
             return None
         if not seconds:

@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
 from dealpurge.console.base import purgers_only, viewers_only
+from dealpurge.console.inventory.activity import Activity
 from dealpurge.console.inventory.forms import SelectionForm
 from dealpurge.console.inventory.page import InventoryPage
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.views import Console, current_user
-from dealpurge.console.selection import MOST, Selection, is_understood, read_filter
+from dealpurge.console.selection import MOST, Selection, is_understood, kept_choice, read_filter
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
 from dealpurge.runs import inventory, inventory_filter
@@ -24,6 +25,8 @@ from dealpurge.scope import PurgeScope
 
 #: An inventory is of everything, and deletes nothing.
 EVERYTHING = PurgeScope(mode="all", include_checkpoints=True)
+#: The address of one inventory, below which its others are.
+ONE = "<uuid:run_id>/inventory/"
 #: Longer ones are of no deal's id, and Django redirects to no address that is much longer.
 LONGEST_QUERY = 4000
 
@@ -36,9 +39,9 @@ class InventoryConsole(Console):
         return [
             self.route("inventory/", self.latest_inventory_view, "latest_inventory"),
             self.route("inventory/scan/", self.scan_view, "scan"),
-            self.route("<uuid:run_id>/inventory/", self.inventory_view, "inventory"),
-            self.route("<uuid:run_id>/inventory/export/", self.export_inventory_view, "export_inventory"),
-            self.route("<uuid:run_id>/inventory/purge/", self.purge_selection_view, "purge_selection"),
+            self.route(ONE, self.inventory_view, "inventory"),
+            self.route(f"{ONE}export/", self.export_inventory_view, "export_inventory"),
+            self.route(f"{ONE}purge/", self.purge_selection_view, "purge_selection", kept=kept_choice),
         ]
 
     @viewers_only
@@ -92,7 +95,8 @@ class InventoryConsole(Console):
         preview = self.load(run_id)
         data = request.POST if request.method == "POST" else request.GET
         selection = Selection(preview.run, read_filter(data))
-        problem = self._problem(preview, selection) if is_understood(data) else _("There is no such filter.")
+        understood = is_understood(data, query=request.method != "POST")
+        problem = self._problem(preview, selection) if understood else _("There is no such filter.")
         if problem:
             self.message_user(request, problem, messages.ERROR)
             back = selection.query if len(selection.query) <= LONGEST_QUERY else ""
@@ -120,6 +124,8 @@ class InventoryConsole(Console):
         """Why nothing can be chosen so; empty where it can."""
         if not preview.run.inventory or preview.run.status != PurgeRun.Status.COMPLETED:
             return _("This scan did not come to its end. Scan again.")
+        if Activity(preview.run, ()).elsewhere:
+            return _("This scan is of another Redis than the one that is purged now.")
         if selection.is_too_large:
             words = _("Choose at most %(n)s deals, or purge all deals of their organisation.")
             return words % {"n": formatting.number(MOST)}

@@ -89,11 +89,11 @@ class Console(ConsolePages):
 
     def begin(self, request: HttpRequest, scope: PurgeScope, reason: str, **kind: Any) -> HttpResponse:
         """Queue a dry run and show it, or say why there is none."""
-        if conf.reason_required and not (reason or kind):
-            self.message_user(request, _("Give a reason or a ticket: here no purge goes without."), messages.ERROR)
-            return HttpResponseRedirect(f"{self.address('purge')}?{write_query(scope)}")
         origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
         try:
+            if conf.reason_required and not (reason or kind):
+                self.message_user(request, _("Give a reason or a ticket: here no purge goes without."), messages.ERROR)
+                return HttpResponseRedirect(f"{self.address('purge')}?{write_query(scope)}")
             run = services.queue(scope, origin, **kind)
         except DealPurgeError as exc:
             self._complain(request, exc)

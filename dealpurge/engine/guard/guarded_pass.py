@@ -76,8 +76,8 @@ class GuardedPass:
 
     def _count(self, connections: Sequence[ServerConnection], budget: Budget) -> Plan | None:
         """Judge all deals before one is deleted; the plan, where one held all of them. Raises ``LimitExceeded``."""
-        counted, before = Tally(), len(self.tally.children)
         earlier = self.tally.count_before or Tally()
+        counted, before = Tally(judged=earlier.judged, to_judge=earlier.to_judge), len(self.tally.children)
         self.tally.count_before = counted
         may_go_on = False
         try:
@@ -87,7 +87,7 @@ class GuardedPass:
                 budget.check(*counted.would_go())
                 may_go_on = True
         finally:
-            judged = Tally(judged=earlier.judged + counted.judged, to_judge=earlier.to_judge + counted.to_judge)
+            judged = Tally(judged=counted.judged, to_judge=counted.to_judge)
             self.tally.count_before = judged if may_go_on else None
             if not may_go_on:
                 self.tally.keep_count(counted)

@@ -28,6 +28,8 @@ class Tracker:
         self.expected = expected
         self.pass_number = 1
         self.phase: PhaseName = "scan"
+        #: Whether a sweep with a limit counts before it deletes.
+        self.counting = False
         #: Deals whose rows are written, of how many; None before that is known.
         self.recorded = 0
         self.to_record: int | None = None
@@ -118,17 +120,17 @@ class Tracker:
     def _done(self, name: PhaseName, counts: Counts) -> tuple[int, int | None]:
         base = self._base
         if name == "scan":
-            scanned = counts.scanned - base.scanned
+            scanned = max(counts.scanned - base.scanned, 0)
             return scanned, max(counts.total - base.total, scanned) or None
         if name == "activity":
-            return counts.judged - base.judged, counts.to_judge - base.to_judge or None
+            return max(counts.judged - base.judged, 0), max(counts.to_judge - base.to_judge, 0) or None
         if name == "record":
             return self.recorded, self.to_record
-        deleted = counts.deleted - base.deleted
+        # What is deleted stays so, in whichever pass it was.
         to_delete = counts.to_delete - base.to_delete
         if to_delete <= 0 and self.pass_number == 1:
             to_delete = self.expected
-        return deleted, max(to_delete, deleted) if to_delete > 0 else None
+        return counts.deleted, max(base.deleted + to_delete, counts.deleted) if to_delete > 0 else None
 
     def _state(self, name: PhaseName, done: int, total: int | None) -> State:
         """Scanning is over where activity is looked at, and a sweep deletes while it scans."""
@@ -139,7 +141,8 @@ class Tracker:
         elif name == "activity":
             begun, over = self.phase == "activity" or done > 0, bool(total and done >= total)
         else:
-            begun, over = self.phase == "activity" or done > 0 or "activity" not in self.names, False
+            sweeps = "activity" not in self.names and not self.counting
+            begun, over = self.phase == "activity" or done > 0 or sweeps, False
         if not begun:
             return self._ended or "later"
         return "done" if over else self._ended or "now"

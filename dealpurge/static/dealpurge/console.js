@@ -15,16 +15,19 @@
         });
     }
 
-    // Named deals may be too many for the address that brings a form back behind a login.
+    // Named deals may be too many for the address that brings a form back behind a login: what this very form held.
     function keepDeals(form) {
-        const key = "dealpurge-deals";
+        const store = "dealpurge-deals";
         const field = form.querySelector("textarea");
-        const kept = new URLSearchParams(location.search).has("kept") && sessionStorage.getItem(key);
-        if (kept && !field.value) field.value = kept;
-        sessionStorage.removeItem(key);
+        const asked = new URLSearchParams(location.search).get("kept_key");
+        const [key, deals] = JSON.parse(sessionStorage.getItem(store) || "[]");
+        sessionStorage.removeItem(store);
+        if (asked && asked === key && !field.value) field.value = deals;
+        const own = Array.from(crypto.getRandomValues(new Uint8Array(8)), (n) => n.toString(16).padStart(2, "0")).join("");
+        form.elements.kept_key.value = own;
         form.addEventListener("submit", () => {
             try {
-                sessionStorage.setItem(key, field.value);
+                sessionStorage.setItem(store, JSON.stringify([own, field.value]));
             } catch (error) {
                 // They are more than it holds.
             }

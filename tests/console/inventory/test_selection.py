@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
@@ -23,7 +24,8 @@ from tests.support.seeding import seed_deal
 
 CHOICE = "inventory/purge"
 #: What the form sends besides the filter.
-GUARDED = {"preview": "1", "guard": "on", "exclude_active_0": "1", "exclude_active_1": "3600", "reason": "OPS-1"}
+GUARDED = {"preview": "1", "all": "1", "guard_asked": "1", "guard": "on", "reason": "OPS-1"}
+GUARDED |= {"exclude_active_0": "1", "exclude_active_1": "3600"}
 
 
 def told(response: Any) -> list[str]:
@@ -80,7 +82,7 @@ def test_a_newer_scan_changes_nothing_in_a_choice(
 def test_without_a_filter_all_deals_of_the_scan_are_named(
     browser: Client, inventory: PurgeRun, deals: redis.Redis
 ) -> None:
-    page = browser.get(page_of(inventory, CHOICE)).content.decode()
+    page = browser.get(page_of(inventory, CHOICE), {"all": "1"}).content.decode()
     browser.post(page_of(inventory, CHOICE), GUARDED)
 
     assert "3 deals: all of the scan" in page
@@ -161,7 +163,8 @@ def test_nobody_else_posts_a_choice(purger: User, inventory: PurgeRun) -> None:
 
 
 def test_a_get_begins_nothing(browser: Client, inventory: PurgeRun) -> None:
-    assert browser.get(page_of(inventory, CHOICE), GUARDED).status_code == 200
+    assert browser.get(page_of(inventory, CHOICE), {"all": "1"}).status_code == 200
+    browser.get(page_of(inventory, CHOICE), GUARDED)
     assert PurgeRun.objects.count() == 1
 
 
@@ -223,3 +226,39 @@ def test_a_preview_that_could_not_be_begun_leaves_the_choice_on_the_page(
     assert page.status_code == 200
     assert "2 deals: acme" in page.content.decode()
     assert len(told(page)) == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"org_id": "acme"}, {"deal_id": "deal-1"}, {"text": "x"}, {"org": " "}, {"all": ""}], ids=str
+)
+def test_nothing_chosen_is_not_all(browser: Client, inventory: PurgeRun, asked: dict[str, str]) -> None:
+    answer = browser.get(page_of(inventory, CHOICE), asked)
+
+    assert told(answer) == ["There is no such filter."]
+    browser.post(page_of(inventory, CHOICE), {"preview": "1"})
+    assert not PurgeRun.objects.filter(inventory=False).exists()
+
+
+def test_a_colon_alone_is_in_no_id(browser: Client, inventory: PurgeRun) -> None:
+    assert told(browser.get(page_of(inventory, CHOICE), {"deal": ":"})) == ["No deal matches."]
+
+
+def test_who_has_to_log_in_keeps_the_choice(client: Client, inventory: PurgeRun, purger: User) -> None:
+    answer = client.post(page_of(inventory, CHOICE), {"prefill": "1", "mode": "by_deal", "org": "acme", "deals": "x"})
+    client.force_login(purger)
+
+    page = client.get(parse_qs(urlsplit(answer.headers["Location"]).query)["next"][0])
+
+    assert page.context["selection"].words.endswith("deals: acme")
+
+
+def test_a_scan_of_another_redis_cannot_be_chosen_from(
+    browser: Client, inventory: PurgeRun, settings: Settings
+) -> None:
+    PurgeRun.objects.filter(pk=inventory.pk).update(environment="staging")
+    settings.DEALPURGE_ENVIRONMENT = {"name": "production"}
+
+    answer = browser.post(page_of(inventory, CHOICE), {"org": "acme", **GUARDED})
+
+    assert told(answer) == ["This scan is of another Redis than the one that is purged now."]
+    assert not PurgeRun.objects.filter(inventory=False).exists()

@@ -201,3 +201,48 @@ def test_what_a_later_worker_tells_of_is_left_out() -> None:
     assert [row.label for row in run.phases][::2] == ["Scan", "Delete"]
     assert run.servers[0].badge.word == "archiving"
     assert under_way(phases=[phase("archive", done=1)]).progress == "Looking for Redis."
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        "x",
+        [],
+        {"phases": None, "servers": None, "deals": None, "pass_number": None},
+        {"phases": [{"name": "scan"}, {"state": "now"}, 7, {"name": "scan", "state": "paused"}]},
+        {"servers": [{"name": "a:1"}, "b", {"state": "done"}, {"name": "c:1", "state": "deleting"}]},
+    ],
+    ids=str,
+)
+def test_no_row_is_too_odd_to_be_shown(progress: Any) -> None:
+    for status in ("running", "failed"):
+        run = told(status=status, started_at=ago(9), heartbeat_at=ago(0), progress=progress)
+
+        assert (list(run.phases), run.figures, run.again) == ([], [], "")
+        assert [server.name for server in run.servers] in ([], ["c:1"])
+        assert (run.badge, run.progress) == (status, "Looking for Redis.")
+
+
+def test_nothing_goes_on_in_a_run_that_was_lost() -> None:
+    run = told(
+        status="failed",
+        progress={
+            "phases": [phase("scan", "done"), DELETING, phase("record", "later")],
+            "servers": [server("a:1", waiting=7)],
+            "waiting": 7,
+        },
+    )
+
+    assert [row.state for row in run.phases][::2] == ["done", "stopped"]
+    assert [row["seconds_left"] for row in run.told["phases"]] == [None] * 3
+    assert (run.told["waiting"], run.told["servers"][0]["waiting"], run.told["servers"][0]["state"]) == (
+        None,
+        None,
+        "done",
+    )
+
+
+def test_a_sweep_that_has_deleted_nothing_yet_tells_of_its_scan() -> None:
+    run = under_way(phases=[phase("scan", done=500, total=1000), phase("delete")])
+
+    assert (run.progress, run.badge) == ("Scanning: 500 of about 1,000 keys.", "scanning, 50 %")

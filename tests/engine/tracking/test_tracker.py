@@ -125,7 +125,9 @@ def test_a_pass_begun_anew_is_counted_from_its_beginning(monkeypatch: pytest.Mon
     assert run.tracker.details().pass_number == 2
     assert (again["scan"].done, again["scan"].total, again["scan"].state) == (30, 100, "now")
     assert (again["activity"].done, again["activity"].total, again["activity"].state) == (0, None, "later")
-    assert again["delete"].done == 1
+    assert (again["delete"].done, again["delete"].total) == (41, None)  # what is deleted stays so
+    run.tracker.begin("activity")
+    assert run.after(1, to_delete=59)["delete"].total == 49
 
 
 def test_a_sweep_knows_how_much_is_to_go_by_its_preview(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,3 +187,12 @@ def test_a_meter_that_begins_anew_forgets_what_it_measured() -> None:
     meter.note(6, 7, "now")
 
     assert (meter.rate(6, 7), meter.seconds(6)) == (7, 1)
+
+
+def test_what_is_only_counted_yet_is_not_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch, SWEEP)
+    run.tracker.counting = True
+
+    assert run.states(scanned=1, total=100) == ["now", "later", "later"]
+    run.tracker.counting = False
+    assert run.states() == ["now", "now", "later"]
