@@ -41,7 +41,8 @@ class _Reader(HTMLParser):
         elif tag == "link" and found.get("rel") == "stylesheet":
             self.styles[found["href"].rpartition("/")[2]] = found["href"]
         elif tag == "input" and (found.get("type") not in ("radio", "checkbox") or "checked" in found):
-            self._fill(found.get("name", ""), found.get("value", ""))
+            # A box without a value of its own sends this one.
+            self._fill(found.get("name", ""), found.get("value", "on" if found.get("type") == "checkbox" else ""))
         elif tag == "select":
             self._select = found.get("name", "")
         elif tag == "option" and "selected" in found:

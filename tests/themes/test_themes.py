@@ -13,7 +13,6 @@ from django.conf import settings
 from playwright.sync_api import Browser, Page
 from pytest_django import DjangoDbBlocker
 
-from tests.browser.conftest import chromium as chromium
 from tests.support.console_pages import Site, console
 from tests.support.console_states import STATES, State
 from tests.support.looks import CUT, FAINT, STANDING
