@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from threading import Lock
 
 from dealpurge.engine.guard.cluster_activity import ClusterActivity
@@ -30,7 +30,8 @@ UNTOLD_WARNING = gettext_noop(
 
 
 class LookingSelection(Selection):
-    """Notes the events keys of all that it claims. Several servers share the index."""
+    """Notes the events keys that no template would name: the others need not be held. Several servers share the
+    index."""
 
     index: DealIndex
     lock: Lock
@@ -38,9 +39,12 @@ class LookingSelection(Selection):
     def claim(self, keys: Sequence[bytes]) -> list[Batch]:
         """Every key that a family claims, whoever's it is."""
         claimed = super().claim(keys)
-        with self.lock:
-            for batch in claimed:
-                self.index.note_events(batch)
+        for batch in claimed:
+            events = compress(batch.rows(), map(self.index.events_family.__eq__, batch.families))
+            odd = [row for row in events if row[0] not in self.index.events_of(row[2], {})]
+            if odd:
+                with self.lock:
+                    self.index.note_events(Batch.of(odd))
         return claimed
 
 

@@ -211,3 +211,15 @@ def test_each_primary_tells_how_far_it_is(ring: Ring, cluster: RedisCluster, win
     assert sum(server.scanned for server in over.servers) == len(scene.all)
     assert sum(server.deleted for server in over.servers) == tally.deleted > 0
     assert {server.waiting for details in told for server in details.servers} == {None}
+
+
+def test_a_preview_with_the_guard_off_sees_live_work_on_every_node(ring: Ring, cluster: RedisCluster) -> None:
+    seed_scene(cluster, deals=60, active_every=4)
+    guarded, looked = Tally(), Tally()
+
+    carry_out(guarded, dry_run=True, exclude_active_within_secs=HOUR)
+    carry_out(looked, dry_run=True, look=True)
+
+    assert looked.active == guarded.skipped.keys()
+    assert len(looked.active or ()) == 15
+    assert looked.matched_deals == guarded.matched_deals

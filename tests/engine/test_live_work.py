@@ -11,6 +11,7 @@ import redis
 from django.test import override_settings
 
 from dealpurge.engine import live_work
+from dealpurge.engine.guard.deal_index import DealIndex
 from dealpurge.engine.live_work import UNTOLD_WARNING
 from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.deal_log import WOULD_BE_PURGED
@@ -140,3 +141,12 @@ def test_an_unfinished_look_tells_of_nobody(server: redis.Redis, monkeypatch: py
     carry_out(tally, dry_run=True, look=True, keep_going=lambda: tally.judged < 2)
 
     assert (tally.cancelled, tally.active) == (True, None)
+
+
+def test_no_events_key_is_held_that_a_template_names(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory must not grow with the deals by more than their counts."""
+    monkeypatch.delattr(DealIndex, "note_events")
+    for number in range(5):
+        seed_deal(server, "acme", f"d{number}", age=60)
+
+    assert looked().active == {make_token("acme", f"d{number}") for number in range(5)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +36,9 @@ GUARD_ASKED = "guard_asked"
 
 class SpareForm(forms.Form):
     """There is no field for a live run: one begins at its preview only."""
+
+    #: Which deals, of the cleaned data: the part of the scope that every form asks for in its own way.
+    deals_in_scope: Callable[[dict[str, Any]], dict[str, Any]]
 
     guard = forms.BooleanField(label=_("Skip deals active in the last"), required=False, initial=True)
     exclude_active = SpanField(
@@ -98,10 +102,6 @@ class SpareForm(forms.Form):
             except PurgeConfigurationError as exc:
                 self.add_error(None, in_language(said_by(exc)))
         return data
-
-    def deals_in_scope(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Which deals: the part of the scope that every form asks for in its own way."""
-        raise NotImplementedError
 
     def field_of(self, name: str) -> str | None:
         """Which of our fields shows an error of the scope's field."""

@@ -19,7 +19,7 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import Keyspace
 from dealpurge.servers.connection import ServerConnection
 from tests.conftest import PointCacheAt, start_server
-from tests.support.purging import purge
+from tests.support.purging import carry_out, purge
 from tests.support.seeding import HOUR, event_id, existing, key_of, names, seed_deal
 from tests.support.servers import RedisServer
 
@@ -63,6 +63,18 @@ def leave_room(client: redis.Redis, share: float) -> None:
 
 def evicted(client: redis.Redis) -> int:
     return int(client.info("stats")["evicted_keys"])
+
+
+def test_a_preview_with_the_guard_off_evicts_nothing_either(client: redis.Redis) -> None:
+    seed_large(client, 100, 200_000, age=60)
+    seed_strangers(client)
+    leave_room(client, 0.1)
+    tally = Tally()
+
+    carry_out(tally, dry_run=True, look=True)
+
+    assert len(tally.active or ()) == 100
+    assert evicted(client) == 0
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
