@@ -39,6 +39,9 @@ __all__ = ["DealPurgeAdminMixin", "InventoryDealAdmin", "PurgeRunAdmin"]
 
 admin.site.register(InventoryDeal, InventoryDealAdmin)
 
+#: What the list of runs does not show.
+UNLISTED = ("report", "sentences", "deals", "samples", "organisations", "error", "reason")
+
 
 @admin.register(PurgeRun)
 class PurgeRunAdmin(TimelineConsole, InventoryConsole):
@@ -113,7 +116,9 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
             changes = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self.go("changelist")
-        return csv_export.runs_file(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
+        return csv_export.runs_file(
+            changes.get_queryset(request).defer(None).defer("report", "sentences", "deals", "samples")
+        )
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Who looks for a deal sees what became of it in each run: one that skipped it did not purge it."""
@@ -135,7 +140,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PurgeRun]:
         """Without what the list does not show: reports and named deals may be large."""
-        rows = super().get_queryset(request).defer("report", "sentences", "deals", "error", "reason")
+        rows = super().get_queryset(request).defer(*UNLISTED)
         lost = Q(status=PurgeRun.Status.FAILED, started_at__isnull=False, report__isnull=True)
         return rows.annotate(first_deal=F("deals__0"), lost=lost)
 

@@ -137,6 +137,9 @@ class PurgeRun(models.Model):
     redis_processes = models.JSONField(_("processes of Redis"), null=True, blank=True, editable=False)
     # How many rows of its deals there are by outcome, so that no page counts them.
     outcomes = models.JSONField(_("deals by outcome"), null=True, blank=True, editable=False)
+    # Likewise by organisation, the largest of them; and keys of a dry run by family, picked at random.
+    organisations = models.JSONField(_("deals by organisation"), null=True, blank=True, editable=False)
+    samples = models.JSONField(_("samples of keys"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("purge run")
@@ -186,7 +189,7 @@ class PurgeRunDeal(models.Model):
     """One deal that a run met, or that was named and not found: answers who purged it, and what a preview would do.
 
     ``keys_deleted``: of the deal's keys in scope, those sent and not found still there. ``keys_left``: those that are
-    still there. None is what is not known.
+    still there. ``checkpoints``: of what a dry run would delete. None is what is not known.
     """
 
     class Outcome(models.TextChoices):
@@ -209,6 +212,7 @@ class PurgeRunDeal(models.Model):
     keys_deleted = models.BigIntegerField(_("keys deleted"), null=True)
     keys_left = models.BigIntegerField(_("keys left"), null=True)
     last_active_at = UTCDateTimeField(_("last activity"), null=True)
+    checkpoints = models.BigIntegerField(_("checkpoint keys"), null=True)
 
     class Meta:
         verbose_name = _("deal of a run")

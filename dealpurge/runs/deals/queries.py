@@ -29,7 +29,10 @@ OUTCOMES = (
 LONGEST = 2 * ID_MAX_BYTES + 1
 NEEDS_A_LOOK = (Outcome.INTERRUPTED, Outcome.NOT_REMOVED)
 #: Columns of runs that may be large, or that nobody shows beside a deal.
-LARGE = ("run__deals", "run__report", "run__sentences", "run__outcomes", "run__redis_processes", "run__error")
+LARGE = (
+    *("run__deals", "run__report", "run__sentences", "run__progress", "run__redis_processes", "run__error"),
+    *("run__outcomes", "run__organisations", "run__samples"),
+)
 
 #: What needs a look, then the largest.
 FIRST = Case(When(outcome__in=NEEDS_A_LOOK, then=Value(0)), default=Value(1), output_field=IntegerField())
