@@ -120,6 +120,20 @@ class PurgeScope:
         organisations = {org for org, _ in self.deals} or {self.org_id}
         return organisations.pop() if len(organisations) == 1 else None
 
+    def meets(self, other: PurgeScope) -> bool:
+        """Whether a deal may be in both."""
+        if self.mode == other.mode == "by_deal":
+            named = {deal_id: set[str | None]() for _, deal_id in self.deals}
+            for org_id, deal_id in self.deals:
+                named[deal_id].add(org_id)
+            return any(
+                org_id is None or None in named[deal_id] or org_id in named[deal_id]
+                for org_id, deal_id in other.deals
+                if deal_id in named
+            )
+        own, others = ({org for org, _ in scope.deals} or {scope.org_id} for scope in (self, other))
+        return None in own | others or not own.isdisjoint(others)
+
     @classmethod
     def named(
         cls,

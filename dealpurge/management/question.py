@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
+from django.db import Error as DatabaseTrouble
 from django.utils.translation import override
 
 from dealpurge.management.terminal.layout import Layout
 from dealpurge.previews.confirmation import Confirmation
+from dealpurge.previews.meanwhile import purges_meeting
 from dealpurge.report import PurgeReport
+from dealpurge.runs.label import Label
+from dealpurge.text import escape
 
 #: What is typed where a page has a button alone.
 YES = "yes"
@@ -24,7 +29,7 @@ class Question:
         self.answered_by = confirmation.confirmed_by
         with override("en"):
             #: The risk, the question, and why more than a yes is wanted.
-            asked = (confirmation.question, *_why(confirmation))
+            asked = (*_meanwhile(report), confirmation.question, *_why(confirmation))
             self.lines = ["", *_risk(confirmation, style, layout), *chain.from_iterable(map(layout.prose, asked))]
             self.prompt = f"{confirmation.instruction.text}: "
             #: What is said to any other answer.
@@ -47,6 +52,12 @@ def _risk(confirmation: Confirmation, style: Any, layout: Layout) -> Iterator[st
     for line in confirmation.lines:
         yield from layout.prose(f"{line.number:>{wide}}  {line.words.text}", wide + 2)
     yield ""
+
+
+def _meanwhile(report: PurgeReport) -> Iterator[str]:
+    with suppress(DatabaseTrouble):  # which the purge says in its own words
+        for other in purges_meeting(report.scope, Label.of_settings(), since=report.started_at):
+            yield f"{escape(other.words)} (Run {other.run.pk}.)"
 
 
 def _why(confirmation: Confirmation) -> Iterator[str]:

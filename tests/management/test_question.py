@@ -99,6 +99,18 @@ def test_one_reason_is_told_as_on_the_page(deals: redis.Redis, ask: Ask) -> None
     ]
 
 
+def test_a_purge_of_the_same_deals_under_way_is_told(deals: redis.Redis, ask: Ask) -> None:
+    fields = {"source": "admin", "mode": "all", "dry_run": False, "status": "running"}
+    other = PurgeRun.objects.create(actor_name="d.silva", org_id="acme", **fields)
+    PurgeRun.objects.create(actor_name="ann", org_id="cedar", **fields)
+
+    told = ask("no", "--mode=by_deal", "--deal-id=deal-1", "--org-id=acme", "--no-dry-run", "--verbosity=0").err
+
+    words = f"A purge of this deal by d.silva is under way, 0 %. (Run {other.pk}.)"
+    assert f"{words}\nPurge 1 deal from production?\n" in told
+    assert "ann" not in told
+
+
 @pytest.mark.parametrize("language", ["de", "en-gb"])
 def test_it_is_asked_in_english_as_all_is_said(
     checkpoints: redis.Redis, ask: Ask, settings: Settings, language: str

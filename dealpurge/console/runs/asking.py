@@ -16,7 +16,9 @@ from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.runs.page import RunPage
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.previews.confirmation import Confirmation
+from dealpurge.previews.meanwhile import Meanwhile, purges_meeting
 from dealpurge.previews.preview import Preview
+from dealpurge.runs.label import Label
 
 State = Literal["open", "applied", "empty", "expired", "refused"]
 
@@ -52,6 +54,14 @@ class Asking:
             return self.state in ("open", "refused") and bool(self.confirmation.heading)
         except PurgeConfigurationError:  # which is why it is refused
             return False
+
+    @cached_property
+    def meanwhile(self) -> list[Meanwhile]:
+        """What others do to these deals, or did since it was made, where it may still be applied."""
+        if self.state not in ("open", "refused"):
+            return []
+        run = self.preview.run
+        return list(purges_meeting(run.scope, Label.of_run(run), since=run.started_at))
 
     @cached_property
     def confirmation(self) -> Confirmation:

@@ -14,6 +14,7 @@ from dealpurge.console.forms.purge import write_deals
 from dealpurge.console.forms.span import HOUR
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.views import Console
+from dealpurge.console.timeline.now import DealNow
 from dealpurge.console.timeline.page import TimelinePage
 from dealpurge.scope import Deal, id_problem
 
@@ -32,13 +33,14 @@ class TimelineConsole(Console):
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Everything that happened to it."""
         deal = _deal(request)
-        page = TimelinePage(deal, request.GET)
+        page, now = TimelinePage(deal, request.GET), datetime.now(UTC)
         return self.page(
             request,
             "timeline.html",
             title=page.name,
             page=page,
-            now=datetime.now(UTC),
+            now=now,
+            today=DealNow(deal, page.scan, now),
             host=addresses(self.admin_site, request, [deal]).get(deal),
             named=write_deals([deal]),
             hour=HOUR,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,17 +14,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from project.deals.models import Deal, Organization
-
-from ..conftest import LIST, ClientOf, MakePreview, latest, page_of
+from tests.console.conftest import LIST, ClientOf, MakePreview, latest, page_of
+from tests.console.timeline.conftest import shown
 
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 26, 10, 31, tzinfo=UTC)
-
-
-@pytest.fixture
-def browser(client_of: ClientOf, purger: User) -> Client:
-    return client_of(purger)
 
 
 def happen(make: MakePreview, actor: User | None, outcome: str, *, days: int = 0, **fields: Any) -> PurgeRun:
@@ -36,13 +30,6 @@ def happen(make: MakePreview, actor: User | None, outcome: str, *, days: int = 0
     run = make(actor, dry_run=dry_run, created_at=NOW - timedelta(days=days), **fields)
     PurgeRunDeal.objects.create(run=run, org_id=org_id, deal_id="deal/1", outcome=outcome, **counts)
     return run
-
-
-def shown(browser: Client, **query: str) -> str:
-    response = browser.get(f"{LIST}deal/", {"org": "globex", "deal": "deal/1"} | query)
-    assert response.status_code == 200
-    content = response.content.decode().partition('id="content"')[2].partition("</main>")[0]
-    return " ".join(re.sub("<[^>]+>", " ", content).split())
 
 
 def test_everything_that_happened_is_told_newest_first(
@@ -125,7 +112,7 @@ def test_pages_are_bounded(
     for number in range(60):
         happen(make_preview, purger, "purged", days=number, deals=[["a", "b"]] * 5)
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         page = shown(browser)
 
     assert "60 entries." in page
