@@ -139,11 +139,45 @@ def test_without_a_time_nobody_is_judged() -> None:
 def test_an_earlier_run_is_changed_with_all_that_it_had(
     browser: Client, make_preview: MakePreview, purger: User
 ) -> None:
-    run = make_preview(purger, exclude_active_within_secs=HOUR, leave_never_active=True)
+    run = make_preview(
+        purger, exclude_active_within_secs=HOUR, leave_never_active=True, at_most_deals=5, at_most_keys=70
+    )
 
-    answer = browser.get(f"{FORM}?again={run.pk}")
+    form = browser.get(f"{FORM}?again={run.pk}").context["form"]
 
-    assert answer.context["form"]["leave_never_active"].value() is True
+    assert form["leave_never_active"].value() is True
+    assert [field.value() for field in form.limits] == [5, 70]
+
+
+def test_a_reason_that_is_missing_costs_no_limits(
+    browser: Client, make_preview: MakePreview, purger: User, settings: Settings
+) -> None:
+    settings.DEALPURGE_REASON_REQUIRED = True
+    run = make_preview(purger, at_most_deals=5)
+
+    asked = browser.post(page_of(run, "repeat"), follow=True)
+    page = asked.content.decode()
+
+    assert "Give a reason or a ticket" in page
+    assert [field.value() for field in asked.context["form"].limits] == ["5", None]
+    assert "A purge that would delete more deletes nothing." in page
+
+
+def test_the_limits_of_a_form_are_those_of_its_preview(browser: Client) -> None:
+    browser.post(FORM, {"mode": "all", "at_most_deals": "5", "at_most_keys": ""})
+
+    assert (latest().at_most_deals, latest().at_most_keys) == (5, None)
+
+
+def test_a_limit_that_is_none_is_refused_and_shown(browser: Client) -> None:
+    page = browser.post(FORM, {"mode": "all", "at_most_keys": "0"})
+
+    assert list(page.context["form"].errors) == ["at_most_keys"]
+    assert 'name="at_most_keys"' in page.content.decode()
+
+
+def test_a_form_without_limits_asks_for_none(browser: Client) -> None:
+    assert "at_most" not in browser.get(FORM).content.decode()
 
 
 def test_a_command_to_copy_has_the_limits_of_the_run(make_preview: MakePreview, purger: User) -> None:

@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from dealpurge.console.deals.admin import DealPurgeAdminMixin
-from dealpurge.scope import Deal
+from dealpurge.runs.deals.suggestions import batched, edits
+from dealpurge.scope import Deal, id_problem
 
 
 def deal_admins(sites: Iterable[AdminSite]) -> Iterator[DealPurgeAdminMixin]:
@@ -21,6 +22,19 @@ def deal_admins(sites: Iterable[AdminSite]) -> Iterator[DealPurgeAdminMixin]:
 def known(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> set[Deal]:
     """Those that the host's database has, as far as this user may see."""
     return set(addresses(site, request, deals))
+
+
+def nearly(site: AdminSite, request: HttpRequest, deal: Deal) -> Deal | None:
+    """One of the host's deals whose id, or organisation, is one slip of a key away; by at most a few queries."""
+    org_id, deal_id = deal
+    if not any(True for _admin in deal_admins([site])) or id_problem(deal_id):
+        return None
+    for names in batched(edits(deal_id)):
+        found = known(site, request, [(org_id, name) for name in names])
+        if found:
+            return min(found, key=str)
+    others = known(site, request, [(name, deal_id) for name in edits(org_id)]) if org_id else ()
+    return min(others, key=str, default=None)
 
 
 def addresses(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> dict[Deal, str]:

@@ -21,7 +21,7 @@ MAX_QUERY = 2000
 KEPT = "kept"
 #: What a page's script calls the deals that it keeps.
 KEY = re.compile(r"[0-9a-f]{8,40}")
-TEXTS = ("mode", "deals", "org_id", "reason")
+TEXTS = ("mode", "deals", "org_id", "reason", "at_most_deals", "at_most_keys")
 BOXES = ("guard", "leave_never_active", "include_checkpoints")
 SPAN = ("exclude_active_0", "exclude_active_1")
 
@@ -68,6 +68,8 @@ def _of_scope(scope: PurgeScope) -> dict[str, Any]:
         "mode": mode,
         "deals": write_deals(scope.deals),
         "org_id": scope.org_id or "",
+        "at_most_deals": scope.at_most_deals or "",
+        "at_most_keys": scope.at_most_keys or "",
         "guard": scope.guarded,
         "exclude_active": scope.exclude_active_within_secs or HOUR,
         "leave_never_active": scope.leave_never_active,

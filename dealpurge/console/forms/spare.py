@@ -58,6 +58,9 @@ class SpareForm(forms.Form):
         required=False,
         help_text=_("Aborts synthesis runs in flight on these deals."),
     )
+    # Asked where an earlier run had them: they must not be lost on the way.
+    at_most_deals = forms.IntegerField(label=_("Deals at most"), required=False, min_value=1)
+    at_most_keys = forms.IntegerField(label=_("Keys at most"), required=False, min_value=1)
     reason = forms.CharField(
         label=_("Reason or ticket"),
         required=False,
@@ -70,6 +73,12 @@ class SpareForm(forms.Form):
         super().__init__(*args, **kwargs)
         with suppress(PurgeConfigurationError):  # which ``clean`` says
             self.fields["reason"].required = conf.reason_required
+
+    @property
+    def limits(self) -> list[forms.BoundField]:
+        """The fields of limits, where there is one."""
+        fields = [self["at_most_deals"], self["at_most_keys"]]
+        return fields if any(field.value() for field in fields) else []
 
     def clean_exclude_active(self) -> int | None:
         """Seconds; None where the guard is off. A guard without a time is no guard, and a mistake."""
@@ -93,6 +102,8 @@ class SpareForm(forms.Form):
                     exclude_active_within_secs=data["exclude_active"],
                     leave_never_active=data["leave_never_active"],
                     dry_run=True,
+                    at_most_deals=data["at_most_deals"],
+                    at_most_keys=data["at_most_keys"],
                 )
                 services.check(data["scope"])
                 _ = conf.reason_required

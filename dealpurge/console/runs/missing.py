@@ -12,11 +12,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dealpurge import clock
 from dealpurge.console import formatting
-from dealpurge.console.deals.links import deal_admins, known
+from dealpurge.console.deals.links import deal_admins, known, nearly
 from dealpurge.console.forms.purge import write_deals
 from dealpurge.models import PurgeRun
 from dealpurge.runs import inventory
+from dealpurge.runs.deals.suggestions import MOST_SECONDS
 from dealpurge.scope import Deal
 
 #: As many are shown before "Show all".
@@ -36,19 +38,19 @@ class MissingDeals:
     """Those that the report of a run lists."""
 
     def __init__(self, run: PurgeRun, site: AdminSite, request: HttpRequest) -> None:
-        self._run, self._site, self._request = run, site, request
+        self.run, self._site, self._request = run, site, request
         self._listed: list[dict[str, Any]] = (run.report or {}).get("deals_not_found", [])
 
     @property
     def count(self) -> int:
         """How many there are, those that the report does not list included."""
-        counts: dict[str, int] = (self._run.report or {}).get("deals", {})
+        counts: dict[str, int] = (self.run.report or {}).get("deals", {})
         return counts.get("not_found", 0)
 
     @property
     def heading(self) -> str:
         """How many of how many."""
-        named = self._run.deals_named
+        named = self.run.deals_named
         if self.count == named:
             return _("None of the named deals has keys in Redis")
         words = ngettext(
@@ -77,9 +79,17 @@ class MissingDeals:
         deals: list[Deal] = [(item["org_id"], item["deal_id"]) for item in self._listed]
         in_database = known(self._site, self._request, [deal for deal in deals if "\\" not in f"{deal[0]}{deal[1]}"])
         strangers = self._unknown_organisations({org_id for org_id, _deal in deals if org_id is not None})
+        meant, began = [_meant(item) for item in self._listed], clock.seconds()
+        for place, deal in enumerate(deals[:SHOWN]):
+            if meant[place] is None and deal not in in_database and clock.seconds() - began < MOST_SECONDS:
+                meant[place] = nearly(self._site, self._request, deal)
         return [
-            Missing(name=write_deals([deal]), why=self._why(deal, in_database, strangers), meant=_meant(item))
-            for deal, item in zip(deals, self._listed, strict=True)
+            Missing(
+                name=write_deals([deal]),
+                why=self._why(deal, in_database, strangers),
+                meant=write_deals([other]) if other else "",
+            )
+            for deal, other in zip(deals, meant, strict=True)
         ]
 
     def _why(self, deal: Deal, in_database: Collection[Deal], strangers: Collection[str]) -> str:
@@ -97,6 +107,7 @@ class MissingDeals:
         return names - inventory.organisations(scan, names) if scan else set()
 
 
-def _meant(item: dict[str, Any]) -> str:
+def _meant(item: dict[str, Any]) -> Deal | None:
+    """By the last scan, as the report has it."""
     meant = item["did_you_mean"]
-    return write_deals([(meant["org_id"], meant["deal_id"])]) if meant else ""
+    return (meant["org_id"], meant["deal_id"]) if meant else None

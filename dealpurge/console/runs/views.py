@@ -69,20 +69,23 @@ class Console(ConsolePages):
         """Ask what to preview. A POST with ``prefill`` only fills in the form: a selection too long for a URL."""
         if request.method != "POST" or "prefill" in request.POST:
             data = request.POST if request.method == "POST" else request.GET
-            again = data.get("again")
-            return self.form_page(request, PurgeForm(initial=of_run(self.load(again).run) if again else of_query(data)))
+            if again := data.get("again"):
+                run = self.load(again).run
+                missing = MissingDeals(run, self.admin_site, request)
+                return self.form_page(request, PurgeForm(initial=of_run(run)), missing=missing)
+            return self.form_page(request, PurgeForm(initial=of_query(data)))
         form = PurgeForm(request.POST)
         if not form.is_valid():
             return self.form_page(request, form)
         return self.begin(request, form.cleaned_data["scope"], form.cleaned_data["reason"])
 
-    def form_page(self, request: HttpRequest, form: PurgeForm) -> HttpResponse:
+    def form_page(self, request: HttpRequest, form: PurgeForm, **known: Any) -> HttpResponse:
         """The form; the mixin's action shows it with many deals filled in."""
-        known: dict[str, Any] = {}
         with suppress(DatabaseTrouble):  # which says itself, when something is to be previewed
             if scan := inventory.latest_finished():
                 totals = inventory_filter.organisations_of(scan)
-                known = {"scan": scan, "organisations": [item.org_id for item in totals if item.org_id][:MOST_OFFERED]}
+                known["organisations"] = [item.org_id for item in totals if item.org_id][:MOST_OFFERED]
+                known["scan"] = scan
         return self.page(
             request, "form/page.html", title=_("Purge deals"), form=form, address=self.address("purge"), **known
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from django.db import Error as DatabaseTrouble
@@ -64,12 +64,17 @@ def _meant(scan: PurgeRun, deal: MissingDeal) -> Deal | None:
     return found
 
 
-def _first(scan: PurgeRun, condition: Q, field: str, names: Iterable[str]) -> Deal | None:
-    rows = InventoryDeal.objects.using(alias()).filter(condition, run=scan).order_by("org_id", "deal_id")
+def batched(names: Iterable[str]) -> Iterator[list[str]]:
+    """In order, as many at once as a query should look for."""
     ordered = sorted(names)
     for start in range(0, len(ordered), NAMES_AT_ONCE):
-        some = {f"{field}__in": ordered[start : start + NAMES_AT_ONCE]}
-        found = rows.filter(**some).values_list("org_id", "deal_id").first()
+        yield ordered[start : start + NAMES_AT_ONCE]
+
+
+def _first(scan: PurgeRun, condition: Q, field: str, names: Iterable[str]) -> Deal | None:
+    rows = InventoryDeal.objects.using(alias()).filter(condition, run=scan).order_by("org_id", "deal_id")
+    for some in batched(names):
+        found = rows.filter(**{f"{field}__in": some}).values_list("org_id", "deal_id").first()
         if found:
             return found
     return None

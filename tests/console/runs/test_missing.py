@@ -92,7 +92,7 @@ def test_the_first_ten_are_shown_and_all_can_be(
     listed = [(f"org{n}", f"d{n}", None) for n in range(100)]
     run = make_preview(purger, report=report(130, *listed), **NAMED)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(32):  # of which two for each of the ten, to find what was meant
         shown = note(browser, run)
 
     first, _, others = shown.partition("Show all")
@@ -133,3 +133,64 @@ def test_a_slip_is_found_out_from_the_form_on(browser: Client, deals: redis.Redi
 
 def test_an_old_report_misses_nobody(browser: Client, make_preview: MakePreview, purger: User) -> None:
     assert note(browser, make_preview(purger, **NAMED)) == ""
+
+
+@pytest.mark.parametrize(
+    ("org_id", "deal_id", "meant"),
+    [
+        ("acme", "dael-7731", "acme:deal-7731"),  # two changed places
+        ("acmee", "deal-7731", "acme:deal-7731"),  # its organisation
+        (None, "deal-773", "deal-7731"),
+        ("acme", "deal-88", ""),
+        ("birch", "deal-773", ""),  # that of another organisation
+    ],
+)
+def test_the_hosts_database_tells_too_what_was_meant(
+    browser: Client, make_preview: MakePreview, purger: User, org_id: str | None, deal_id: str, meant: str
+) -> None:
+    Deal.objects.create(
+        deal_id="deal-7731", organization=Organization.objects.create(slug="acme", name="Acme"), name="A"
+    )
+
+    shown = note(browser, make_preview(purger, report=report(1, (org_id, deal_id, None)), **NAMED))
+
+    assert ("Did you mean" in shown) == bool(meant)
+    assert f"{meant} ?" in shown if meant else True
+
+
+def test_what_was_found_in_the_scan_goes_before(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    for name in ("deal-77", "deal-78"):
+        Deal.objects.create(deal_id=name, organization=acme, name="A")
+    told = report(2, ("acme", "deal-7", ("acme", "deal-9")), ("acme", "deal-77", None))
+
+    shown = note(browser, make_preview(purger, report=told, **NAMED))
+
+    assert "Did you mean acme:deal-9 ?" in shown
+    assert shown.count("Did you mean") == 1  # one that is there is no slip
+
+
+def test_who_may_not_see_the_hosts_deals_is_told_of_none(
+    client_of: ClientOf, make_preview: MakePreview, purger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Deal.objects.create(deal_id="deal-7", organization=Organization.objects.create(slug="acme", name="Acme"), name="A")
+    monkeypatch.setattr(admin.site._registry[Deal], "has_view_or_change_permission", lambda request, obj=None: False)
+
+    assert "Did you mean" not in note(
+        client_of(purger), make_preview(purger, report=report(1, ("acme", "dael-7", None)), **NAMED)
+    )
+
+
+def test_the_form_that_corrects_a_list_says_what_was_not_found(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, report=report(1, ("globex", "d3x", ("globex", "d3"))), **NAMED)
+
+    page = browser.get(f"{LIST}purge/", {"again": str(run.pk)})
+
+    shown = " ".join(re.sub("<[^>]+>", " ", page.content.decode().partition('id="content"')[2]).split())
+    assert "1 of 9 named deals was not found globex:d3x" in shown
+    assert "Did you mean globex:d3 ?" in shown
+    assert "Correct the list" not in shown
+    assert page.context["form"]["deals"].value().startswith("globex:d0\nglobex:d1\n")
+    assert "not found" not in browser.get(f"{LIST}purge/").content.decode()
