@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, OrderBy, QuerySet
 
@@ -36,11 +37,14 @@ def store(run: PurgeRun, families: Sequence[str], rows: Iterable[InventoryRow]) 
     while batch := list(islice(items, ROWS_AT_ONCE)):
         with durable():
             InventoryDeal.objects.using(alias()).bulk_create(batch)
-    with bounded():
-        kept = list(stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT])
-    old = InventoryDeal.objects.using(alias()).exclude(run__in=kept)
+    old = InventoryDeal.objects.using(alias()).exclude(run__in=_kept())
     for _ in delete_in_batches(old):
         pass
+
+
+def is_kept(run: PurgeRun) -> bool:
+    """Whether nothing of an inventory has been let go of; to be asked when its deals have been read."""
+    return run.pk in _kept()
 
 
 def latest() -> PurgeRun | None:
@@ -70,6 +74,12 @@ def deals(run: PurgeRun, *, org_id: str, deal_id: str, sort: str) -> QuerySet[In
     if deal_id:
         rows = rows.filter(deal_id=deal_id)
     return rows.order_by(*SORTS[sort], "pk")
+
+
+@bounded()
+def _kept() -> list[UUID]:
+    """The inventories whose deals are kept. One that is not among them never is again."""
+    return list(stored().filter(inventory=True).order_by("-created_at").values_list("pk", flat=True)[:KEPT])
 
 
 def _item(run: PurgeRun, families: Sequence[str], row: InventoryRow) -> InventoryDeal:

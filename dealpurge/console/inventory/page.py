@@ -15,7 +15,7 @@ from dealpurge.console import formatting
 from dealpurge.console.inventory.deal_table import ScannedDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.models import PurgeRun
-from dealpurge.runs import inventory_filter
+from dealpurge.runs import inventory, inventory_filter
 from dealpurge.runs.inventory_filter import IDLE, NEVER, OrganisationTotal
 from dealpurge.text import escape
 
@@ -84,8 +84,9 @@ class InventoryPage(RunPage):
 
     @cached_property
     def totals(self) -> list[OrganisationTotal]:
-        """What each organisation has, most keys first."""
-        return inventory_filter.organisations_of(self.run)
+        """What each organisation has, most keys first; nothing of a scan that is being let go of."""
+        totals = inventory_filter.organisations_of(self.run)
+        return totals if inventory.is_kept(self.run) else []
 
     @cached_property
     def table(self) -> ScannedDeals:

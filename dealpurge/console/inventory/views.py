@@ -129,7 +129,10 @@ class InventoryConsole(Console):
         if selection.is_too_large:
             words = _("Choose at most %(n)s deals, or purge all deals of their organisation.")
             return words % {"n": formatting.number(MOST)}
-        return "" if selection.deals else _("No deal matches.")
+        found = bool(selection.deals)
+        if not inventory.is_kept(preview.run):
+            return _("The deals of this inventory are no longer kept. Scan again.")
+        return "" if found else _("No deal matches.")
 
     def _inventory(self, request: HttpRequest, preview: Preview) -> InventoryPage:
         page = InventoryPage(preview, current_user(request))

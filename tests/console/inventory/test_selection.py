@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.console import selection
 from dealpurge.console.selection import Selection, read_filter
 from dealpurge.models import InventoryDeal, PurgeRun
+from dealpurge.runs.inventory import KEPT
 from dealpurge.runs.inventory_filter import InventoryFilter
 from tests.console.conftest import LIST, ClientOf, MakePreview, latest, page_of
 from tests.console.inventory.conftest import add
@@ -145,6 +146,21 @@ def test_deals_that_are_no_longer_kept_cannot_be_chosen(browser: Client, invento
     InventoryDeal.objects.all().delete()
 
     assert told(browser.post(page_of(inventory, CHOICE), GUARDED)) == ["No deal matches."]
+
+
+def test_of_a_scan_that_is_being_let_go_of_nothing_is_chosen(
+    browser: Client, inventory: PurgeRun, make_preview: MakePreview, purger: User
+) -> None:
+    """Some of its deals may be gone already, and the choice would be of fewer than were shown."""
+    for _ in range(KEPT - 1):
+        make_preview(purger, inventory=True)
+    assert browser.get(page_of(inventory, "inventory")).context["page"].totals
+
+    make_preview(purger, inventory=True)
+
+    gone = "The deals of this inventory are no longer kept. Scan again."
+    assert told(browser.post(page_of(inventory, CHOICE), GUARDED)) == [gone]
+    assert gone in browser.get(page_of(inventory, "inventory")).content.decode()
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
