@@ -70,6 +70,16 @@ def test_the_deals_of_an_id_are_asked_together(
     assert "It would be skipped now: active 9 minutes ago." in shown(browser, org="", deal="deal-7")
 
 
+def test_of_an_id_that_nobody_has_looked_for_nothing_is_told(browser: Client, deals: redis.Redis) -> None:
+    """Its organisation is not known, so its events are not either."""
+    seed_deal(deals, "acme", "deal-7", at=datetime.now(UTC))
+
+    page = shown(browser, org="", deal="deal-7")
+
+    assert "it has no events" not in page
+    assert "Deals active in the last hour are skipped." in page
+
+
 def test_two_operators_see_each_others_purge(client_of: ClientOf, purger: User, make_preview: MakePreview) -> None:
     run = PurgeRun.objects.create(
         source="admin", actor_name="d.silva", mode="all", org_id="acme", dry_run=False, status="running", deals=[]
