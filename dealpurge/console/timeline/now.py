@@ -63,9 +63,11 @@ class DealNow:
         org_id, deal_id = self.deal
         others: list[Deal] = []
         if org_id is None:  # whose events are those of all that have the id, as far as somebody has looked
-            others = inventory_filter.holders_of(self._scan, [deal_id]) if self._scan else []
-            orgless = self._scan and inventory_filter.deals_of(self._scan).filter(deal_id=deal_id, org_id=None)
-            if not others and not (orgless and orgless.exists()):
+            if self._scan is None:
+                return {}
+            others = inventory_filter.holders_of(self._scan, [deal_id])
+            orgless = inventory_filter.deals_of(self._scan).filter(deal_id=deal_id, org_id=None)
+            if not others and not orgless.exists():
                 return {}
         told = services.last_activity([self.deal], others)
         return None if told is None else dict(told)
