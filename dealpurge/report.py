@@ -20,8 +20,8 @@ LIST_LIMIT = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DealCounts:
     """Deals: found in scope, purged (in a dry run: would be), left as active, left for want of any events key, given up
-    half-way, and those that were named and have no keys in Redis. ``active``: of those that a dry run without a guard
-    says would be purged, the ones with activity in the last hour; None where nobody looked."""
+    half-way, and those that were named and have no keys in Redis. ``organisations``: of those purged. ``active``: of
+    those that a dry run without a guard says would be, the ones with activity in the last hour; None: nobody looked."""
 
     matched: int = 0
     purged: int = 0
@@ -29,6 +29,7 @@ class DealCounts:
     skipped_never_active: int = 0
     interrupted: int = 0
     not_found: int = 0
+    organisations: int = 0
     active: int | None = None
 
 

@@ -42,13 +42,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:
-    """What could be lost. ``active`` of the ``deals`` are worked on; None where nobody knows.
+    """What could be lost. ``active`` of the ``deals`` are worked on; None where nobody knows. They are those of so many
+    ``organisations``; None where that is not known.
 
     ``everything``: the scope is all deals in Redis. ``environment`` is empty where the settings name none.
     """
 
     deals: int
     active: int | None
+    organisations: int | None
     everything: bool
     environment: str
     reasons: tuple[Reason, ...]
@@ -86,8 +88,15 @@ class Risk:
         return any(reason.kind == kind for reason in self.reasons)
 
 
-def risk(scope: PurgeScope, *, deals: int, checkpoints: int = 0, active: int | None = None) -> Risk:
-    """What could be lost by a purge of so many ``deals``, by the settings of this moment.
+def risk(
+    scope: PurgeScope,
+    *,
+    deals: int,
+    checkpoints: int = 0,
+    active: int | None = None,
+    organisations: int | None = None,
+) -> Risk:
+    """What could be lost by a purge of so many ``deals`` of so many ``organisations``, by the settings of this moment.
 
     ``checkpoints``: of their keys, those that would go. ``active``: of the deals, those that somebody works on.
     """
@@ -95,6 +104,7 @@ def risk(scope: PurgeScope, *, deals: int, checkpoints: int = 0, active: int | N
     return Risk(
         deals=deals,
         active=active,
+        organisations=organisations,
         everything=_is_everything(scope),
         environment=environment.name if environment else "",
         reasons=tuple(_reasons(scope, deals, checkpoints, active)),

@@ -32,6 +32,7 @@ COUNTS = {
     "skipped_never_active": 3,
     "interrupted": 0,
     "not_found": 0,
+    "organisations": 1,
     "active": None,
 }
 OUTCOMES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.utils.formats import number_format, time_format
+from django.utils.formats import date_format, number_format, time_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -25,6 +25,16 @@ def clock(moment: datetime, now: datetime) -> str:
     """A moment in UTC, without its date if that is today's."""
     if moment.astimezone(UTC).date() != now.astimezone(UTC).date():
         return utc(moment)
+    return time_of_day(moment)
+
+
+def day(moment: datetime) -> str:
+    """A moment's date, in UTC."""
+    return date_format(moment.astimezone(UTC), _("j M Y"))
+
+
+def time_of_day(moment: datetime) -> str:
+    """And the time on it, to the second."""
     return time_format(moment.astimezone(UTC), _("H:i:s")) + " UTC"
 
 

@@ -70,15 +70,16 @@ class Confirmation:
     def of_preview(cls, run: PurgeRun) -> Confirmation:
         """What is asked of a finished preview, by its row and the settings of this moment."""
         report = run.report or {}
-        checkpoints, active = report.get("families", {}).get(CHECKPOINTS, 0), report.get("deals", {}).get("active")
-        return cls(services.risk(run.scope, deals=run.deals_purged, checkpoints=checkpoints, active=active))
+        checkpoints, deals = report.get("families", {}).get(CHECKPOINTS, 0), report.get("deals", {})
+        known = {name: deals.get(name) for name in ("active", "organisations")}
+        return cls(services.risk(run.scope, deals=run.deals_purged, checkpoints=checkpoints, **known))
 
     @classmethod
     def of_report(cls, report: PurgeReport, *, click: str | None = None) -> Confirmation:
         """What is asked after a dry run, by its report."""
-        checkpoints, active = report.families.get(CHECKPOINTS, 0), report.deals.active
-        risk = services.risk(report.scope, deals=report.deals.purged, checkpoints=checkpoints, active=active)
-        return cls(risk, click=click)
+        checkpoints, deals = report.families.get(CHECKPOINTS, 0), report.deals
+        known = {"active": deals.active, "organisations": deals.organisations}
+        return cls(services.risk(report.scope, deals=deals.purged, checkpoints=checkpoints, **known), click=click)
 
     def confirmed_by(self, typed: str) -> bool:
         """Whether what has to be typed was, whatever its case, blanks and grouping of digits."""
@@ -175,9 +176,22 @@ class Confirmation:
             )
         if self.risk.everything:
             return ngettext("deal of all organisations.", "deals of all organisations.", deals)
+        if self.risk.organisations:
+            words = ngettext("deal of %(organisations)s.", "deals of %(organisations)s.", deals)
+            if self.risk.environment:
+                words = ngettext(
+                    "deal of %(organisations)s, in <strong>{word}</strong>.",
+                    "deals of %(organisations)s, in <strong>{word}</strong>.",
+                    deals,
+                )
+            return words % {"organisations": _organisations(self.risk.organisations)}
         if self.risk.environment:
             return ngettext("deal, in <strong>{word}</strong>.", "deals, in <strong>{word}</strong>.", deals)
         return ngettext("deal would be purged.", "deals would be purged.", deals)
+
+
+def _organisations(count: int) -> str:
+    return ngettext("one organisation", "%(n)s organisations", count) % {"n": _number(count)}
 
 
 def _active(count: int) -> str:

@@ -21,6 +21,7 @@ from dealpurge.report import PurgeReport
 from dealpurge.runs import retry, silence, store
 from dealpurge.runs.database import bounded, durable, revive_connection, stored
 from dealpurge.runs.deals import rows as deal_rows
+from dealpurge.runs.deals.organisations import organisations_of
 from dealpurge.runs.deals.rows import DealRows
 
 #: Seconds between two signs of life.
@@ -84,11 +85,12 @@ class RunRecord:
     ) -> None:
         """Store the end, and what became of all deals where that is known. Raises ``RunLost`` where the row is somebody
         else's by now."""
-        outcomes = None
+        outcomes = organisations = None
         self._tracker.record(complete=report.status in ("completed", "partial"))
         if notes is not None:
             self._deals.settle(notes)
             outcomes = Counter(note.outcome for note in notes.values())
+            organisations = organisations_of(notes)
         self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
         retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
@@ -99,6 +101,7 @@ class RunRecord:
             total=total,
             error=error,
             outcomes=outcomes,
+            organisations=organisations,
             processes=processes,
             progress=self.details().as_dict(),
             seconds=retry.patience(self._deadline),

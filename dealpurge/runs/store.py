@@ -129,12 +129,13 @@ def finish(
     total: int = 0,
     error: str = "",
     outcomes: Mapping[str, int] | None = None,
+    organisations: Mapping[str, Any] | None = None,
     processes: Sequence[Process] | None = None,
     progress: Mapping[str, Any] | None = None,
     seconds: float | None = None,
 ) -> None:
-    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome, the
-    processes of Redis that it met and how far each phase came; tried for so many ``seconds``.
+    """Store the end of a running run, which had ``total`` keys to scan, with its number of deals by outcome and by
+    organisation, the processes of Redis that it met and how far each phase came; tried for so many ``seconds``.
 
     Raises ``RunLost`` if the row is no longer running, and writes nothing then."""
     end = ended(report.status) | {
@@ -146,6 +147,7 @@ def finish(
         "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
         "deals_purged": report.deals.purged,
         "outcomes": outcomes,
+        "organisations": organisations,
         "redis_processes": processes,
         "progress": progress,
     }

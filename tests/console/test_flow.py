@@ -18,6 +18,7 @@ from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
+from tests.support.seeding import seed_deal
 
 from .conftest import FORM, LIST, ClientOf, MakePreview, latest, load, page_of
 
@@ -236,6 +237,15 @@ def test_other_numbers_than_the_preview_had_are_shown_beside_them(browser: Clien
 
     assert 'Against the preview <span class="dp-quiet">as many deals, not as many keys</span>' in page
     assert '<th scope="row">Keys</th><td class="dp-num">6</td><td class="dp-num">4</td>' in page
+
+
+def test_deals_that_became_active_in_between_are_said_to_have(browser: Client, deals: redis.Redis) -> None:
+    run = preview(browser, guard="on", guard_asked="1", exclude_active_0="1", exclude_active_1="3600")
+    seed_deal(deals, "acme", "deal-1", age=1)
+
+    page = text(browser.post(page_of(run, "apply"), {"typed": "3"}, follow=True))
+
+    assert "1 deal became active in between, so 1 fewer was purged" in page
 
 
 def test_the_same_numbers_are_shown_once(browser: Client, deals: redis.Redis) -> None:

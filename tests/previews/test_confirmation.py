@@ -96,6 +96,16 @@ def test_the_question_names_the_environment(settings: Settings) -> None:
     assert lines(asked({**GUARDED, "org_id": None})) == ["8,993 deals of all organisations."]
 
 
+def test_of_how_many_organisations_they_are(settings: Settings) -> None:
+    named = {**NAMED, "exclude_active_within_secs": 3600}
+    assert lines(asked(named, organisations=2)) == ["8,993 deals of 2 organisations, in production."]
+    assert lines(asked(GUARDED, organisations=1)) == ["8,993 deals of one organisation, in production."]
+    assert lines(asked(ALL, organisations=2))[-1] == "8,993 deals of all organisations, in production."
+
+    settings.DEALPURGE_ENVIRONMENT = None
+    assert lines(asked(named, organisations=1204)) == ["8,993 deals of 1,204 organisations."]
+
+
 def test_what_was_typed_wrong_is_said_with_what_was_wanted() -> None:
     assert asked(ALL).wrong == 'That is not "production 8993". Nothing was deleted.'
     assert asked(ALL).instruction.text == 'Type "production 8993" to confirm'

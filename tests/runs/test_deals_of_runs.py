@@ -15,6 +15,7 @@ from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.report import MissingDeal, PurgeReport
 from dealpurge.runs import record
 from dealpurge.runs.deals import suggestions
+from dealpurge.runs.deals.organisations import MOST, organisations_of
 from dealpurge.runs.deals.suggestions import SUGGESTED, edits, with_suggestions
 from tests.support.purging import before_removal
 from tests.support.seeding import HOUR, seed_deal, touch
@@ -63,6 +64,8 @@ def test_a_guarded_purge_does_too(sizes: dict[str, int]) -> None:
     busy = ("skipped_active", 0, sizes.pop("busy"))
     assert rows() == {"busy": busy} | {name: ("purged", size, 0) for name, size in sizes.items()}
     assert outcomes_of(report) == {"purged": 2, "skipped_active": 1}
+    assert PurgeRun.objects.get().organisations == {"count": 2, "largest": [["acme", 2], ["birch", 1]]}
+    assert report.deals.organisations == 1
 
 
 @pytest.mark.parametrize("options", [ALL, GUARDED], ids=["sweep", "guarded"])
@@ -254,3 +257,14 @@ def test_the_report_says_what_may_have_been_meant(scan: PurgeRun, sizes: dict[st
 
     told = {"org_id": "globex", "deal_id": "dael-7", "did_you_mean": {"org_id": "globex", "deal_id": "deal-7"}}
     assert report.as_dict()["deals_not_found"] == [told]
+
+
+def test_the_largest_organisations_are_told_by_name() -> None:
+    tokens = [f"o{number}:{deal}".encode() for number in range(MOST + 1) for deal in range(1 + number % 2)]
+
+    told = organisations_of([*tokens, b"orgless"])
+
+    assert told["count"] == MOST + 1
+    assert len(told["largest"]) == MOST
+    assert told["largest"][:2] == [["o1", 2], ["o11", 2]]
+    assert told["largest"][-1][1] == 1

@@ -123,6 +123,7 @@ def expect(
             "skipped_never_active": len(counted & never),
             "interrupted": 0,
             "not_found": len(missing),
+            "organisations": len({org for org, _ in counted - active - never} - {None}),
             "active": None,
         },
         keys={

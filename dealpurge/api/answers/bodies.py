@@ -69,6 +69,7 @@ class PurgeDealCounts(serializers.Serializer[Any]):
     skipped_never_active = count("Left with `leave_never_active`, because nothing tells of any activity.")
     interrupted = count("Begun and left half-way, or nobody knows whether their last keys went.")
     not_found = count("Named, and without any keys in Redis. 0 where the run did not get to its end.")
+    organisations = count("Whose deals were purged; in a dry run: would be.")
     active = count(
         "Of those that would be purged, the ones with activity in the last hour: in a dry run without "
         "`exclude_active_within_secs`. Null where nobody looked.",

@@ -57,7 +57,7 @@ REPORT = PurgeReport(
     status="completed",
     scope=ALL_BUT_ACTIVE,
     environment="production",
-    deals=DealCounts(matched=20000, purged=19999, skipped_active=1),
+    deals=DealCounts(matched=20000, purged=19999, skipped_active=1, organisations=40),
     keys=KeyCounts(scanned=1180000, matched=940000, deleted=939953, checkpoints_kept=40000),
     families=families(19999),
     skipped=(SkippedDeal(org_id="org037", deal_id="a5399c2e", last_active_at=BEGAN - timedelta(minutes=10)),),
@@ -75,7 +75,7 @@ REFUSED = replace(
 OUT_OF_TIME = replace(
     REPORT,
     status="cancelled",
-    deals=DealCounts(matched=7101, purged=7100, skipped_active=1),
+    deals=DealCounts(matched=7101, purged=7100, skipped_active=1, organisations=15),
     keys=replace(REPORT.keys, deleted=333700),
     families=families(7100),
     duration_ms=20004,

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.core.paginator import Paginator
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
 from dealpurge.console.forms.purge import write_deals
 from dealpurge.console.inventory.activity import Activity
-from dealpurge.console.paging import PER_PAGE, page_number
+from dealpurge.console.paging import PER_PAGE, Heading, Pages, written
 from dealpurge.console.selection import read_filter, write_filter
 from dealpurge.keys.families import in_order
 from dealpurge.models import InventoryDeal, PurgeRun
@@ -26,16 +25,6 @@ from dealpurge.text import escape
 COLUMNS = ("deal", "org", "keys", "mostly", "active")
 #: By a click on a heading, the largest come first, and the longest idle.
 FIRST = {"deal": "deal", "org": "org", "keys": "-keys", "active": "active"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heading:
-    """A column, the query that sorts by it if it can be sorted, and which way it is sorted now."""
-
-    name: str
-    label: str
-    query: str
-    direction: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +42,7 @@ class Row:
     changed: bool
 
 
-class ScannedDeals:
+class ScannedDeals(Pages):
     """The deals of a finished scan as the query asks to see them. What a query cannot mean is ignored."""
 
     def __init__(
@@ -103,15 +92,16 @@ class ScannedDeals:
             other = name if self.sort.startswith("-") else f"-{name}"
             direction = "" if not now else "descending" if self.sort.startswith("-") else "ascending"
             query = self.query_with(sort=other if now else FIRST[name]) if name in FIRST else ""
-            yield Heading(name=name, label=labels[name], query=query, direction=direction)
+            yield Heading(name=name, label=labels[name], query=query, direction=direction, numeric=name == "keys")
+
+    @property
+    def row_count(self) -> int:
+        """Deals that match."""
+        return self.total.deals
 
     @cached_property
-    def number(self) -> int:
-        """The number of this page, from 1 on."""
-        return page_number(self.query, self.total.deals)
-
-    @cached_property
-    def _found(self) -> list[InventoryDeal]:
+    def found(self) -> list[InventoryDeal]:
+        """Those of this page."""
         if not self.total.deals:
             return []
         start = self.first - 1
@@ -120,42 +110,18 @@ class ScannedDeals:
     @cached_property
     def activity(self) -> Activity:
         """What Redis tells of the deals of this page now."""
-        return Activity(self.scan, self._found)
+        return Activity(self.scan, self.found)
 
     @cached_property
     def rows(self) -> list[Row]:
         """Those of this page."""
-        largest = max((row.keys for row in self._found), default=0) or 1
-        return [self._row(deal, largest) for deal in self._found]
-
-    @property
-    def first(self) -> int:
-        """The number of this page's first row among all of them."""
-        return (self.number - 1) * PER_PAGE + 1
-
-    @property
-    def last(self) -> int:
-        """And of its last one."""
-        return self.first + len(self._found) - 1
-
-    @property
-    def pages(self) -> Iterator[tuple[str, str]]:
-        """Numbers of pages with their queries; what is left out between them, and this page, has none. None of one."""
-        pages = Paginator(range(self.total.deals), PER_PAGE)
-        if pages.num_pages > 1:
-            for number in pages.get_elided_page_range(self.number, on_each_side=1, on_ends=1):
-                query = self.query_with(p=str(number)) if isinstance(number, int) and number != self.number else ""
-                yield formatting.number(number) if isinstance(number, int) else str(number), query
+        largest = max((row.keys for row in self.found), default=0) or 1
+        return [self._row(deal, largest) for deal in self.found]
 
     @property
     def fields(self) -> Mapping[str, str]:
         """The filter for a form."""
         return write_filter(self.filter)
-
-    @property
-    def export_query(self) -> str:
-        """The query of all rows that match."""
-        return self.query_with()
 
     @property
     def clear_query(self) -> str:
@@ -168,9 +134,7 @@ class ScannedDeals:
         """The query that changes this one; another order or filter begins at its first page."""
         sort = "" if self.sort == DEFAULT_SORT else self.sort
         known = {**self.fields, "sort": sort, "orgs": self.query.get("orgs", "") and "all"}
-        query = QueryDict(mutable=True)
-        query.update({name: value for name, value in (known | changes).items() if value})
-        return query.urlencode()
+        return written(known | changes)
 
     def _row(self, deal: InventoryDeal, largest: int) -> Row:
         name, count = max(in_order(deal.families).items(), key=lambda item: item[1], default=("", 0))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
 from dealpurge.console.inventory.deal_table import ScannedDeals
+from dealpurge.console.paging import Choice
 from dealpurge.console.runs.page import RunPage
 from dealpurge.models import PurgeRun
 from dealpurge.runs import inventory, inventory_filter
@@ -39,15 +40,6 @@ class OrganisationRow:
     share: str
     last_active_at: datetime | None
     query: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A value of a filter, and its words."""
-
-    value: str
-    label: str
-    chosen: bool
 
 
 class InventoryPage(RunPage):

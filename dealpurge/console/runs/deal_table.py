@@ -12,7 +12,8 @@ from django.http import QueryDict
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from dealpurge.console.paging import PER_PAGE, page_and_one_more, page_number
+from dealpurge.console import formatting
+from dealpurge.console.paging import PER_PAGE, Choice, Heading, Pages, page_and_one_more, written
 from dealpurge.console.runs.outcomes import Badge, badge
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs.deals import queries
@@ -22,13 +23,15 @@ from dealpurge.text import escape
 
 #: Columns of a dry run, which deletes nothing; what is left of a deal is what would go, or stay.
 DRY_COLUMNS = ("deal", "org", "outcome", "left", "active")
+#: How rows are sorted unless something is asked.
+DRY_SORT = "-left"
 COLUMNS = ("deal", "org", "outcome", "deleted", "left", "active")
 #: By a click on a heading, the largest and the latest come first.
 DESCENDING_FIRST = ("deleted", "left", "active")
 #: Names of the query, which other tables of a page must not take.
 FIELDS = ("outcome", "org", "deal", "sort", "p")
-#: In place of an outcome: deals that would go although somebody works on them.
-ACTIVE = "active"
+#: In place of an outcome: deals that would go although somebody works on them, and those of any outcome.
+ACTIVE, ALL = "active", "all"
 HOUR = timedelta(hours=1)
 Outcome = PurgeRunDeal.Outcome
 
@@ -42,21 +45,6 @@ class Tab:
     count: int
     query: str
     current: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heading:
-    """A column, the query that sorts by it, and which way it is sorted now."""
-
-    name: str
-    label: str
-    query: str
-    direction: str
-
-    @property
-    def numeric(self) -> bool:
-        """Whether it holds numbers of keys."""
-        return self.name in ("deleted", "left")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +62,7 @@ class Row:
     is_active: bool
 
 
-class DealTable:
+class DealTable(Pages):
     """The deals of a run that is over, as the query asks to see them. What a query cannot mean is ignored."""
 
     def __init__(self, run: PurgeRun, query: QueryDict, address: Callable[[str | None, str], str]) -> None:
@@ -86,12 +74,20 @@ class DealTable:
         """What is asked for."""
         asked = {name: self.query.get(name, "").strip(BLANKS) for name in FIELDS}
         return DealFilter(
-            outcome="" if asked["outcome"] == ACTIVE else asked["outcome"],
+            outcome=self.tab if self.tab in Outcome.values else "",
             org_id=asked["org"],
             text=asked["deal"],
             sort=asked["sort"],
-            active_since=self.active_since if asked["outcome"] == ACTIVE else None,
+            active_since=self.active_since if self.tab == ACTIVE else None,
         )
+
+    @cached_property
+    def tab(self) -> str:
+        """Which deals are shown: an outcome, or one of our own. A preview shows those that would go unless asked."""
+        asked = self.query.get("outcome", "").strip(BLANKS)
+        if asked in self.counts or asked == ALL or (asked == ACTIVE and self.active):
+            return asked
+        return Outcome.WOULD_BE_PURGED.value if Outcome.WOULD_BE_PURGED in self.counts else ALL
 
     @property
     def active(self) -> int:
@@ -103,11 +99,6 @@ class DealTable:
         """From when on they count as worked on; None where nobody looked."""
         return (self.run.started_at or self.run.created_at) - HOUR if self.active else None
 
-    @property
-    def asked_outcome(self) -> str:
-        """The name of the tab, for the query."""
-        return ACTIVE if self.filter.active_since else self.filter.outcome
-
     @cached_property
     def counts(self) -> dict[str, int]:
         """Deals by outcome."""
@@ -115,91 +106,83 @@ class DealTable:
 
     @property
     def tabs(self) -> list[Tab]:
-        """Outcomes that some deal has, behind one tab for all of them; none where all have the same."""
-        if len(self.counts) < 2 and not self.active:
-            return []
-        chosen = self.filter.outcome if self.filter.outcome in self.counts else ""
-        chosen = ACTIVE if self.filter.active_since else chosen
-        shown = [outcome for outcome in OUTCOMES if outcome in self.counts]
-        tabs = [
-            self._tab("", _("All"), sum(self.counts.values()), chosen),
-            *(self._tab(name, capfirst(badge(name).word), self.counts[name], chosen) for name in shown),
-        ]
+        """Outcomes that some deal has, before or behind one tab for all of them; none of a purge where all have the
+        same."""
+        shown = [outcome.value for outcome in OUTCOMES if outcome in self.counts]
         if self.active:
-            tabs.insert(-1 if Outcome.NOT_FOUND in shown else len(tabs), self._active_tab(chosen))
-        return tabs
+            shown.insert(-1 if Outcome.NOT_FOUND in shown else len(shown), ACTIVE)
+        if self.run.dry_run:
+            shown += [ALL] if len(self.counts) > 1 else []
+        else:
+            shown = [ALL, *shown] if len(shown) > 1 else []
+        return [self._tab(name) for name in shown]
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether rows may differ in it; a tab of a preview says it of all of them."""
+        return not self.run.dry_run or (self.tab == ALL and len(self.counts) > 1)
 
     @property
     def headings(self) -> Iterator[Heading]:
         """Of the columns, in their order."""
+        dry = self.run.dry_run
         labels = {
             "deal": _("Deal"),
             "org": _("Organisation"),
             "outcome": _("Outcome"),
             "deleted": _("Keys deleted"),
-            "left": _("Keys") if self.run.dry_run else _("Keys left"),
+            "left": _("Keys") if dry else _("Keys left"),
             "active": _("Last active"),
         }
-        now = self.filter.sort.lstrip("-")
-        for name in DRY_COLUMNS if self.run.dry_run else COLUMNS:
-            descends = self.filter.sort.startswith("-") if now == name else name not in DESCENDING_FIRST
+        sort = self.filter.sort or (DRY_SORT if dry else "")
+        now = sort.lstrip("-")
+        for name in DRY_COLUMNS if dry else COLUMNS:
+            if name == "outcome" and not self.has_outcomes:
+                continue
+            descends = sort.startswith("-") if now == name else name not in DESCENDING_FIRST
             direction = "" if now != name else "descending" if descends else "ascending"
-            query = self._query_with(sort=name if descends else f"-{name}")
-            yield Heading(name=name, label=labels[name], query=query, direction=direction)
+            query = self.query_with(sort=name if descends else f"-{name}")
+            numeric = name in ("deleted", "left")
+            yield Heading(name=name, label=labels[name], query=query, direction=direction, numeric=numeric)
+
+    @property
+    def organisations(self) -> list[Choice]:
+        """Those to choose from, with the number of their deals; none where they are not known, or too many."""
+        known = self.run.organisations or {}
+        largest: list[tuple[str, int]] = known.get("largest", [])
+        if len(largest) < max(known.get("count", 0), 1):
+            return []
+        asked = self.filter.org_id
+        others = [(asked, 0)] if asked and asked not in dict(largest) else []
+        return [
+            Choice(value=name, label=f"{escape(name)} ({formatting.number(count)})", chosen=name == asked)
+            for name, count in (*largest, *others)
+        ]
 
     @cached_property
-    def total(self) -> int | None:
+    def row_count(self) -> int | None:
         """How many rows there are; None where that would have to be counted."""
-        if self.filter.searches:
-            return None
-        if self.filter.active_since:
-            return self.active
-        return self.counts.get(self.filter.outcome) or sum(self.counts.values())
+        return None if self.filter.searches else self._count(self.tab)
 
     @cached_property
-    def number(self) -> int:
-        """The number of this page, from 1 on."""
-        return page_number(self.query, self.total)
-
-    @cached_property
-    def _found(self) -> list[PurgeRunDeal]:
+    def found(self) -> list[PurgeRunDeal]:
         """The rows of this page, and one more if there are more."""
         return page_and_one_more(self.filter.rows(self.run), self.number)
 
     @cached_property
     def rows(self) -> list[Row]:
         """Those of this page."""
-        return [self._row(deal) for deal in islice(self._found, PER_PAGE)]
-
-    @property
-    def first(self) -> int:
-        """The number of this page's first row among all of them."""
-        return (self.number - 1) * PER_PAGE + 1
-
-    @property
-    def last(self) -> int:
-        """And of its last one."""
-        return self.first + len(self.rows) - 1
-
-    @property
-    def previous_query(self) -> str:
-        """The query of the page before; empty on the first one."""
-        return self._query_with(p=str(self.number - 1)) if self.number > 1 else ""
-
-    @property
-    def next_query(self) -> str:
-        """The query of the page after; empty on the last one."""
-        return self._query_with(p=str(self.number + 1)) if len(self._found) > PER_PAGE else ""
-
-    @property
-    def export_query(self) -> str:
-        """The query of all rows that match."""
-        return self._query_with()
+        return [self._row(deal) for deal in islice(self.found, PER_PAGE)]
 
     @property
     def clear_query(self) -> str:
         """The query without what is searched for; empty where nothing is."""
-        return f"?{self._query_with(org='', deal='')}" if self.filter.searches else ""
+        return f"?{self.query_with(org='', deal='')}" if self.filter.searches else ""
+
+    @property
+    def wider_query(self) -> str:
+        """The query that searches all deals of a preview; empty where it does."""
+        return self.query_with(outcome=ALL) if self.run.dry_run and self.tab != ALL else ""
 
     @property
     def is_bare(self) -> bool:
@@ -207,16 +190,22 @@ class DealTable:
         met = (self.run.report or {}).get("deals", {}).get("matched", 0)
         return bool(met and not self.filter.searches and not self.rows)
 
-    def _active_tab(self, chosen: str) -> Tab:
-        query = self._query_with(outcome=ACTIVE)
-        return Tab(
-            label=_("Active in the last hour"), icon="warning", count=self.active, query=query, current=chosen == ACTIVE
-        )
+    def query_with(self, **changes: str) -> str:
+        """The query that changes this one; another order or filter begins at its first page."""
+        asked = self.filter
+        known = {"outcome": self.tab if self.query.get("outcome") else "", "org": asked.org_id, "deal": asked.text}
+        return written(known | {"sort": asked.sort} | changes)
 
-    def _tab(self, outcome: str, label: str, count: int, chosen: str) -> Tab:
-        icon = badge(outcome).icon if outcome else ""
-        query = self._query_with(outcome=outcome)
-        return Tab(label=label, icon=icon, count=count, query=query, current=outcome == chosen)
+    def _count(self, tab: str) -> int:
+        if tab == ACTIVE:
+            return self.active
+        return sum(self.counts.values()) if tab == ALL else self.counts[tab]
+
+    def _tab(self, name: str) -> Tab:
+        labels = {ALL: (_("All"), ""), ACTIVE: (_("Active in the last hour"), "warning")}
+        label, icon = labels.get(name) or (capfirst(badge(name).word), badge(name).icon)
+        query = self.query_with(outcome=name)
+        return Tab(label=label, icon=icon, count=self._count(name), query=query, current=name == self.tab)
 
     def _row(self, deal: PurgeRunDeal) -> Row:
         return Row(
@@ -230,11 +219,3 @@ class DealTable:
             needs_a_look=deal.outcome in NEEDS_A_LOOK,
             is_active=bool(self.active_since and deal.last_active_at and deal.last_active_at >= self.active_since),
         )
-
-    def _query_with(self, **changes: str) -> str:
-        """The query that changes this one; another order or filter begins at its first page."""
-        asked = self.filter
-        known = {"outcome": self.asked_outcome, "org": asked.org_id, "deal": asked.text, "sort": asked.sort}
-        query = QueryDict(mutable=True)
-        query.update({name: value for name, value in (known | changes).items() if value})
-        return query.urlencode()

@@ -1,12 +1,13 @@
-"""The outcome of a deal as a badge: an icon and a word, never a colour alone."""
+"""The outcome of a deal, and the state of a run, as a badge: an icon and a word, never a colour alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dealpurge.models import PurgeRunDeal
+from dealpurge.models import PurgeRun, PurgeRunDeal
 
 Outcome = PurgeRunDeal.Outcome
+Status = PurgeRun.Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,15 @@ _LOOKS = {
     Outcome.WOULD_BE_SKIPPED: ("eye", "dry"),
 }
 
+_ICONS: dict[str, str] = {
+    Status.QUEUED: "clock",
+    Status.RUNNING: "play",
+    Status.COMPLETED: "tick",
+    Status.PARTIAL: "warning",
+    Status.CANCELLED: "pause",
+    Status.FAILED: "cross",
+}
+
 
 def badge(outcome: str) -> Badge:
     """Of an outcome as the record has it; one that a later version wrote is shown as it is."""
@@ -37,3 +47,15 @@ def badge(outcome: str) -> Badge:
     known = Outcome(outcome)
     icon, tone = _LOOKS[known]
     return Badge(word=str(known.label), icon=icon, tone=tone)
+
+
+def icon_of(run: PurgeRun) -> str:
+    """Of the state of a run; a dry run that came to its end only looked."""
+    if run.dry_run and run.status == Status.COMPLETED:
+        return "eye"
+    return _ICONS.get(run.status, "question")
+
+
+def badge_of_run(run: PurgeRun) -> Badge:
+    """Its state; one that a later version wrote is shown as it is."""
+    return Badge(word=str(run.get_status_display()), icon=icon_of(run), tone=run.status)

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from dealpurge.console import formatting, shell_commands, translation
 from dealpurge.console.runs.facts import RunFacts
+from dealpurge.console.runs.outcomes import icon_of
 from dealpurge.console.runs.progress import Figure
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
@@ -36,6 +37,7 @@ class Bar:
 class Difference:
     """A number of the live run that is not the one its preview had."""
 
+    name: str
     label: str
     preview: int
     live: int
@@ -69,6 +71,11 @@ class RunPage(RunFacts):
     def badge_class(self) -> str:
         """The badge's colour."""
         return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
+
+    @property
+    def badge_icon(self) -> str:
+        """What stands before its word."""
+        return icon_of(self.run)
 
     @property
     def figures_of_end(self) -> Iterator[Figure]:
@@ -111,6 +118,14 @@ class RunPage(RunFacts):
     def differences_in_brief(self) -> str:
         """By how many deals it did otherwise."""
         (_name, before, after), *_rest = ((item.label, item.preview, item.live) for item in self.differences[1:])
+        active = next((item.live - item.preview for item in self.differences if item.name == "active"), 0)
+        if after < before and active == before - after:
+            words = ngettext(
+                "%(n)s deal became active in between, so %(n)s fewer was purged",
+                "%(n)s deals became active in between, so %(n)s fewer were purged",
+                active,
+            )
+            return words % {"n": formatting.number(active)}
         if after < before:
             fewer = before - after
             return ngettext("%(n)s deal fewer was purged", "%(n)s deals fewer were purged", fewer) % {
@@ -141,12 +156,12 @@ class RunPage(RunFacts):
             return []
         then = before.report
         rows = (
-            (_("Deals found"), then["deals"]["matched"], self.deals["matched"]),
-            (_("Deals purged"), then["deals"]["purged"], self.deals["purged"]),
-            (_("Deals left as active"), then["deals"]["skipped_active"], self.deals["skipped_active"]),
-            (_("Keys"), sum(then["families"].values()), self.gone),
+            ("found", _("Deals found"), then["deals"]["matched"], self.deals["matched"]),
+            ("purged", _("Deals purged"), then["deals"]["purged"], self.deals["purged"]),
+            ("active", _("Deals left as active"), then["deals"]["skipped_active"], self.deals["skipped_active"]),
+            ("keys", _("Keys"), sum(then["families"].values()), self.gone),
         )
-        pairs = [Difference(label=label, preview=old, live=new) for label, old, new in rows]
+        pairs = [Difference(name=name, label=label, preview=old, live=new) for name, label, old, new in rows]
         return pairs if any(pair.preview != pair.live for pair in pairs[1:]) else []
 
     @cached_property

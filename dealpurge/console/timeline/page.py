@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.console import formatting
-from dealpurge.console.paging import PER_PAGE, page_and_one_more, page_number
+from dealpurge.console.paging import PER_PAGE, Pages, page_and_one_more, written
 from dealpurge.console.timeline.entries import Entry, keys, why
 from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
 from dealpurge.runs import inventory
@@ -45,7 +45,7 @@ class Tab:
     current: bool
 
 
-class TimelinePage:
+class TimelinePage(Pages):
     """One deal, as the query names it. ``org_id`` is None where its keys bear no organisation, or it is not known."""
 
     def __init__(self, deal: Deal, query: QueryDict) -> None:
@@ -90,18 +90,14 @@ class TimelinePage:
             if numbers[kind] or kind in ("", self.kind)
         ]
 
-    @cached_property
-    def number(self) -> int:
-        """The number of this page, from 1 on."""
-        return page_number(self.query, self.total)
-
     @property
-    def total(self) -> int:
+    def row_count(self) -> int:
         """Entries of the kind that is shown."""
         return next(tab.count for tab in self.tabs if tab.current)
 
     @cached_property
-    def _found(self) -> list[PurgeRunDeal]:
+    def found(self) -> list[PurgeRunDeal]:
+        """Those of this page, and one more if there are more."""
         return page_and_one_more(self.rows, self.number)
 
     @property
@@ -112,23 +108,8 @@ class TimelinePage:
     @property
     def entries(self) -> Iterator[Entry]:
         """Those of this page."""
-        for row in islice(self._found, PER_PAGE):
+        for row in islice(self.found, PER_PAGE):
             yield Entry.of(row)
-
-    @property
-    def previous_query(self) -> str:
-        """The query of the page before; empty on the first one."""
-        return self.query_with(kind=self.kind, p=str(self.number - 1)) if self.number > 1 else ""
-
-    @property
-    def next_query(self) -> str:
-        """The query of the page after; empty on the last one."""
-        return self.query_with(kind=self.kind, p=str(self.number + 1)) if len(self._found) > PER_PAGE else ""
-
-    @property
-    def export_query(self) -> str:
-        """The query of all entries of the kind that is shown."""
-        return self.query_with(kind=self.kind)
 
     @cached_property
     def last_purge(self) -> PurgeRunDeal | None:
@@ -175,10 +156,7 @@ class TimelinePage:
     def query_with(self, **changes: str) -> str:
         """The query of this deal with something else chosen."""
         org_id, deal_id = self.deal
-        query = QueryDict(mutable=True)
-        asked = {"org": org_id or "", "deal": deal_id} | changes
-        query.update({name: value for name, value in asked.items() if value})
-        return query.urlencode()
+        return written({"org": org_id or "", "deal": deal_id, "kind": self.kind} | changes)
 
     def _number(self, some: tuple[Outcome, ...]) -> int:
         return sum(self.counts.get(outcome, 0) for outcome in some)

@@ -94,13 +94,15 @@ def _status(tally: Tally) -> Status:
 def _deal_counts(tally: Tally, matched: set[bytes], missing: int) -> DealCounts:
     interrupted = matched & tally.interrupted
     skipped = matched & tally.skipped.keys() - interrupted
+    purged = matched & tally.going()
     return DealCounts(
         matched=len(matched),
-        purged=len(matched & tally.going()),
+        purged=len(purged),
         skipped_active=len(skipped),
         skipped_never_active=len(matched & tally.never_active - interrupted - skipped),
         interrupted=len(interrupted),
         not_found=missing,
+        organisations=len({token.rpartition(b":")[0] for token in purged} - {b""}),
         active=None if tally.active is None else len(matched & tally.active),
     )
 

@@ -24,7 +24,8 @@ TOUCHED = (Outcome.PURGED, Outcome.INTERRUPTED, Outcome.NOT_REMOVED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """``leads_to``: what a button previews, with its ``label``; none without one. ``urgent``: whether it leads on."""
+    """``leads_to``: what a button previews, with its ``label``; none without one. ``urgent``: whether it leads on.
+    ``shows``: the outcome of the deals that it speaks of."""
 
     tone: str
     icon: str
@@ -33,6 +34,7 @@ class End:
     leads_to: Kind | None = None
     label: str = ""
     urgent: bool = True
+    shows: str = ""
 
 
 def end_of(run: PurgeRun, error: str) -> End | None:
@@ -63,6 +65,7 @@ def _done(run: PurgeRun) -> End:
         leads_to="skipped",
         label=_these(skipped),
         urgent=False,
+        shows=Outcome.SKIPPED_ACTIVE.value,
     )
 
 
@@ -71,7 +74,8 @@ def _partial(run: PurgeRun) -> End:
     stuck = _("%(keys)s could not be removed") % {"keys": counts.keys(keys)}
     if not interrupted:
         heading = _("Finished in part: %(what)s") % {"what": stuck}
-        return End(tone="warn", icon="warning", heading=heading, leads_to="rest", label=_("Preview again"))
+        shows = Outcome.NOT_REMOVED.value
+        return End(tone="warn", icon="warning", heading=heading, leads_to="rest", label=_("Preview again"), shows=shows)
     heading = ngettext(
         "Finished in part: %(n)s deal was left half-way",
         "Finished in part: %(n)s deals were left half-way",
@@ -86,6 +90,7 @@ def _partial(run: PurgeRun) -> End:
         text=" ".join(filter(None, (words if left else "", f"{stuck}." if keys else ""))),
         leads_to="interrupted",
         label=_these(interrupted),
+        shows=Outcome.INTERRUPTED.value,
     )
 
 

@@ -147,9 +147,10 @@ def test_a_heading_says_how_it_is_sorted_and_turns_it_round(browser: Client, run
 def test_pages_lead_on_and_back(browser: Client, run: PurgeRun) -> None:
     first, second, last = (table(browser, run, p=number) for number in (1, 2, 3))
 
-    assert (first.previous_query, first.next_query) == ("", "p=2")
-    assert (second.first, second.last, second.total) == (51, 100, 125)
-    assert (last.previous_query, last.next_query, len(last.rows)) == ("p=2", "", 25)
+    assert list(first.pages) == [("1", ""), ("2", "p=2"), ("3", "p=3")]
+    assert (second.first, second.last, second.row_count) == (51, 100, 125)
+    assert (last.first, last.last, len(last.rows)) == (101, 125, 25)
+    assert (second.previous_query, second.next_query) == ("", "")
     met = [row.deal_id for page in (first, second, last) for row in page.rows]
     assert len(set(met)) == 125
 
@@ -160,9 +161,12 @@ def test_a_page_that_is_none_is_the_nearest(browser: Client, run: PurgeRun, aske
 
 
 def test_what_is_searched_is_not_counted(browser: Client, run: PurgeRun) -> None:
-    found = table(browser, run, deal="purged")
+    found, second, third = (table(browser, run, deal="purged", p=number) for number in (1, 2, 3))
 
-    assert (found.total, found.next_query) == (None, "deal=purged&p=2")
+    assert (found.row_count, list(found.pages)) == (None, [])
+    assert (found.previous_query, found.next_query) == ("", "deal=purged&p=2")
+    assert (second.previous_query, second.next_query) == ("deal=purged&p=1", "deal=purged&p=3")
+    assert (third.previous_query, third.next_query) == ("deal=purged&p=2", "")
     assert "1 to 50 " in " ".join(strip_tags(browser.get(page_of(run), {"deal": "purged"}).content.decode()).split())
 
 
@@ -178,11 +182,86 @@ def test_a_dry_run_has_no_column_of_what_was_deleted(browser: Client, make_previ
     for outcome in ("would_be_purged", "would_be_skipped"):
         PurgeRunDeal.objects.create(run=run, org_id="acme", deal_id=outcome, outcome=outcome, keys_left=3)
 
-    page = browser.get(page_of(run)).content.decode().partition('id="deals"')[2].partition("</section>")[0]
+    page = browser.get(page_of(run), {"outcome": "all"}).content.decode()
+    page = page.partition('id="deals"')[2].partition("</section>")[0]
 
     assert "would be purged" in page
     assert "would be skipped" in page
     assert "deleted" not in page
+
+
+PREVIEWED = {"would_be_purged": 3, "would_be_skipped": 2, "not_found": 1}
+
+
+@pytest.fixture
+def previewed(make_preview: MakePreview, purger: User) -> PurgeRun:
+    made = make_preview(purger, outcomes=PREVIEWED)
+    PurgeRunDeal.objects.bulk_create(rows_of(made, PREVIEWED))
+    return made
+
+
+def test_a_preview_shows_first_what_would_go(browser: Client, previewed: PurgeRun) -> None:
+    shown = table(browser, previewed)
+
+    assert [(tab.label, tab.count) for tab in shown.tabs] == [
+        ("Would be purged", 3),
+        ("Would be skipped", 2),
+        ("Not found", 1),
+        ("All", 6),
+    ]
+    assert [tab.label for tab in shown.tabs if tab.current] == ["Would be purged"]
+    assert [row.badge.word for row in shown.rows] == ["would be purged"] * 3
+    assert (shown.row_count, shown.export_query) == (3, "")
+    assert [heading.name for heading in shown.headings] == ["deal", "org", "left", "active"]
+    assert [heading.direction for heading in shown.headings] == ["", "", "descending", ""]
+
+
+def test_all_deals_of_a_preview_tell_what_would_become_of_each(browser: Client, previewed: PurgeRun) -> None:
+    shown = table(browser, previewed, outcome="all")
+
+    assert len(shown.rows) == shown.row_count == 6
+    assert [heading.name for heading in shown.headings] == ["deal", "org", "outcome", "left", "active"]
+    assert shown.export_query == "outcome=all"
+
+
+def test_a_search_in_a_tab_leads_on_to_all_deals(browser: Client, previewed: PurgeRun) -> None:
+    page = browser.get(page_of(previewed), {"deal": "skipped"}).content.decode()
+
+    assert '<a href="?outcome=all&amp;deal=skipped#deals">Search all deals of this preview</a>' in page
+    assert ids(browser, previewed, deal="skipped", outcome="all") == ["would_be_skipped-0", "would_be_skipped-1"]
+
+
+def test_a_preview_of_nothing_but_skipped_deals_shows_those(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, outcomes={"would_be_skipped": 2})
+    PurgeRunDeal.objects.bulk_create(rows_of(run, {"would_be_skipped": 2}))
+
+    shown = table(browser, run)
+
+    assert len(shown.rows) == shown.row_count == 2
+    assert [tab.label for tab in shown.tabs] == ["Would be skipped"]
+
+
+def test_organisations_are_chosen_from_a_list(browser: Client, run: PurgeRun) -> None:
+    PurgeRun.objects.filter(pk=run.pk).update(organisations={"count": 2, "largest": [["acme", 63], ["<b>", 61]]})
+
+    shown = table(browser, run, org="acme")
+
+    assert [(choice.value, choice.label, choice.chosen) for choice in shown.organisations] == [
+        ("acme", "acme (63)", True),
+        ("<b>", "<b> (61)", False),
+    ]
+    assert '<option value="&lt;b&gt;">&lt;b&gt; (61)</option>' in browser.get(page_of(run)).content.decode()
+    assert [choice.value for choice in table(browser, run, org="other").organisations] == ["acme", "<b>", "other"]
+
+
+@pytest.mark.parametrize("known", [None, {}, {"count": 0, "largest": []}, {"count": 101, "largest": [["acme", 1]]}])
+def test_those_that_are_not_all_known_are_typed(browser: Client, run: PurgeRun, known: dict[str, Any] | None) -> None:
+    PurgeRun.objects.filter(pk=run.pk).update(organisations=known)
+
+    assert table(browser, run).organisations == []
+    assert '<input type="search" name="org"' in browser.get(page_of(run)).content.decode()
 
 
 def test_a_run_of_before_or_a_lost_one_is_counted(browser: Client, run: PurgeRun) -> None:
@@ -190,7 +269,7 @@ def test_a_run_of_before_or_a_lost_one_is_counted(browser: Client, run: PurgeRun
 
     run.refresh_from_db()
     assert queries.counts(run) == OUTCOMES
-    assert table(browser, run).total == 125
+    assert table(browser, run).row_count == 125
 
 
 def test_a_run_without_rows_says_so(browser: Client, make_preview: MakePreview, purger: User) -> None:

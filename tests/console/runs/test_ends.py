@@ -305,3 +305,30 @@ def test_a_purge_that_somebody_stopped_is_finished_by_what_it_leads_to(
     assert not deals.keys("*deal-2*")
     assert deals.keys("*deal-1*")
     assert browser.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"),
+    [
+        ("skipped_active", {"skipped_active": 1}),
+        ("interrupted", {"interrupted": 1}),
+        ("not_removed", {"not_removed": 2}),
+    ],
+)
+def test_the_deals_that_an_end_speaks_of_are_shown(
+    browser: Client, make_preview: MakePreview, purger: User, outcome: str, counts: dict[str, int]
+) -> None:
+    status = "completed" if outcome == "skipped_active" else "partial"
+    run = make_preview(purger, dry_run=False, status=status, report=report(**counts), outcomes={outcome: 1})
+    with_rows(run, ("acme", "deal-1", outcome, 3))
+
+    assert "Show them" in note(browser, run)
+    page = browser.get(page_of(run)).content.decode()
+    assert f'<a href="?outcome={outcome}#deals">Show them</a>' in page
+    assert [row.deal_id for row in browser.get(page_of(run), {"outcome": outcome}).context["table"].rows] == ["deal-1"]
+
+
+def test_of_deals_without_rows_none_are_shown(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger, dry_run=False, status="partial", report=report(interrupted=1), outcomes={})
+
+    assert "Show them" not in note(browser, run)

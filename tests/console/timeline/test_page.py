@@ -49,9 +49,9 @@ def test_everything_that_happened_is_told_newest_first(
         "Last purged 26 Nov 2026, 10:31:00 UTC, in part, by purger",
         "Left half-way: somebody became active, or the run ended. 1,000 keys deleted, 33 left.",
         "All 5 Purged or interrupted 2 Skipped 1 Previews 1 Not found 1",
-        "26 Nov 2026, 10:31:00 UTC interrupted",
+        "26 Nov 2026 10:31:00 UTC interrupted",
         "1,000 keys deleted, 33 left purger by command",
-        "25 Nov 2026, 10:31:00 UTC skipped, active Last event 10:19:00 UTC, within 1 hour.",
+        "25 Nov 2026 10:31:00 UTC skipped, active Last event 10:19:00 UTC, within 1 hour.",
         "1,033 keys left as they were",
         "would be purged 1,033 keys would be deleted purger through the API",
         "86 keys deleted purger in the admin nightly " + str(purged.pk)[:8],
@@ -116,9 +116,9 @@ def test_pages_are_bounded(
         page = shown(browser)
 
     assert "60 entries." in page
-    assert "Next" in page
+    assert "1 2 60 entries." in page
     assert page.count(" purger ") == 51
-    assert "Previous" in shown(browser, p="2")
+    assert shown(browser, p="2").count(" purger ") == 11
 
 
 def test_what_the_last_scan_saw_is_told(browser: Client, make_preview: MakePreview, purger: User) -> None:
