@@ -40,7 +40,7 @@ __all__ = ["DealPurgeAdminMixin", "InventoryDealAdmin", "PurgeRunAdmin"]
 admin.site.register(InventoryDeal, InventoryDealAdmin)
 
 #: What the list of runs does not show.
-UNLISTED = ("report", "sentences", "deals", "samples", "organisations", "error", "reason")
+UNLISTED = ("report", "sentences", "deals", "organisations", "error", "reason")
 
 
 @admin.register(PurgeRun)
@@ -116,9 +116,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
             changes = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self.go("changelist")
-        return csv_export.runs_file(
-            changes.get_queryset(request).defer(None).defer("report", "sentences", "deals", "samples")
-        )
+        return csv_export.runs_file(changes.get_queryset(request).defer(None).defer("report", "sentences", "deals"))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Who looks for a deal sees what became of it in each run: one that skipped it did not purge it."""

@@ -16,6 +16,7 @@ from dealpurge.engine import purging
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.meeting import Meeting
 from dealpurge.engine.sweep.reporting import not_found, report_of
 from dealpurge.engine.sweep.tally import Tally
@@ -175,7 +176,7 @@ class Execution:
     def notes(self) -> dict[bytes, DealNote]:
         """What became of the deals that were found or named, by their tokens."""
         missing = not_found(self.scope, self.tally)
-        found = self.tally.notes(dry_run=self.scope.dry_run)
+        found = notes_of(self.tally, dry_run=self.scope.dry_run)
         return found | {make_token(*deal): DealNote(NOT_FOUND) for deal in missing}
 
     def is_overdue(self) -> bool:

@@ -137,9 +137,8 @@ class PurgeRun(models.Model):
     redis_processes = models.JSONField(_("processes of Redis"), null=True, blank=True, editable=False)
     # How many rows of its deals there are by outcome, so that no page counts them.
     outcomes = models.JSONField(_("deals by outcome"), null=True, blank=True, editable=False)
-    # Likewise by organisation, the largest of them; and keys of a dry run by family, picked at random.
+    # Likewise by organisation, the largest of them.
     organisations = models.JSONField(_("deals by organisation"), null=True, blank=True, editable=False)
-    samples = models.JSONField(_("samples of keys"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("purge run")

@@ -15,6 +15,8 @@ Status = Literal["completed", "partial", "cancelled", "failed"]
 
 #: Lists in a report hold this many entries at most.
 LIST_LIMIT = 100
+#: Keys of a family that a dry run shows.
+SAMPLE_SIZE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class PurgeReport:
     skipped_truncated: bool = False
     deals_not_found: tuple[MissingDeal, ...] = ()
     unclaimed_sample: tuple[str, ...] = ()
+    #: Of each family, keys that a dry run found and a purge would delete, picked at random and escaped.
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     started_at: datetime
     duration_ms: int = 0
@@ -103,6 +107,7 @@ class PurgeReport:
             "skipped_truncated": self.skipped_truncated,
             **({"deals_not_found": [*map(_missing, self.deals_not_found)]} if self.scope.deals else {}),
             "unclaimed_sample": list(self.unclaimed_sample),
+            **({"samples": {name: [*keys] for name, keys in self.samples.items()}} if self.scope.dry_run else {}),
             "warnings": [*map(str, self.warnings)],
             "started_at": timestamp(self.started_at),
             "duration_ms": self.duration_ms,

@@ -21,7 +21,7 @@ READ = 200
 Status = PurgeRun.Status
 ENDED = (Status.COMPLETED, Status.PARTIAL, Status.CANCELLED, Status.FAILED)
 #: What is not asked of them.
-UNUSED = ("report", "sentences", "outcomes", "organisations", "samples", "redis_processes", "error", "reason")
+UNUSED = ("report", "sentences", "outcomes", "organisations", "redis_processes", "error", "reason")
 
 
 class Meanwhile(NamedTuple):

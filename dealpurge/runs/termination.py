@@ -97,4 +97,4 @@ def _row(run_id: UUID) -> PurgeRun | None:
 
 def _rows() -> QuerySet[PurgeRun]:
     """What the log wants of them."""
-    return stored().defer("deals", "report", "sentences", "samples")
+    return stored().defer("deals", "report", "sentences")

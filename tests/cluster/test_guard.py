@@ -14,6 +14,7 @@ from redis.cluster import RedisCluster
 
 from dealpurge.engine.guard import cluster_guard
 from dealpurge.engine.guard.active_deals import ActiveDeals
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RunLost
 from tests.support.cluster import Ring, slot_of
@@ -80,7 +81,7 @@ def test_an_event_aborts_the_slots_beside_it_and_stops_the_deal(
     report = report_of(tally, exclude_active_within_secs=HOUR)
     assert ring.names() == beside | set(woken)
     assert (report.status, report.deals.interrupted, report.deals.purged) == ("partial", 1, 0)
-    assert tally.notes()[b"acme:wakes"][:3] == ("interrupted", len(keys - beside), len(beside))
+    assert notes_of(tally)[b"acme:wakes"][:3] == ("interrupted", len(keys - beside), len(beside))
     assert report.keys.deleted == len(keys - beside)
 
 

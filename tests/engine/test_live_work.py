@@ -15,6 +15,7 @@ from dealpurge.engine.guard.deal_index import DealIndex
 from dealpurge.engine.live_work import UNTOLD_WARNING
 from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.deal_log import WOULD_BE_PURGED
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.keys.families import make_token
 from tests.support.purging import carry_out, report_of
@@ -36,7 +37,7 @@ def test_who_works_on_deals_is_told_and_nothing_is_spared_by_it(server: redis.Re
     report = report_of(tally, dry_run=True)
 
     assert (report.deals.purged, report.deals.skipped_active, report.deals.active) == (8, 0, 3)
-    notes = tally.notes(dry_run=True)
+    notes = notes_of(tally, dry_run=True)
     assert {note.outcome for note in notes.values()} == {WOULD_BE_PURGED}
     known = {token for token, note in notes.items() if note.last_active}
     assert known == {make_token("acme", f"d{number}") for number in range(7)}

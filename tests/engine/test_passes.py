@@ -11,6 +11,7 @@ import redis
 from dealpurge.engine.guard.guarded_pass import GuardedPass
 from dealpurge.engine.pass_warnings import REPLACED_DRY_WARNING, REPLACED_WARNING, RESTLESS_WARNING
 from dealpurge.engine.passes import Passes
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.discovery import Standalone
@@ -106,4 +107,4 @@ def test_a_deal_that_a_pass_left_half_way_is_interrupted_where_the_next_one_fail
     with before_removal(monkeypatch, depart), pytest.raises(RedisUnavailable):
         carry_out(tally, exclude_active_within_secs=HOUR)
 
-    assert tally.notes()[b"acme:large"].outcome == "interrupted"
+    assert notes_of(tally)[b"acme:large"].outcome == "interrupted"

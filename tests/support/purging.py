@@ -17,6 +17,7 @@ from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep import reporting, unlink
 from dealpurge.engine.sweep.deal_log import PURGED, WOULD_BE_PURGED
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace, split_token
@@ -68,7 +69,7 @@ def purge(*, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> P
 def fates_of(tally: Tally, *, dry_run: bool) -> dict[Deal, tuple[bool, int]]:
     """Of each deal in the record whether it goes, or went, and how many keys it has, or had: none are left, or all."""
     fates = {}
-    for token, note in tally.notes(dry_run=dry_run).items():
+    for token, note in notes_of(tally, dry_run=dry_run).items():
         assert None not in (note.keys_deleted, note.keys_left), (token, note)
         assert 0 in (note.keys_deleted, note.keys_left), (token, note)
         goes = note.outcome in (PURGED, WOULD_BE_PURGED)

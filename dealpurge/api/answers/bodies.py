@@ -11,7 +11,7 @@ from dealpurge.api.answers.description import count, words
 from dealpurge.api.answers.progress import PurgeProgress
 from dealpurge.api.fields import ModeField
 from dealpurge.models import PurgeRun
-from dealpurge.report import LIST_LIMIT
+from dealpurge.report import LIST_LIMIT, SAMPLE_SIZE
 from dealpurge.scope import MODES
 
 words("PurgeMode", MODES, "`all`: every deal in Redis. `by_deal`: the one that `deal_id` names.")(ModeField)
@@ -135,6 +135,11 @@ class PurgeReport(PurgeScopeFields):
     )
     unclaimed_sample = serializers.ListField(
         child=serializers.CharField(), max_length=LIST_LIMIT, help_text="Keys that carry the deal's id, of no family."
+    )
+    samples = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField(), max_length=SAMPLE_SIZE),
+        required=False,
+        help_text=f"In a dry run: up to {SAMPLE_SIZE} keys of each family that would go, picked at random.",
     )
     warnings = serializers.ListField(child=serializers.CharField(), help_text="Sentences for who reads the report.")
     started_at = serializers.DateTimeField(help_text="UTC.")

@@ -22,12 +22,14 @@ from dealpurge.scope import BLANKS
 from dealpurge.text import escape
 
 #: Columns of a dry run, which deletes nothing; what is left of a deal is what would go, or stay.
-DRY_COLUMNS = ("deal", "org", "outcome", "left", "active")
+DRY_COLUMNS = ("deal", "org", "outcome", "left", "checkpoints", "active")
 #: How rows are sorted unless something is asked.
 DRY_SORT = "-left"
 COLUMNS = ("deal", "org", "outcome", "deleted", "left", "active")
 #: By a click on a heading, the largest and the latest come first.
-DESCENDING_FIRST = ("deleted", "left", "active")
+DESCENDING_FIRST = ("deleted", "left", "checkpoints", "active")
+#: Which hold numbers of keys.
+NUMERIC = ("deleted", "left", "checkpoints")
 #: Names of the query, which other tables of a page must not take.
 FIELDS = ("outcome", "org", "deal", "sort", "p")
 #: In place of an outcome: deals that would go although somebody works on them, and those of any outcome.
@@ -57,6 +59,7 @@ class Row:
     badge: Badge
     keys_deleted: int | None
     keys_left: int | None
+    checkpoints: int | None
     last_active_at: datetime | None
     needs_a_look: bool
     is_active: bool
@@ -123,6 +126,11 @@ class DealTable(Pages):
         return not self.run.dry_run or (self.tab == ALL and len(self.counts) > 1)
 
     @property
+    def has_checkpoints(self) -> bool:
+        """Whether it is told how many of them would go."""
+        return self.run.dry_run and self.run.include_checkpoints
+
+    @property
     def headings(self) -> Iterator[Heading]:
         """Of the columns, in their order."""
         dry = self.run.dry_run
@@ -132,18 +140,18 @@ class DealTable(Pages):
             "outcome": _("Outcome"),
             "deleted": _("Keys deleted"),
             "left": _("Keys") if dry else _("Keys left"),
+            "checkpoints": _("Checkpoints"),
             "active": _("Last active"),
         }
         sort = self.filter.sort or (DRY_SORT if dry else "")
         now = sort.lstrip("-")
         for name in DRY_COLUMNS if dry else COLUMNS:
-            if name == "outcome" and not self.has_outcomes:
+            if (name == "outcome" and not self.has_outcomes) or (name == "checkpoints" and not self.has_checkpoints):
                 continue
             descends = sort.startswith("-") if now == name else name not in DESCENDING_FIRST
             direction = "" if now != name else "descending" if descends else "ascending"
             query = self.query_with(sort=name if descends else f"-{name}")
-            numeric = name in ("deleted", "left")
-            yield Heading(name=name, label=labels[name], query=query, direction=direction, numeric=numeric)
+            yield Heading(name=name, label=labels[name], query=query, direction=direction, numeric=name in NUMERIC)
 
     @property
     def organisations(self) -> list[Choice]:
@@ -215,6 +223,7 @@ class DealTable(Pages):
             badge=badge(deal.outcome),
             keys_deleted=deal.keys_deleted,
             keys_left=deal.keys_left,
+            checkpoints=deal.checkpoints,
             last_active_at=deal.last_active_at,
             needs_a_look=deal.outcome in NEEDS_A_LOOK,
             is_active=bool(self.active_since and deal.last_active_at and deal.last_active_at >= self.active_since),

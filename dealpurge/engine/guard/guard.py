@@ -132,10 +132,8 @@ class Guard(DealJudge):
         super()._reopen()
 
     def _count(self, units: Sequence[Unit]) -> None:
-        for unit in units:
-            self.selection.count_families(unit.families)
-            self.tally.left[unit.token] = unit.size
-            self.tally.untouched.discard(unit.token)
+        self.selection.count_matched(batch_of(units))
+        self.tally.untouched.difference_update(unit.token for unit in units)
 
     def _purge(self, remainder: Remainder) -> None:
         """Several small deals, whole or not at all. After an abort in halves, until the one that moves is alone."""

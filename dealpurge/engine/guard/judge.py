@@ -14,6 +14,7 @@ from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.transaction import Aborted, Refused
 from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, DealNote
+from dealpurge.engine.sweep.fates import note_of
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
 from dealpurge.keys.matching import Batch
@@ -115,7 +116,7 @@ class DealJudge:
 
     def _tell(self, unit: Unit) -> None:
         if self.tally.log:  # also of keys without an organisation: until the end nobody else tells that they went
-            self.tally.log.add([unit.token], self.tally.note_of(unit.token))
+            self.tally.log.add([unit.token], note_of(self.tally, unit.token))
 
     def _record(self, batch: Batch, removal: Removal) -> None:
         self.selection.count_removal(batch, with_unreachable(self.connection, batch.keys, removal))

@@ -18,12 +18,13 @@ NOT_FOUND = "not_found"
 
 class DealNote(NamedTuple):
     """What became of a deal. Keys in scope that were sent and not found still there, and those that are left; last
-    activity in milliseconds since 1970. None is what is not known."""
+    activity in milliseconds since 1970; checkpoint keys that would go. None is what is not known."""
 
     outcome: str
     keys_deleted: int | None = None
     keys_left: int | None = None
     last_active: int | None = None
+    checkpoints: int | None = None
 
 
 class DealLog:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from uuid import UUID
 
+from dealpurge.engine.sweep.samples import LONGEST
 from dealpurge.engine.sweep.tally import Tally, without_namesakes
 from dealpurge.i18n import Names, gettext_noop
 from dealpurge.keys.families import make_token, split_token
@@ -53,6 +54,7 @@ def report_of(
         skipped_truncated=len(skipped) > LIST_LIMIT,
         deals_not_found=tuple(MissingDeal(org_id=org, deal_id=deal) for org, deal in missing[:LIST_LIMIT]),
         unclaimed_sample=tuple(map(escape, sorted(tally.unclaimed_sample))),
+        samples=dict(_samples(tally, families)) if scope.dry_run else {},
         warnings=tuple(_sentences(tally, scope)),
         started_at=started_at,
         duration_ms=duration_ms,
@@ -105,6 +107,13 @@ def _deal_counts(tally: Tally, matched: set[bytes], missing: int) -> DealCounts:
         organisations=len({token.rpartition(b":")[0] for token in purged} - {b""}),
         active=None if tally.active is None else len(matched & tally.active),
     )
+
+
+def _samples(tally: Tally, families: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    picked = tally.samples.keys
+    for index, name in enumerate(families):
+        if keys := picked.get(index):
+            yield name, tuple(escape(key[:LONGEST]) + ("…" if len(key) > LONGEST else "") for key in keys)
 
 
 def _skipped_deal(token: bytes, active_at: int | None) -> SkippedDeal:

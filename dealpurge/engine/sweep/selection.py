@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 
 from dealpurge.engine.limits import Budget
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, DealNote
@@ -49,6 +50,8 @@ class Selection:
         self._recent: set[bytes] = set()
         self._older: set[bytes] = set()
         self._named = {deal.encode() for _, deal in scope.deals}
+        if scope.dry_run and scope.include_checkpoints and self._checkpoints >= 0:
+            tally.checkpoints = Counter()
         if scope.single:
             tally.unclaimed = tally.unclaimed or 0
 
@@ -103,9 +106,13 @@ class Selection:
         self.tally.families.update(families)
 
     def count_matched(self, batch: Batch) -> None:
-        """Count what a dry run leaves."""
+        """Count what a purge would delete."""
         self.count_families(batch.families)
         self.tally.left.update(batch.tokens)
+        self.tally.samples.take(batch.keys, batch.families)
+        if self.tally.checkpoints is not None:
+            chosen = map(self._checkpoints.__eq__, batch.families)
+            self.tally.checkpoints.update(compress(batch.tokens, chosen))
 
     def count_removal(self, batch: Batch, removal: Removal) -> None:
         """Count what became of a batch."""

@@ -6,18 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 
-from dealpurge.engine.sweep.deal_log import (
-    INTERRUPTED,
-    NOT_REMOVED,
-    PURGED,
-    SKIPPED_ACTIVE,
-    SKIPPED_NEVER_ACTIVE,
-    WOULD_BE_PURGED,
-    WOULD_BE_SKIPPED,
-    DealLog,
-    DealNote,
-)
+from dealpurge.engine.sweep.deal_log import DealLog
 from dealpurge.engine.sweep.meeting import Meeting
+from dealpurge.engine.sweep.samples import Samples
 from dealpurge.engine.tracking.details import Counts
 from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.report import LIST_LIMIT
@@ -46,6 +37,9 @@ class Tally:
     #: Keys by deal: sent and not found still there, and those that are left, as far as is known.
     gone: Counter[bytes] = field(default_factory=Counter)
     left: Counter[bytes] = field(default_factory=Counter)
+    #: Of a dry run: keys that would go, and checkpoints by deal, None where they stay.
+    samples: Samples = field(default_factory=Samples)
+    checkpoints: Counter[bytes] | None = None
     #: The last activity of deals that were not left for it, where it was looked at.
     last_active: dict[bytes, int] = field(default_factory=dict)
     matched_deals: set[bytes] = field(default_factory=set)
@@ -180,6 +174,10 @@ class Tally:
         self.families.update(other.families)
         self.gone.update(other.gone)
         self.left.update(other.left)
+        self.samples.add(other.samples)
+        if other.checkpoints is not None:
+            self.checkpoints = self.checkpoints or Counter()
+            self.checkpoints.update(other.checkpoints)
         self.last_active |= other.last_active
         self.kept |= other.kept
         self.matched_deals |= other.matched_deals
@@ -197,46 +195,6 @@ class Tally:
         if other.unclaimed is not None:
             self.unclaimed = (self.unclaimed or 0) + other.unclaimed
             self.unclaimed_sample.extend(other.unclaimed_sample[: LIST_LIMIT - len(self.unclaimed_sample)])
-
-    def notes(self, *, dry_run: bool = False) -> dict[bytes, DealNote]:
-        """What became of every deal that was found and had its turn, for the record, by its token. Where an id's deals
-        have not had theirs, its keys without an organisation are told of by themselves."""
-        turned = self.matched_deals - self.untouched
-        told = sorted(without_namesakes(turned))
-        self._attribute(turned.difference(told), told)
-        return {token: self.note_of(token, dry_run=dry_run) for token in told}
-
-    def note_of(self, token: bytes, *, dry_run: bool = False) -> DealNote:
-        """What became of a deal that had its turn, or would."""
-        outcome = self.outcome(token)
-        gone, left = self.gone[token], self.left.get(token)
-        active = self.skipped.get(token) or self.last_active.get(token)
-        if outcome == PURGED:
-            left = left if dry_run else 0
-        if dry_run:
-            return DealNote(WOULD_BE_PURGED if outcome == PURGED else WOULD_BE_SKIPPED, 0, left, active)
-        return DealNote(outcome, gone, left, active)
-
-    def _attribute(self, orgless: Collection[bytes], deals: Collection[bytes]) -> None:
-        """Keys without an organisation are those of the only deal that has their id, if they went or stay with it."""
-        holders: dict[bytes, list[bytes]] = {token: [] for token in orgless}
-        for token in deals if orgless else ():
-            holders.get(token.rpartition(b":")[2], []).append(token)
-        for token, held_by in holders.items():
-            for counts in (self.gone, self.left):
-                count = counts.pop(token, 0)
-                if count and len(held_by) == 1 and self.outcome(token) == self.outcome(held_by[0]):
-                    counts[held_by[0]] += count
-
-    def outcome(self, token: bytes) -> str:
-        """What became of a deal that had its turn."""
-        if token in self.interrupted:
-            return INTERRUPTED
-        if token in self.skipped:
-            return SKIPPED_ACTIVE
-        if token in self.never_active:
-            return SKIPPED_NEVER_ACTIVE
-        return NOT_REMOVED if token in self.unremoved_deals else PURGED
 
 
 def without_namesakes(tokens: set[bytes]) -> set[bytes]:

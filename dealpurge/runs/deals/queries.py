@@ -31,7 +31,7 @@ NEEDS_A_LOOK = (Outcome.INTERRUPTED, Outcome.NOT_REMOVED)
 #: Columns of runs that may be large, or that nobody shows beside a deal.
 LARGE = (
     *("run__deals", "run__report", "run__sentences", "run__progress", "run__redis_processes", "run__error"),
-    *("run__outcomes", "run__organisations", "run__samples"),
+    *("run__outcomes", "run__organisations"),
 )
 
 #: What needs a look, then the largest.
@@ -44,12 +44,14 @@ SORTS: Mapping[str, tuple[OrderBy, ...]] = {
     "outcome": (F("outcome").asc(),),
     "deleted": (F("keys_deleted").asc(nulls_first=True),),
     "left": (F("keys_left").asc(nulls_first=True),),
+    "checkpoints": (F("checkpoints").asc(nulls_first=True),),
     "active": (F("last_active_at").asc(nulls_first=True),),
     "-deal": (F("deal_id").desc(),),
     "-org": (F("org_id").desc(nulls_last=True), F("deal_id").desc()),
     "-outcome": (F("outcome").desc(),),
     "-deleted": (F("keys_deleted").desc(nulls_last=True),),
     "-left": (F("keys_left").desc(nulls_last=True),),
+    "-checkpoints": (F("checkpoints").desc(nulls_last=True),),
     "-active": (F("last_active_at").desc(nulls_last=True),),
 }
 

@@ -117,7 +117,8 @@ class DealRows:
     def _insert(self, new: Collection[tuple[bytes, DealNote]]) -> dict[bytes, Row | None]:
         key = self.run.pk
         # By their places, in half of the time that names take.
-        rows = (PurgeRunDeal(None, key, *split_token(token), *note[:3], _moment(note)) for token, note in new)  # type: ignore[misc]
+        values = ((*split_token(token), *note[:3], _moment(note), note.checkpoints) for token, note in new)
+        rows = (PurgeRunDeal(None, key, *row) for row in values)  # type: ignore[misc]
         made = self._rows.bulk_create(rows)
         return {token: (row.pk, note) for (token, note), row in zip(new, made, strict=True)}
 
@@ -146,10 +147,12 @@ class DealRows:
 
 
 def _by_token(rows: QuerySet[PurgeRunDeal]) -> dict[bytes, Row]:
-    values = rows.values_list("org_id", "deal_id", "pk", "outcome", "keys_deleted", "keys_left", "last_active_at")
+    values = rows.values_list(
+        "org_id", "deal_id", "pk", "outcome", "keys_deleted", "keys_left", "last_active_at", "checkpoints"
+    )
     return {
-        make_token(org_id, deal_id): (key, DealNote(outcome, deleted, left, _milliseconds(moment)))
-        for org_id, deal_id, key, outcome, deleted, left, moment in values
+        make_token(org_id, deal_id): (key, DealNote(outcome, deleted, left, _milliseconds(moment), checkpoints))
+        for org_id, deal_id, key, outcome, deleted, left, moment, checkpoints in values
     }
 
 
@@ -159,6 +162,7 @@ def _columns(note: DealNote) -> dict[str, Any]:
         "keys_deleted": note.keys_deleted,
         "keys_left": note.keys_left,
         "last_active_at": _moment(note),
+        "checkpoints": note.checkpoints,
     }
 
 

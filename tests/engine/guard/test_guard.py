@@ -16,6 +16,7 @@ from dealpurge.engine.guard.guarded_pass import SHARED_WARNING
 from dealpurge.engine.guard.plan import OVERSIZED_WARNING, Plan, place_of
 from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
 from dealpurge.engine.sweep.deal_log import DealNote
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.selection import NAMESAKE_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
@@ -419,7 +420,7 @@ def test_a_large_deal_that_an_error_ends_half_way_is_interrupted(
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert tally.deleted == 1000
-    assert tally.notes() == {b"acme:large": DealNote("interrupted", 1000, None, ANY)}
+    assert notes_of(tally) == {b"acme:large": DealNote("interrupted", 1000, None, ANY)}
     assert BROKEN_OFF_WARNING in tally.warnings
 
 

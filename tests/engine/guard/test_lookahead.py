@@ -13,6 +13,7 @@ from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.pass_warnings import BROKEN_WARNING
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from tests.support.purging import before_removal, carry_out, purge
 from tests.support.seeding import HOUR, existing, names, seed_deal, touch
@@ -150,7 +151,7 @@ def test_what_ends_the_run_before_its_first_deal_leaves_no_deal_purged(
         carry_out(tally, exclude_active_within_secs=HOUR)
 
     assert names(redis_client) == before
-    assert tally.notes() == {}
+    assert notes_of(tally) == {}
 
 
 def looking_at(*tokens: bytes) -> LookAhead:

@@ -5,12 +5,13 @@ import pytest
 from dealpurge.engine import purging
 from dealpurge.engine.passes import Passes
 from dealpurge.engine.sweep.deal_log import DealNote
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.tally import Tally
 from tests.support.purging import carry_out
 
 
 def outcomes(tally: Tally) -> dict[bytes, str]:
-    return {token: note.outcome for token, note in tally.notes().items()}
+    return {token: note.outcome for token, note in notes_of(tally).items()}
 
 
 @pytest.mark.parametrize(("active", "outcome"), [(True, "interrupted"), (False, "purged")])
@@ -67,7 +68,7 @@ def test_what_a_pass_left_is_counted_by_the_one_that_goes_over_it_again() -> Non
     second.unremoved_deals.add(b"acme:1")
     tally.add_up_children()
 
-    assert tally.notes() == {b"acme:1": DealNote("not_removed", 6, 1)}
+    assert notes_of(tally) == {b"acme:1": DealNote("not_removed", 6, 1)}
 
 
 def test_nobody_knows_what_is_left_of_a_deal_that_a_stopped_sweep_met(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,4 +82,4 @@ def test_nobody_knows_what_is_left_of_a_deal_that_a_stopped_sweep_met(monkeypatc
 
     carry_out(tally)
 
-    assert tally.notes() == {b"acme:1": DealNote("interrupted", 5, None)}
+    assert notes_of(tally) == {b"acme:1": DealNote("interrupted", 5, None)}
