@@ -14,7 +14,7 @@ from django.test import Client
 from knox.auth import TokenAuthentication
 
 from dealpurge.runs import database, silence
-from tests.runs.test_silent_database import postgresql_only, silent_after
+from tests.runs.silence.trouble import postgresql_only, silent_after
 
 from .conftest import PATH, RUNS, Bearer, Post
 

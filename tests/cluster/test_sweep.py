@@ -83,6 +83,7 @@ def expected(
     return oracle.expect(request, keys, oracle.families(templates), now)
 
 
+@pytest.mark.parametrize("steady_ring", ["valkey"], indirect=True)  # both kinds are swept by the tests below
 @pytest.mark.parametrize("window", [None, HOUR], ids=["sweep", "guarded"])
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
 def test_every_scope_is_exact_dry_and_live(

@@ -30,7 +30,7 @@ from dealpurge.runs import database, idempotency, messages, silence, store, term
 from dealpurge.runs.idempotency import digest
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
-from tests.runs.test_silent_database import FIRST_ROW, postgresql_only, silent_after
+from tests.runs.silence.trouble import FIRST_ROW, postgresql_only, silent_after
 from tests.support.databases import ReplicaRouter, locked_database
 from tests.support.runs import LIVE, ONE, report_of
 

@@ -29,6 +29,14 @@ COLOURS = """
         + (element.className.baseVal ?? element.className);
 """
 
+#: Colours that fade from one look to the next have arrived.
+SETTLE = """
+() => {
+    const fading = () => document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+    for (let some; (some = fading()).length; ) some.forEach((transition) => transition.finish());
+}
+"""
+
 #: What is drawn and stands out by less than 3 to 1: borders of buttons and fields, icons, frames, bars.
 FAINT = (
     "() => {"
@@ -55,6 +63,23 @@ FAINT = (
         if (best < 3) faint.push(`${named(element)}: ${best.toFixed(2)}`);
     }
     return faint;
+}
+"""
+)
+
+#: Words that stand out by less than 4.5 to 1 from the first ground behind them.
+PALE = (
+    "() => {"
+    + COLOURS
+    + """
+    const pale = [];
+    for (const element of document.querySelectorAll(".dp-content *, .dp-where *")) {
+        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+        if (!own || !element.checkVisibility() || element.closest(".visually-hidden, noscript, option")) continue;
+        const ground = behind(element), contrast = ratio(over(rgba(getComputedStyle(element).color), ground), ground);
+        if (contrast < 4.5) pale.push(`${named(element)}: "${element.innerText}" has ${contrast.toFixed(2)}`);
+    }
+    return pale;
 }
 """
 )

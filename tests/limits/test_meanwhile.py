@@ -28,10 +28,10 @@ from tests.support.samples import sample
 from tests.support.servers import RedisServer
 from tests.support.writers import Writer, deals_of, written
 
+from .doors import ENDPOINT, FORM, NO_WORKER
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ENDPOINT = "/api/superadmin/purge_deals"
-FORM = "/admin/dealpurge/purgerun/purge/"
 Limits = dict[str, Any]
 
 
@@ -48,7 +48,7 @@ class Doors:
         attempt(lambda: services.purge_deals(**asdict(request), dry_run=False, **limits))
 
     def worker(self, request: Request, limits: Limits) -> None:
-        self.settings.DEALPURGE_ENQUEUE = "tests.test_limits.nothing"
+        self.settings.DEALPURGE_ENQUEUE = NO_WORKER
         scope = PurgeScope(**asdict(request), dry_run=False, **limits)
         run = services.queue(scope, Origin(source="command"))
         attempt(lambda: services.run(run.pk))
