@@ -32,6 +32,7 @@ def lines(
     up."""
     if verbosity > 0:
         yield from _families(report, style, layout)
+        yield from _samples(report, style, layout) if verbosity > 1 else ()
         yield from _skipped(report, style, layout, LIST_LIMIT if verbosity > 1 else SKIPPED_SHOWN)
         yield from _remarks(report, style, layout)
     if verbosity > 1:
@@ -135,6 +136,16 @@ def _families(report: PurgeReport, style: Any, layout: Layout) -> Iterator[str]:
     yield from map(style.MIGRATE_HEADING, first)
     yield from chain.from_iterable(middle)
     yield from map(style.MIGRATE_LABEL, last)
+    yield ""
+
+
+def _samples(report: PurgeReport, style: Any, layout: Layout) -> Iterator[str]:
+    if not report.samples:
+        return
+    yield from map(style.MIGRATE_HEADING, layout.prose("Some of these keys, picked at random"))
+    for name, keys in report.samples.items():
+        yield f"{escape(name)}:"
+        yield from (f"{' ' * HANGING}{key}" for key in keys)  # whole, so that they can be copied
     yield ""
 
 

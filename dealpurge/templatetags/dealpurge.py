@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
@@ -23,6 +24,12 @@ register.filter("span", formatting.span)
 register.filter("deals", formatting.deals)
 register.filter("keys", formatting.keys)
 register.filter("family", formatting.family)
+
+
+@register.filter
+def is_in(value: str, values: Sequence[str]) -> bool:
+    """Whether it is one of them."""
+    return value in values
 
 
 @register.simple_tag(takes_context=True)

@@ -80,6 +80,24 @@ def test_the_guard_is_turned_on_from_the_preview(person: Sit, deals: redis.Redis
     assert deals.dbsize() == 3112 - 7 * 250
 
 
+def test_keys_are_shown_in_place_and_what_was_typed_stays(person: Sit, deals: redis.Redis) -> None:
+    somebody = person()
+    somebody.go(f"{LIST}purge/?mode=all")
+    somebody.press("Preview")
+    somebody.page.fill("#id_typed", "purge")
+    keys, link = somebody.page.locator(".dp-more:visible code"), somebody.page.get_by_role("link", name="Show 5 keys")
+
+    link.first.click()
+
+    expect(keys).to_have_count(5)
+    hide = somebody.page.get_by_role("link", name="Hide keys")
+    expect(hide).to_have_attribute("aria-expanded", "true")
+    assert somebody.page.input_value("#id_typed") == "purge"
+    assert "?sample" not in somebody.page.url
+    hide.click()
+    expect(keys).to_have_count(0)
+
+
 def test_progress_is_seen_moving(person: Sit, deals: redis.Redis, worker: Worker) -> None:
     worker.hold_at = [600, 1500]
     somebody = person()

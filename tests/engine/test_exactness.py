@@ -8,7 +8,23 @@ import pytest
 import redis
 from hypothesis import given, settings
 
-from tests.support.cases import FIXTURES_STAY, IDLE, SPAN, USES, Case, cases, dump, expect, guarded, noted, told, write
+from dealpurge.text import escape
+from tests.support.cases import (
+    FIXTURES_STAY,
+    IDLE,
+    SPAN,
+    USES,
+    Case,
+    cases,
+    checkpoints,
+    dump,
+    expect,
+    guarded,
+    noted,
+    sampled,
+    told,
+    write,
+)
 from tests.support.oracle import Request
 from tests.support.samples import sample
 from tests.support.seeding import HOUR
@@ -16,6 +32,11 @@ from tests.support.seeding import HOUR
 #: What a dry run may send. Its one UNLINK asks, with a key that cannot exist, whether deletes are taken at all.
 READS = {"client", "dbsize", "hello", "info", "scan", "select", "unlink"}
 READS |= {"memory", "object", "time", "type", "xinfo", "xlen", "zrange"}
+
+
+def shown(key: bytes) -> str:
+    """A key of which no more than 200 bytes are kept."""
+    return escape(key[:200]) + ("…" if len(key) > 200 else "")
 
 
 def check(client: redis.Redis, case: Case) -> None:
@@ -37,6 +58,7 @@ def check(client: redis.Redis, case: Case) -> None:
         assert (told(looked).keys, told(looked).families, as_well) == (told(dry).keys, told(dry).families, would_be)
         assert dump(client) == before
 
+    assert checkpoints(case) == expected.checkpoints
     live, became = noted(case, dry_run=False)
     assert dump(client) == {key: value for key, value in before.items() if key not in expected.gone}
     for report in (dry, live):
@@ -49,6 +71,9 @@ def check(client: redis.Redis, case: Case) -> None:
     assert told(live).keys == expected.keys
     assert told(dry).keys == {**expected.keys, "deleted": 0}
     assert would_be == became == expected.fates
+    assert sampled(dry) == {name: min(len(keys), 5) for name, keys in expected.by_family.items() if keys}
+    assert all({*keys} <= {shown(key) for key in expected.by_family[name]} for name, keys in dry.samples.items())
+    assert not live.samples
     assert sorted(dry.warnings) == sorted(live.warnings)
 
 

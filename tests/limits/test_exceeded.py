@@ -66,6 +66,7 @@ def test_the_record_of_a_refusal_names_who_was_active(with_an_active_one: redis.
         "skipped_never_active": 0,
         "interrupted": 0,
         "not_found": 0,
+        "organisations": 0,
         "active": None,
     }
 

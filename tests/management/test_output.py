@@ -118,3 +118,15 @@ def test_ids_are_escaped() -> None:
 
     assert "\\x1b[2J     activity unknown\n" in text
     assert "a\\u202e \\\\  activity unknown\n" in text
+
+
+def test_a_dry_run_shows_some_of_its_keys_if_asked_to() -> None:
+    long = "canvas:lock:" + "x" * 90
+    dry = report(dry_run=True, families={"locks": 2}, samples={"locks": ("canvas:lock:a b", long)})
+
+    asked = shown(dry, verbosity=2)
+
+    lines = ["Some of these keys, picked at random", "locks:", "  canvas:lock:a b", f"  {long}", ""]
+    assert "\n".join(lines) in asked
+    assert "picked at random" not in shown(dry)
+    assert "picked at random" not in shown(report(dry_run=True, families={"locks": 2}), verbosity=2)

@@ -268,3 +268,25 @@ def test_the_largest_organisations_are_told_by_name() -> None:
     assert len(told["largest"]) == MOST
     assert told["largest"][:2] == [["o1", 2], ["o11", 2]]
     assert told["largest"][-1][1] == 1
+
+
+@pytest.mark.parametrize("options", [ALL, GUARDED], ids=["sweep", "guarded"])
+def test_a_preview_notes_the_checkpoints_of_each_deal(redis_client: redis.Redis, options: dict[str, Any]) -> None:
+    seed_deal(redis_client, "acme", "many", age=2 * HOUR, checkpoints=12)
+    seed_deal(redis_client, "acme", "none", age=2 * HOUR)
+    seed_deal(redis_client, "acme", "busy", age=60, checkpoints=2)
+
+    def told(**more: Any) -> dict[str, Any]:
+        report = services.purge_deals(**options | DRY | more)
+        return dict(PurgeRunDeal.objects.filter(run=report.run_id).values_list("deal_id", "checkpoints"))
+
+    assert told(include_checkpoints=True) == {"many": 12, "none": 0, "busy": None if options == GUARDED else 2}
+    assert set(told().values()) == {None}
+
+
+def test_the_report_of_a_dry_run_has_some_keys_of_each_family(sizes: dict[str, int]) -> None:
+    samples = services.purge_deals(**GUARDED | DRY).as_dict()["samples"]
+
+    assert {name: len(keys) for name, keys in samples.items()} == {"locks": 1, "events": 2, "image_crops": 5}
+    assert not any("birch" in key for keys in samples.values() for key in keys)  # which would be skipped
+    assert "samples" not in services.purge_deals(**GUARDED).as_dict()

@@ -16,7 +16,7 @@ from dealpurge.engine.sweep.tally import Tally
 from dealpurge.report import PurgeReport
 from tests.support import keyspaces, oracle
 from tests.support.oracle import NOW, Deal, Expected, Request
-from tests.support.purging import carry_out, fates_of, report_of
+from tests.support.purging import carry_out, checkpoints_of, fates_of, report_of
 
 #: Activity is judged by the hour, and no activity here is near an hour ago.
 SPAN = 3600
@@ -156,6 +156,19 @@ def noted(case: Case, *, dry_run: bool, look: bool = False) -> tuple[PurgeReport
     with in_force(case):
         carry_out(tally, look=look, **options)
         return report_of(tally, **options), fates_of(tally, dry_run=dry_run)
+
+
+def sampled(report: PurgeReport) -> dict[str, int]:
+    """How many keys of each family a dry run shows, no key twice."""
+    return {name: len(set(keys)) for name, keys in report.samples.items()}
+
+
+def checkpoints(case: Case) -> dict[Deal, int | None]:
+    """What a dry run notes of them."""
+    tally = Tally()
+    with in_force(case):
+        carry_out(tally, **{**asdict(case.request), "dry_run": True})
+        return checkpoints_of(tally)
 
 
 def told(report: PurgeReport) -> Expected:

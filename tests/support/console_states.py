@@ -82,6 +82,12 @@ STATES: dict[str, State] = {
         lambda pages: pages.change(pages.preview(exclude_active_within_secs=None, include_checkpoints=True)),
         shows="High risk",
     ),
+    "preview, keys shown": State(
+        lambda pages: f"{pages.change(pages.preview(org_id='acme'))}?sample=image_crops", shows="Hide keys"
+    ),
+    "preview beside another purge": State(
+        lambda pages: (under_way(pages), pages.change(pages.preview(org_id="acme")))[1], shows="is under way"
+    ),
     "preview, wrong word typed": State(
         lambda pages: pages.change(pages.preview(exclude_active_within_secs=None)),
         shows="Nothing was deleted.",

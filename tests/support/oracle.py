@@ -60,6 +60,10 @@ class Expected:
     unclaimed: frozenset[bytes] = field(default_factory=frozenset)
     not_found: tuple[Deal, ...] = ()
     fates: Mapping[Deal, tuple[bool, int]] = field(default_factory=dict)
+    #: Of the deals that go, their checkpoint keys; None where these stay.
+    checkpoints: Mapping[Deal, int | None] = field(default_factory=dict)
+    #: The keys that go, by family.
+    by_family: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
 
 
 def families(own: Mapping[str, str | Sequence[str]] | None = None, thread: str = "{deal_id}") -> dict[str, list[str]]:
@@ -113,6 +117,7 @@ def expect(
     counted = {deal for deal in deals if deal[0] is not None or not any(o and d == deal[1] for o, d in deals)}
     unclaimed = frozenset(key for key in keys if key not in claims and _carries(request, key))
     named = request.deals if request.mode == "by_deal" else ()
+    threads = [claims[key][1:] for key in matched if claims[key][0] == "checkpoints"]
     missing = tuple(deal for deal in named if not any(_means(deal, *claims[key][1:]) for key in scope))
     return Expected(
         gone=gone,
@@ -141,6 +146,12 @@ def expect(
         unclaimed=unclaimed,
         not_found=missing,
         fates=_fates([claims[key][1:] for key in matched], counted, active | never),
+        checkpoints={
+            deal: size if request.include_checkpoints else None
+            for deal, (goes, size) in _fates(threads, counted, active | never).items()
+            if goes
+        },
+        by_family={name: frozenset(key for key in gone if claims[key][0] == name) for name in table},
     )
 
 

@@ -77,6 +77,12 @@ def fates_of(tally: Tally, *, dry_run: bool) -> dict[Deal, tuple[bool, int]]:
     return fates
 
 
+def checkpoints_of(tally: Tally) -> dict[Deal, int | None]:
+    """Of each deal that a dry run says would go, its checkpoint keys."""
+    notes = notes_of(tally, dry_run=True)
+    return {split_token(token): note.checkpoints for token, note in notes.items() if note.outcome == WOULD_BE_PURGED}
+
+
 def while_deleting(scanned: int, total: int, deleted: int) -> bool:
     """In the middle of a sweep or of the deletes of a guarded purge."""
     return deleted > 1500

@@ -26,11 +26,14 @@ Status = PurgeRun.Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A family's keys; ``share`` is a length in percent of the longest bar, ready for a page of any language."""
+    """A family's keys, and some of them; ``share`` is a length in percent of the longest bar, ready for a page of any
+    language."""
 
+    name: str
     label: str
     count: int
     share: str
+    sample: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +103,21 @@ class RunPage(RunFacts):
         """One bar a family, in the families' own order."""
         longest = max(self.families.values(), default=0) or 1
         return [
-            Bar(label=self._family_label(name), count=count, share=f"{100 * count / longest:.2f}")
+            Bar(
+                name=name,
+                label=self._family_label(name),
+                count=count,
+                share=f"{100 * count / longest:.2f}",
+                sample=self.samples.get(name, []),
+            )
             for name, count in self.families.items()
         ]
+
+    @property
+    def samples(self) -> dict[str, list[str]]:
+        """Keys of a dry run by family; none of a live run, or of one of before."""
+        found: dict[str, list[str]] = self.report.get("samples", {})
+        return found
 
     @property
     def families_in_brief(self) -> str:

@@ -203,6 +203,7 @@ class Console(ConsolePages):
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
             end=end_of(run, translation.error(run)),
             named=page.named(self.timeline_of),
+            asked_samples=request.GET.getlist("sample"),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
             curl=shell_commands.curl(run, request.build_absolute_uri(api)) if api else None,
         )

@@ -113,10 +113,24 @@
         rows.forEach((row) => row.addEventListener("change", () => (all.checked = all.checked && row.checked)));
     }
 
+    // In place, so that what was typed below stays.
+    function toggleSample(link) {
+        link.addEventListener("click", (event) => {
+            event.preventDefault();
+            const row = link.closest("tr"), sample = row.nextElementSibling, open = sample.hidden;
+            sample.hidden = !open;
+            row.classList.toggle("dp-open", open);
+            link.textContent = open ? link.dataset.dpHide : link.dataset.dpShow;
+            link.setAttribute("aria-expanded", open);
+            link.setAttribute("aria-label", `${link.dataset.dpName}: ${link.textContent}`);
+        });
+    }
+
     document.querySelectorAll("form[data-dp-once]").forEach(submitOnce);
     document.querySelectorAll("form[data-dp-keep]").forEach(keepDeals);
     document.querySelectorAll("[data-dp-copy]").forEach(offerCopy);
     document.querySelectorAll(".dp-choose").forEach(selectAll);
+    document.querySelectorAll("[data-dp-show]").forEach(toggleSample);
     const polled = document.querySelector("[data-dp-poll]");
     if (polled) setTimeout(poll, POLL_MILLISECONDS, polled.dataset.dpPoll);
     window.addEventListener("pageshow", wakeUp);

@@ -377,3 +377,21 @@ def test_no_query_breaks_a_page_or_an_export(browser: Client, run: PurgeRun, nam
         assert response.status_code in (200, 404)
         if response.streaming:
             assert b"".join(response).startswith(b"run_id")
+
+
+@pytest.mark.parametrize(("included", "columns"), [(True, ["left", "checkpoints"]), (False, ["left"])])
+def test_checkpoints_of_each_deal_are_told_where_they_would_go(
+    browser: Client, make_preview: MakePreview, purger: User, included: bool, columns: list[str]
+) -> None:
+    run = make_preview(purger, outcomes={"would_be_purged": 2}, include_checkpoints=included)
+    for deal, count in (("few", 3), ("many", 1044)):
+        PurgeRunDeal.objects.create(
+            run=run, org_id="acme", deal_id=deal, outcome="would_be_purged", keys_left=2000, checkpoints=count
+        )
+
+    shown = table(browser, run, sort="-checkpoints")
+
+    assert [heading.name for heading in shown.headings if heading.numeric] == columns
+    assert [row.deal_id for row in shown.rows] == ["many", "few"]
+    page = browser.get(page_of(run)).content.decode()
+    assert ('data-label="checkpoints">1,044<' in page) == included

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +45,7 @@ def with_counts(**counts: Any) -> dict[str, Any]:
 def test_a_dry_run_never_says_deleted_but_to_deny_it(browser: Client, make_preview: MakePreview, purger: User) -> None:
     content = html(browser, make_preview(purger)).partition('id="content"')[2].partition("</main>")[0]
 
-    for denied in ("nothing deleted", "asks before it deletes", "would be deleted"):
+    for denied in ("nothing deleted", "asks before it deletes", "would be deleted", "Would be deleted"):
         assert denied in content
         content = content.replace(denied, "")
     assert "deleted" not in content.replace("key would", "").replace("keys would", "")
@@ -151,6 +152,48 @@ def test_a_bar_is_as_long_as_its_share_of_the_longest(make_preview: MakePreview,
         ("Locks", 2, "5.00"),
         ("Checkpoints (stay)", 0, "0.00"),
     ]
+
+
+SAMPLES = {"canvas_sessions": ["canvas:session:acme:<b>:1", "canvas:session:acme:d:2"], "locks": ["canvas:lock:acme:d"]}
+
+
+def families(browser: Client, run: PurgeRun, **query: str) -> str:
+    page = browser.get(page_of(run), query).content.decode()
+    return " ".join(page.partition("dp-families")[2].partition("</table>")[0].split())
+
+
+def test_a_preview_shows_some_of_its_keys(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger, report={**REPORT, "samples": SAMPLES})
+
+    page = families(browser, run)
+
+    assert ">Show 2 keys</a>" in page
+    assert ">Show 1 key</a>" in page
+    assert page.count("aria-expanded") == 2  # of checkpoints there are none
+    assert page.count('<tr role="row" class="dp-more" hidden>') == 2
+    assert "<code>canvas:session:acme:&lt;b&gt;:1</code>" in page
+
+
+def test_keys_are_shown_without_a_script_too(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    run = make_preview(purger, report={**REPORT, "samples": SAMPLES}, outcomes={"would_be_purged": 1})
+    link = re.search(
+        r'href="([^"]+)" aria-expanded="false" aria-label="Locks: Show 1 key"', families(browser, run, org="x")
+    )
+    assert link is not None
+    assert link[1] == "?org=x&amp;sample=locks#family-2"
+
+    page = families(browser, run, org="x", sample="locks")
+
+    assert page.count('class="dp-more" hidden') == 1
+    assert 'href="?org=x&amp;#family-2" aria-expanded="true" aria-label="Locks: Hide keys"' in page
+
+
+def test_a_purge_has_none_to_show(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    page = families(browser, make_preview(purger, dry_run=False))
+
+    assert "Deleted" in page
+    assert "Would be" not in page
+    assert "aria-expanded" not in page
 
 
 def test_a_language_with_a_decimal_comma_draws_the_same_bars(
