@@ -86,7 +86,8 @@ STATES: dict[str, State] = {
         lambda pages: f"{pages.change(pages.preview(org_id='acme'))}?sample=image_crops", shows="Hide keys"
     ),
     "preview beside another purge": State(
-        lambda pages: (under_way(pages), pages.change(pages.preview(org_id="acme")))[1], shows="is under way"
+        lambda pages: (pages.run("running", org_id="acme"), pages.change(pages.preview(org_id="acme")))[1],
+        shows="is under way",
     ),
     "preview, wrong word typed": State(
         lambda pages: pages.change(pages.preview(exclude_active_within_secs=None)),

@@ -105,6 +105,22 @@ CUT = (
 """
 )
 
+#: What of ours is wider than the window, so that the page would scroll sideways for it: a theme's own frame may be.
+BEYOND = (
+    "() => {"
+    + COLOURS
+    + """
+    const beyond = [], aside = ".visually-hidden, .dp-stack thead, .dp-scroll *, pre *";
+    for (const element of document.querySelectorAll(".dp-content, .dp-content *, .dp-where, .dp-where *")) {
+        if (!element.checkVisibility() || element.closest(aside)) continue;
+        const box = element.getBoundingClientRect(), right = Math.round(box.right - innerWidth);
+        if (box.width > 2 && (right > 1 || box.left < -1)) beyond.push(`${named(element)}: ${right} pixels out`);
+    }
+    return beyond;
+}
+"""
+)
+
 #: What a page needs and a theme may not bring: a heading, the strip, buttons and fields that are seen as such, red ones
 #: that read, empty bars that are empty, badges with a ground, and nothing that only a screen reader should have.
 STANDING = (
@@ -140,8 +156,8 @@ STANDING = (
     check(".dp-content .visually-hidden", (e, style, box) => box.width > 2 && style.clipPath === "none" && "is seen");
     check(".dp-content :is(.button, h1, h2, td, th, p, dd, dt, label, a, strong, summary, li)", (e) =>
         written(e) && contrast(e) < 4.5 && `"${e.innerText}" has ${contrast(e).toFixed(2)}`);
-    check(".dp-content table td", (e, style) =>
-        e.innerText.trim() && parseFloat(style.paddingLeft) < 3 && "no room in cells");
+    check(".dp-content table td", (e, style) => style.display === "table-cell" && e.innerText.trim()
+        && parseFloat(style.paddingLeft) < 3 && "no room in cells");
     check(".dp-content h2", (e, style) => parseFloat(style.fontSize) < 12 && "small heading");
     return [...wrong];
 }
