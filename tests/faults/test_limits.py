@@ -186,9 +186,15 @@ def test_replaced_in_the_deletes_with_room_for_it(server: RedisServer, client: r
 @either
 @pytest.mark.parametrize("every", [1_000, 7_777, 31_313])
 def test_a_cut_connection_takes_nothing_twice(
-    server: RedisServer, client: redis.Redis, cache_at: PointCacheAt, every: int, guarded: bool
+    server: RedisServer,
+    client: redis.Redis,
+    cache_at: PointCacheAt,
+    monkeypatch: pytest.MonkeyPatch,
+    every: int,
+    guarded: bool,
 ) -> None:
     """The replies that are owed are those of keys that were sent once, and are sent again."""
+    monkeypatch.setattr(backoff, "LONGEST_WAIT", 0.1)
     scene = seed_scene(client, deals=DEALS, active_every=5 if guarded else 0)
     with CuttingProxy(server.address, cut_every(every, 20)) as proxy:
         cache_at(proxy.url)
