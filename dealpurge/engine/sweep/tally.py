@@ -148,13 +148,13 @@ class Tally:
             self.to_delete - self.vanished - self.not_removed,
         )
         counts = Counts(*map(sum, zip(own, *[child.progress() for child in tuple(self.children)], strict=True)))
-        if self.count_before:  # it is gone over twice; one server after the other tells how much there is
+        if self.count_before:  # keys are gone over twice; one server after the other tells how many there are
             before = self.count_before.progress()
             return counts._replace(
                 scanned=before.scanned + counts.scanned,
                 total=before.total + max(counts.total, before.total),
-                judged=before.judged + counts.judged,
-                to_judge=before.to_judge + max(counts.to_judge, before.to_judge),
+                judged=max(counts.judged, before.judged),
+                to_judge=max(counts.to_judge, before.to_judge),
             )
         return counts
 
