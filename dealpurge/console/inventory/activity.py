@@ -32,13 +32,16 @@ class Activity:
         return True
 
     @cached_property
+    def others(self) -> list[Deal]:
+        """Deals of the scan that have the id of a row without an organisation."""
+        orgless = [row.deal_id for row in self.rows if row.org_id is None]
+        return inventory_filter.holders_of(self.scan, orgless) if orgless else []
+
+    @cached_property
     def _told(self) -> Mapping[Deal, datetime | None] | None:
         if self.elsewhere or not self.rows:
             return {}
-        deals = [(row.org_id, row.deal_id) for row in self.rows]
-        orgless = [deal_id for org_id, deal_id in deals if org_id is None]
-        others = inventory_filter.holders_of(self.scan, orgless) if orgless else []
-        return services.last_activity(deals, others)
+        return services.last_activity([(row.org_id, row.deal_id) for row in self.rows], self.others)
 
     @property
     def is_unknown(self) -> bool:

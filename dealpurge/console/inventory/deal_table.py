@@ -29,7 +29,8 @@ FIRST = {"deal": "deal", "org": "org", "keys": "-keys", "active": "active"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A deal and what it held, its ids escaped; ``share``: of the largest on the page, in percent."""
+    """A deal and what it held, its ids escaped; ``share``: of the largest on the page, in percent. ``value`` names it
+    in a form; empty where that would name others too."""
 
     org_id: str | None
     deal_id: str
@@ -137,11 +138,12 @@ class ScannedDeals(Pages):
         return written(known | changes)
 
     def _row(self, deal: InventoryDeal, largest: int) -> Row:
+        shared = {deal_id for _, deal_id in self.activity.others}
         name, count = max(in_order(deal.families).items(), key=lambda item: item[1], default=("", 0))
         return Row(
             org_id=None if deal.org_id is None else escape(deal.org_id),
             deal_id=escape(deal.deal_id),
-            value=write_deals([(deal.org_id, deal.deal_id)]),
+            value="" if deal.org_id is None and deal.deal_id in shared else write_deals([(deal.org_id, deal.deal_id)]),
             url=self._address(deal.org_id, deal.deal_id),
             keys=deal.keys,
             share=f"{100 * deal.keys / largest:.2f}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -447,3 +448,17 @@ def test_a_scan_that_could_not_be_begun_leads_back_with_the_reason(browser: Clie
 
     assert page.redirect_chain == [(HOME, 302)]
     assert len(list(page.context["messages"])) == 1
+
+
+def test_keys_without_an_organisation_are_ticked_where_they_are_nobody_elses(
+    browser: Client, inventory: PurgeRun
+) -> None:
+    """To name an id without one is to name the deals of all organisations that have it."""
+    add(inventory, None, "lonely", checkpoints=3)
+    add(inventory, None, "shared", checkpoints=3)
+    add(inventory, "acme", "shared", locks=3)
+
+    page = browser.get(page_of(inventory, "inventory")).content.decode()
+
+    ticks = re.findall(r'name="deals" value="([^"]*)"', page)
+    assert sorted(ticks) == ["acme:busy", "acme:idle", "acme:shared", "birch:new", "lonely"]
