@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import nsmallest
+from itertools import compress
 from math import log1p
 from random import SystemRandom
 
+from dealpurge.keys.matching import Batch
 from dealpurge.report import SAMPLE_SIZE
 
 #: Bytes of a key that are kept; one more tells that there are more.
@@ -27,12 +28,12 @@ class Samples:
         #: Keys that pass before the next one is picked.
         self._passing: dict[int, int] = {}
 
-    def take(self, keys: Sequence[bytes], families: Sequence[int]) -> None:
-        """More keys, with the family of each."""
-        for family, count in Counter(families).items():
+    def take(self, batch: Batch, counts: Mapping[int, int]) -> None:
+        """More keys, with how many of each family they are."""
+        for family, count in counts.items():
             place = self._passing.get(family, 0)
             if place < count:
-                found = [key for key, other in zip(keys, families, strict=True) if other == family]
+                found = list(compress(batch.keys, map(family.__eq__, batch.families)))
                 while place < count:
                     place += 1 + self._pick(family, found[place])
             self._passing[family] = place - count

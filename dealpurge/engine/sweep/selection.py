@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 
 from dealpurge.engine.limits import Budget
@@ -101,16 +101,17 @@ class Selection:
         self.tally.matched += len(batch.keys)
         return batch
 
-    def count_families(self, families: Iterable[int]) -> None:
-        """Add keys to the counts of their families."""
+    def count_families(self, families: Iterable[int] | Mapping[int, int]) -> None:
+        """Add keys, or numbers of keys, to the counts of their families."""
         self.tally.families.update(families)
 
     def count_matched(self, batch: Batch) -> None:
         """Count what a purge would delete."""
-        self.count_families(batch.families)
+        counts = Counter(batch.families)
+        self.count_families(counts)
         self.tally.left.update(batch.tokens)
-        self.tally.samples.take(batch.keys, batch.families)
-        if self.tally.checkpoints is not None:
+        self.tally.samples.take(batch, counts)
+        if self.tally.checkpoints is not None and counts[self._checkpoints]:
             chosen = map(self._checkpoints.__eq__, batch.families)
             self.tally.checkpoints.update(compress(batch.tokens, chosen))
 

@@ -10,6 +10,7 @@ import pytest
 
 from dealpurge.engine.sweep import samples
 from dealpurge.engine.sweep.samples import LONGEST, Samples
+from dealpurge.keys.matching import Batch
 from dealpurge.report import SAMPLE_SIZE
 
 KEYS = [str(number).encode() for number in range(60)]
@@ -23,11 +24,15 @@ def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "_random", Random(7).random)  # noqa: S311 - nothing secret
 
 
+def take(found: Samples, keys: list[bytes], families: list[int]) -> None:
+    found.take(Batch(keys, families, [b"acme:1"] * len(keys)), Counter(families))
+
+
 def in_pages(keys: list[bytes], size: int) -> Samples:
     found = Samples()
     for start in range(0, len(keys), size):
         page = keys[start : start + size]
-        found.take(page, [0] * len(page))
+        take(found, page, [0] * len(page))
     return found
 
 
@@ -41,7 +46,7 @@ def of_servers(*shares: list[bytes]) -> Samples:
 def behind_others() -> Samples:
     """More keys come when those of another server were added."""
     found = of_servers(KEYS[:10], KEYS[10:50])
-    found.take(KEYS[50:], [0] * 10)
+    take(found, KEYS[50:], [0] * 10)
     return found
 
 
@@ -77,7 +82,7 @@ def test_one_key_is_picked_once_and_of_few_all_are() -> None:
 
 def test_families_are_apart() -> None:
     found = Samples()
-    found.take(KEYS, [number % 3 for number in range(60)])
+    take(found, KEYS, [number % 3 for number in range(60)])
 
     assert set(found.keys) == {0, 1, 2}
     assert all(int(key) % 3 == family for family, keys in found.keys.items() for key in keys)
@@ -85,7 +90,7 @@ def test_families_are_apart() -> None:
 
 def test_a_long_name_is_not_held() -> None:
     found = Samples()
-    found.take([b"x" * 10_000], [0])
+    take(found, [b"x" * 10_000], [0])
 
     assert found.keys == {0: [b"x" * (LONGEST + 1)]}
 
