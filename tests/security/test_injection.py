@@ -195,9 +195,10 @@ def test_the_pages(poisoned: redis.Redis, browser: Client, log: Log) -> None:
         {"mode": "all", "guard": "on", "exclude_active_0": "1", "exclude_active_1": "60"},
         {"mode": "by_deal", "deals": "deal-1"},
     ):
-        page = assert_harmless(browser.post(f"{PLACE}purge/", form, follow=True).content.decode())
-        assert "onerror" in page.text or form["mode"] == "by_deal"
+        assert_harmless(browser.post(f"{PLACE}purge/", form, follow=True).content.decode())
         preview = PurgeRun.objects.latest("created_at")
+        page = assert_harmless(read(browser, f"{PLACE}{preview.pk}/change/", outcome="all"))
+        assert "onerror" in page.text or form["mode"] == "by_deal"
         typed = services.risk(preview.scope, deals=preview.deals_purged).words
         live = browser.post(f"{PLACE}{preview.pk}/apply/", {"typed": typed or ""}, follow=True)
         assert (live.context["run"].preview == preview) is (preview.deals_purged > 0)
