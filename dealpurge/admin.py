@@ -23,7 +23,7 @@ from dealpurge.console.deals.admin import DealPurgeAdminMixin
 from dealpurge.console.inventory.admin import InventoryDealAdmin
 from dealpurge.console.inventory.views import InventoryConsole
 from dealpurge.console.runs import csv_export, filters
-from dealpurge.console.runs.outcomes import Outcome, badge, badge_of_run
+from dealpurge.console.runs.outcomes import Outcome, badge
 from dealpurge.console.strip import Strip
 from dealpurge.console.timeline.views import TimelineConsole
 from dealpurge.exceptions import AuditUnavailable
@@ -151,7 +151,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
     @admin.display(description=_("status"), ordering="status")
     def state(self, run: PurgeRun) -> str:
         """The status as a badge."""
-        return render_to_string("admin/dealpurge/purgerun/outcome.html", {"badge": badge_of_run(run)})
+        return format_html('<span class="dp-badge dp-{}">{}</span>', run.status, run.get_status_display())
 
     @admin.display(description=_("run"), ordering="dry_run")
     def what(self, run: PurgeRun) -> str:

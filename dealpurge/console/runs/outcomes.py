@@ -54,8 +54,3 @@ def icon_of(run: PurgeRun) -> str:
     if run.dry_run and run.status == Status.COMPLETED:
         return "eye"
     return _ICONS.get(run.status, "question")
-
-
-def badge_of_run(run: PurgeRun) -> Badge:
-    """Its state; one that a later version wrote is shown as it is."""
-    return Badge(word=str(run.get_status_display()), icon=icon_of(run), tone=run.status)

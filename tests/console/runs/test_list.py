@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,7 +45,7 @@ def test_a_row_tells_who_did_what(browser: Client, make_preview: MakePreview, pu
     page = " ".join(browser.get(LIST).content.decode().split())
 
     assert "d1 of acme and 1 other" in page
-    assert re.search('<span class="dp-badge dp-completed"><svg class="dp-icon".{,200}</svg> ?completed</span>', page)
+    assert '<span class="dp-badge dp-completed">completed</span>' in page
     assert '<td class="field-keys">1,234</td>' in page
     assert 'purger <span class="dp-quiet">via admin</span>' in page
 
