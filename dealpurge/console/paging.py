@@ -109,9 +109,14 @@ def page_number(query: QueryDict, total: int | None) -> int:
 
 
 def page_and_one_more(rows: QuerySet[Any], number: int) -> list[Any]:
-    """The rows of a page, and the one behind it if there is one."""
+    """The rows of a page, and the one behind it if there is one. On later pages first which: only what it is sorted by
+    has to be carried past all the rows before it."""
     start = (number - 1) * PER_PAGE
-    return list(rows[start : start + PER_PAGE + 1])
+    if not start:
+        return list(rows[: PER_PAGE + 1])
+    keys = list(rows.values_list("pk", flat=True)[start : start + PER_PAGE + 1])
+    found = {row.pk: row for row in rows.order_by().filter(pk__in=keys)}
+    return [found[key] for key in keys if key in found]
 
 
 def written(fields: Mapping[str, str]) -> str:
