@@ -120,7 +120,7 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Who looks for a deal sees what became of it in each run: one that skipped it did not purge it."""
-        return FOR_A_DEAL if request.GET.get("q", "").strip() else self.list_display
+        return FOR_A_DEAL if filters.is_of_deal(request.GET.get("q", "")) else self.list_display
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[filters.RunList]:
         """A list that takes no other query than its filters'."""

@@ -193,7 +193,13 @@ def test_a_run_that_did_not_get_to_its_end_has_missed_nothing(sizes: dict[str, i
 def scan() -> PurgeRun:
     """A finished scan that found deals of two organisations."""
     run = PurgeRun.objects.create(source="admin", mode="all", inventory=True, status="completed")
-    names = [("globex", "deal-20419"), ("globex", "deal-7"), ("initech", "deal-88"), ("acme", "Ünïq")]
+    names = [
+        ("globex", "deal-20419"),
+        ("globex", "deal-7"),
+        ("globex", "deal-70"),
+        ("initech", "deal-88"),
+        ("acme", "Ünïq"),
+    ]
     InventoryDeal.objects.bulk_create(
         InventoryDeal(run=run, org_id=org, deal_id=deal, keys=1, families={"locks": 1}) for org, deal in names
     )
@@ -213,6 +219,8 @@ def scan() -> PurgeRun:
         (("acme", "deal-20418"), None),
         (("globex", "deal-20481"), None),
         (("globex", "8"), None),
+        (("globex", "deal-7"), None),  # which was there, and is gone: there is nothing to correct
+        ((None, "deal-7"), None),
     ],
 )
 def test_what_is_one_slip_away_is_suggested(

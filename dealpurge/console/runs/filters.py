@@ -90,9 +90,7 @@ def search(queryset: QuerySet[PurgeRun], text: str) -> QuerySet[PurgeRun]:
     if len(term) > LONGEST_TERM or storable(term) != term:
         return queryset.none()
     org_id, colon, deal_id = term.rpartition(":")
-    met = PurgeRunDeal.objects.filter(deal_id=deal_id)
-    if colon:
-        met = met.filter(Q(org_id=org_id) | Q(org_id=None))
+    met = _met(term)
     condition = Q(pk__in=met.values("run_id")) | Q(actor_name__icontains=term) | Q(reason__icontains=term)
     condition |= _names(org_id, deal_id) if colon else Q(org_id=term) | _names(None, term) | _names(term, None)
     with suppress(ValueError):
@@ -100,6 +98,18 @@ def search(queryset: QuerySet[PurgeRun], text: str) -> QuerySet[PurgeRun]:
     there = met.filter(run=OuterRef("pk")).order_by(FIRST, "pk").values("outcome")[:1]
     runs = queryset.alias(deals_text=Cast("deals", TextField())).filter(condition)
     return runs.annotate(deal_outcome=Subquery(there))
+
+
+def is_of_deal(text: str) -> bool:
+    """Whether some run has met a deal that is called so."""
+    term = text.strip(BLANKS)
+    return bool(term) and len(term) <= LONGEST_TERM and storable(term) == term and _met(term).exists()
+
+
+def _met(term: str) -> QuerySet[PurgeRunDeal]:
+    org_id, colon, deal_id = term.rpartition(":")
+    met = PurgeRunDeal.objects.filter(deal_id=deal_id)
+    return met.filter(Q(org_id=org_id) | Q(org_id=None)) if colon else met
 
 
 def _names(org_id: str | None, deal_id: str | None) -> Q:

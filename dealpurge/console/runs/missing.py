@@ -80,8 +80,10 @@ class MissingDeals:
         in_database = known(self._site, self._request, [deal for deal in deals if "\\" not in f"{deal[0]}{deal[1]}"])
         strangers = self._unknown_organisations({org_id for org_id, _deal in deals if org_id is not None})
         meant, began = [_meant(item) for item in self._listed], clock.seconds()
-        for place, deal in enumerate(deals[:SHOWN]):
-            if meant[place] is None and deal not in in_database and clock.seconds() - began < MOST_SECONDS:
+        for place, deal in enumerate(deals):
+            if deal in in_database:
+                meant[place] = None
+            elif place < SHOWN and meant[place] is None and clock.seconds() - began < MOST_SECONDS:
                 meant[place] = nearly(self._site, self._request, deal)
         return [
             Missing(

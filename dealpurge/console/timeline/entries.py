@@ -63,6 +63,7 @@ def keys(row: PurgeRunDeal) -> str:
         return _("no keys then")
     if row.outcome in STAY or row.outcome == Outcome.WOULD_BE_PURGED:
         words = _("%(keys)s left as they were") if row.outcome in STAY else _("%(keys)s would be deleted")
+        words = _("%(keys)s would stay") if row.outcome == Outcome.WOULD_BE_SKIPPED else words
         return formatting.NOTHING if left is None else words % {"keys": formatting.keys(left)}
     if deleted is None:
         return formatting.NOTHING

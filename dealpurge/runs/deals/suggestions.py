@@ -56,8 +56,11 @@ def edits(name: str) -> set[str]:
 
 
 def _meant(scan: PurgeRun, deal: MissingDeal) -> Deal | None:
-    """The same organisation's deal with nearly that id, or nearly that organisation's with this id."""
+    """The same organisation's deal with nearly that id, or nearly that organisation's with this id; none of one that
+    was there and is gone."""
     own = Q() if deal.org_id is None else Q(org_id=deal.org_id)
+    if InventoryDeal.objects.using(alias()).filter(own, run=scan, deal_id=deal.deal_id).exists():
+        return None
     found = _first(scan, own, "deal_id", edits(deal.deal_id))
     if found is None and deal.org_id is not None:
         found = _first(scan, Q(deal_id=deal.deal_id), "org_id", edits(deal.org_id))

@@ -265,3 +265,14 @@ def test_the_list_says_how_many_of_the_deals_went(
     cell = browser.get(LIST).content.decode().partition('<td class="field-deals_in_numbers">')[2].partition("</td>")[0]
 
     assert strip_tags(cell) == told
+
+
+def test_who_looks_for_a_ticket_sees_the_usual_columns(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, dry_run=False, reason="OPS-4127")
+    run.run_deals.create(org_id="acme", deal_id="deal-1", outcome="purged")
+
+    assert 'class="column-took"' in browser.get(LIST, {"q": "OPS-4127"}).content.decode()
+    assert "column-outcome_of_deal" not in browser.get(LIST, {"q": "OPS-4127"}).content.decode()
+    assert "column-outcome_of_deal" in browser.get(LIST, {"q": "acme:deal-1"}).content.decode()

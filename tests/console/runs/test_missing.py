@@ -194,3 +194,14 @@ def test_the_form_that_corrects_a_list_says_what_was_not_found(
     assert "Correct the list" not in shown
     assert page.context["form"]["deals"].value().startswith("globex:d0\nglobex:d1\n")
     assert "not found" not in browser.get(f"{LIST}purge/").content.decode()
+
+
+def test_a_name_that_the_database_has_is_right(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    Deal.objects.create(deal_id="deal-40", organization=acme, name="A")
+    told = report(1, ("acme", "deal-40", ("acme", "deal-10")))
+
+    shown = note(browser, make_preview(purger, report=told, **NAMED))
+
+    assert "In the database, but it has no keys in Redis. Nothing to do." in shown
+    assert "Did you mean" not in shown
