@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -72,7 +73,8 @@ def check(client: redis.Redis, case: Case) -> None:
     assert told(dry).keys == {**expected.keys, "deleted": 0}
     assert would_be == became == expected.fates
     assert sampled(dry) == {name: min(len(keys), 5) for name, keys in expected.by_family.items() if keys}
-    assert all({*keys} <= {shown(key) for key in expected.by_family[name]} for name, keys in dry.samples.items())
+    for name, keys in dry.samples.items():  # no key twice, though two may look the same when they are cut
+        assert Counter(keys) <= Counter(map(shown, expected.by_family[name]))
     assert not live.samples
     assert sorted(dry.warnings) == sorted(live.warnings)
 
