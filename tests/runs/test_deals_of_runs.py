@@ -292,6 +292,18 @@ def test_a_preview_notes_the_checkpoints_of_each_deal(redis_client: redis.Redis,
     assert set(told().values()) == {None}
 
 
+def test_checkpoints_without_an_organisation_are_noted_with_the_only_deal_of_their_id(
+    redis_client: redis.Redis,
+) -> None:
+    """Also where no others are counted."""
+    seed_deal(redis_client, "acme", "1", age=2 * HOUR)
+    redis_client.set("checkpoint:1:a", "x")
+
+    services.purge_deals(**ALL | DRY, include_checkpoints=True)
+
+    assert PurgeRunDeal.objects.get().checkpoints == 1
+
+
 def test_the_report_of_a_dry_run_has_some_keys_of_each_family(sizes: dict[str, int]) -> None:
     samples = services.purge_deals(**GUARDED | DRY).as_dict()["samples"]
 

@@ -45,9 +45,9 @@ def _attribute(tally: Tally, orgless: Collection[bytes], deals: Collection[bytes
     for token in deals if orgless else ():
         holders.get(token.rpartition(b":")[2], []).append(token)
     for token, held_by in holders.items():
-        for counts in (tally.gone, tally.left, tally.checkpoints):
-            count = counts.pop(token, 0) if counts else 0
-            if counts and count and len(held_by) == 1 and _outcome(tally, token) == _outcome(tally, held_by[0]):
+        for counts in (tally.gone, tally.left, *([] if tally.checkpoints is None else [tally.checkpoints])):
+            count = counts.pop(token, 0)
+            if count and len(held_by) == 1 and _outcome(tally, token) == _outcome(tally, held_by[0]):
                 counts[held_by[0]] += count
 
 
