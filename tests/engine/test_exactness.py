@@ -53,7 +53,7 @@ def check(client: redis.Redis, case: Case) -> None:
     assert dump(client) == before
 
     if case.request.exclude_active_within_secs is None:
-        worked_on = expect(replace(case, request=replace(case.request, exclude_active_within_secs=HOUR)), now).skipped
+        worked_on = expect(replace(case, request=replace(case.request, exclude_active_within_secs=HOUR)), now).worked_on
         looked, as_well = noted(case, dry_run=True, look=True)
         assert told(looked).deals == {**expected.deals, "active": len(worked_on)}
         assert (told(looked).keys, told(looked).families, as_well) == (told(dry).keys, told(dry).families, would_be)

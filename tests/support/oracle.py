@@ -60,6 +60,8 @@ class Expected:
     unclaimed: frozenset[bytes] = field(default_factory=frozenset)
     not_found: tuple[Deal, ...] = ()
     fates: Mapping[Deal, tuple[bool, int]] = field(default_factory=dict)
+    #: Deals in use within the span.
+    worked_on: frozenset[Deal] = field(default_factory=frozenset)
     #: Of the deals that go, their checkpoint keys; None where these stay.
     checkpoints: Mapping[Deal, int | None] = field(default_factory=dict)
     #: The keys that go, by family.
@@ -143,11 +145,12 @@ def expect(
         },
         families={name: len([1 for key in gone if claims[key][0] == name]) for name in table},
         skipped=frozenset(counted & active),
+        worked_on=frozenset(counted & _active(request, deals, everyone, keys, claims, now, judged_all=True)),
         unclaimed=unclaimed,
         not_found=missing,
         fates=_fates([claims[key][1:] for key in matched], counted, active | never),
         checkpoints={
-            deal: size if request.include_checkpoints else None
+            deal: size if request.include_checkpoints and "checkpoints" in table else None
             for deal, (goes, size) in _fates(threads, counted, active | never).items()
             if goes
         },
@@ -186,8 +189,10 @@ def _active(
     keys: Mapping[bytes, float | None],
     claims: Mapping[bytes, tuple[str, str | None, str]],
     now: float,
+    *,
+    judged_all: bool = False,
 ) -> set[Deal]:
-    """Deals that stay: in use within the span, or not to be judged at all."""
+    """Deals that stay: in use within the span, or not to be judged at all, unless ``judged_all``."""
     span = request.exclude_active_within_secs
     if not span:
         return set()
@@ -196,7 +201,7 @@ def _active(
     events = {key: claim[1:] for key, claim in claims.items() if claim[0] == "events"}
 
     def stays(org_id: str | None, deal_id: str) -> bool:
-        if org_id is None and deal_id in organisations and deal_id not in attributed:
+        if org_id is None and deal_id in organisations and deal_id not in attributed and not judged_all:
             return True
         moments = [
             keys[key]
