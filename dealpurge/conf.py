@@ -16,6 +16,10 @@ OLD_PLAN_SETTING = "DEALPURGE_MAX_PLANNED_KEYS"
 #: Bytes of a plan, 512 MiB, and those of a key that the setting of old stood for.
 MAX_PLAN_MEMORY = 2**29
 BYTES_A_KEY = 130
+#: Bytes of a key that is archived: 16 MiB, and 512 MiB, above which RESTORE refuses it (``proto-max-bulk-len``).
+MAX_KEY_BYTES, MOST_KEY_BYTES = 2**24, 2**29
+#: What DEALPURGE_ARCHIVE_ON_FULL may be.
+ON_FULL = ("stop", "unchecked")
 #: Seconds. Many a web server allows 30 (gunicorn, Heroku), of which a first request spends some on imports; and a
 #: connection that is being made by then, or the last rows of the record, are waited for after it.
 REQUEST_TIMEOUT = 20
@@ -31,6 +35,8 @@ NO_LABEL = gettext_noop(
     "DEALPURGE_SERVER_LABEL is no printable text of 255 characters at most.", code="no_server_label"
 )
 NO_YES_OR_NO = gettext_noop("DEALPURGE_REASON_REQUIRED is neither True nor False.", code="no_yes_or_no")
+NO_STORAGE = gettext_noop("DEALPURGE_ARCHIVE names no storage of STORAGES.", code="no_storage")
+NO_ON_FULL = gettext_noop("DEALPURGE_ARCHIVE_ON_FULL is neither 'stop' nor 'unchecked'.", code="no_on_full")
 NOT_CALLABLE = gettext_noop("{} is not callable.", code="not_callable")
 #: How a page may show an environment.
 TONES = ("production", "staging", "development")
@@ -122,6 +128,32 @@ class Settings:
     def retry_seconds(self) -> float:
         """Seconds that a lost server is tried again before the run fails."""
         return getattr(settings, "DEALPURGE_RETRY_SECONDS", 30)
+
+    @property
+    def archive(self) -> str | None:
+        """Alias in ``STORAGES`` of the storage that keeps what live purges delete; None keeps nothing."""
+        value: object = getattr(settings, "DEALPURGE_ARCHIVE", None)
+        if value is None or (isinstance(value, str) and value in settings.STORAGES):
+            return value
+        raise PurgeConfigurationError(NO_STORAGE)
+
+    @property
+    def archive_days(self) -> int:
+        """Days for which an archive is kept."""
+        return _number("DEALPURGE_ARCHIVE_DAYS", 7)
+
+    @property
+    def archive_max_key_bytes(self) -> int:
+        """Bytes of a key, as the archive has it, above which it stays in Redis."""
+        return min(_number("DEALPURGE_ARCHIVE_MAX_KEY_BYTES", MAX_KEY_BYTES), MOST_KEY_BYTES)
+
+    @property
+    def archive_unchecked_on_full(self) -> bool:
+        """Whether a full Redis up to 7.0, which takes no transaction, loses archived keys after a second look alone."""
+        value: object = getattr(settings, "DEALPURGE_ARCHIVE_ON_FULL", "stop")
+        if value not in ON_FULL:
+            raise PurgeConfigurationError(NO_ON_FULL)
+        return value == "unchecked"
 
     @property
     def request_timeout(self) -> float | None:

@@ -95,6 +95,17 @@ class AuditUnavailable(DealPurgeError):
         self.retry_after = retry_after
 
 
+class ArchiveUnavailable(DealPurgeError):
+    """What was to go cannot be archived, so it did not. ``run_id`` and ``report`` as in ``RedisUnavailable``."""
+
+    retry_after = OUTAGE_RETRY_SECONDS
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.run_id: UUID | None = None
+        self.report: Any = None
+
+
 class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from dealpurge.clock import Deadline, deadline_of_request
 from dealpurge.conf import conf
 from dealpurge.engine import purging
+from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
@@ -22,6 +23,7 @@ from dealpurge.engine.sweep.reporting import not_found, report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.tracking.details import Progress
 from dealpurge.exceptions import (
+    ArchiveUnavailable,
     DealPurgeError,
     FieldError,
     OutOfTime,
@@ -38,6 +40,7 @@ from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
+from dealpurge.runs.archive.keeper import ArchiveKeeper
 from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.deals.suggestions import with_suggestions
 from dealpurge.runs.label import Bound
@@ -61,7 +64,7 @@ def run(run_id: UUID | str, *, observer: Observer | None = None) -> PurgeReport:
     def prepare() -> Keyspace:
         _check_actor(row)
         keyspace = check(row.scope)  # the settings of the worker, or those of today, may not serve it
-        if not keyspace.agrees_with(row.families_digest, row.scope):
+        if not keyspace.agrees_with(row.families_digest, row.scope, archived=bool(row.archive_alias)):
             raise PurgeConfigurationError(messages.OTHER_FAMILIES)
         return keyspace
 
@@ -104,6 +107,7 @@ class Execution:
         self.tally = Tally(log=None if scope.dry_run else self.log, meeting=Meeting(self.bound.expect))
         self.tally.tracker = tracker_of(row, self.tally.progress)
         self.record = RunRecord(row, deadline, self.tally.tracker)
+        self.keeper: ArchiveKeeper | None = None
         self.started_at, self.clock = datetime.now(UTC), monotonic()
 
     def __call__(self) -> PurgeReport:
@@ -117,7 +121,7 @@ class Execution:
             raise
         except DealPurgeError as exc:
             report = self.finish(self.report(failed=True), error=said_by(exc))
-            if isinstance(exc, RedisUnavailable):
+            if isinstance(exc, (RedisUnavailable, ArchiveUnavailable)):
                 exc.run_id, exc.report = self.row.pk, report
             of_run(exc, self.row.pk, report)
             raise
@@ -148,9 +152,17 @@ class Execution:
             inventory.store(self.row, keyspace.names, rows)
         else:
             look = looks_at_activity(self.row) and EVENTS in keyspace.families
-            purging.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active, look)
+            archive = self.open_archive(keyspace)
+            purging.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active, archive, look)
             if self.scope.dry_run and self.tally.complete:
                 self.write_down()
+
+    def open_archive(self, keyspace: Keyspace) -> Archive | None:
+        """That of the run, where it has one."""
+        if self.row.archive_alias and not self.scope.dry_run:
+            self.keeper = ArchiveKeeper(self.row, keyspace, patience(self.deadline))
+            self.keeper.open()
+        return Archive(self.keeper, conf.archive_max_key_bytes) if self.keeper else None
 
     def watch(self) -> bool:
         """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
@@ -204,6 +216,7 @@ class Execution:
             scope=self.scope,
             families=self.families,
             environment=self.row.environment or None,
+            archive=self.keeper.report() if self.keeper else None,
             started_at=self.started_at,
             duration_ms=round((monotonic() - self.clock) * 1000),
             failed=failed,
@@ -213,6 +226,8 @@ class Execution:
         """Store the end and tell the host. Raises ``RunLost`` where the row is somebody else's by now."""
         if report.deals_not_found:
             report = replace(report, deals_not_found=with_suggestions(report.deals_not_found))
+        if self.keeper:
+            self.keeper.close(report.status)
         # A dry run that was stopped has gone through part of the deals only.
         part = self.scope.dry_run and (self.tally.cancelled or not self.tally.complete)
         notes = None if part else self.notes()

@@ -72,6 +72,15 @@ class MissingDeal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveReport:
+    """What is kept of what was deleted: bytes and files as stored, and until when."""
+
+    bytes: int
+    chunks: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeReport:
     """The outcome of one run. ``families`` counts keys deleted or vanished; in a dry run those that would be."""
 
@@ -89,6 +98,8 @@ class PurgeReport:
     unclaimed_sample: tuple[str, ...] = ()
     #: Of each family, keys that a dry run found and a purge would delete, picked at random and escaped.
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: None where nothing is kept.
+    archive: ArchiveReport | None = None
     warnings: tuple[str, ...] = ()
     started_at: datetime
     duration_ms: int = 0
@@ -108,6 +119,7 @@ class PurgeReport:
             **({"deals_not_found": [*map(_missing, self.deals_not_found)]} if self.scope.deals else {}),
             "unclaimed_sample": list(self.unclaimed_sample),
             **({"samples": {name: [*keys] for name, keys in self.samples.items()}} if self.scope.dry_run else {}),
+            "archive": _archive(self.archive),
             "warnings": [*map(str, self.warnings)],
             "started_at": timestamp(self.started_at),
             "duration_ms": self.duration_ms,
@@ -135,6 +147,13 @@ def scope_as_dict(scope: PurgeScope) -> dict[str, Any]:
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC to the second, with a Z."""
     return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _archive(archive: ArchiveReport | None) -> dict[str, Any] | None:
+    if archive is None:
+        return None
+    until = archive.until and timestamp(archive.until)
+    return {"bytes": archive.bytes, "chunks": archive.chunks, "until": until}
 
 
 def _escape_or_none(text: str | None) -> str | None:

@@ -85,6 +85,8 @@ class PurgeScope:
     #: How many deals and keys a purge may delete; one that would delete more deletes nothing.
     at_most_deals: int | None = None
     at_most_keys: int | None = None
+    #: Whether what goes is kept in the archive, where the settings name a storage for it.
+    keep_archive: bool = True
 
     def __post_init__(self) -> None:
         errors = [error for error in self._errors() if error]
@@ -159,6 +161,7 @@ class PurgeScope:
         yield _bool_error("dry_run", self.dry_run)
         yield _limit_error("at_most_deals", self.at_most_deals)
         yield _limit_error("at_most_keys", self.at_most_keys)
+        yield _bool_error("keep_archive", self.keep_archive)
 
     def _mode_error(self) -> FieldError | None:
         if self.mode in MODES:

@@ -64,6 +64,7 @@ def purge_deals(
     dry_run: bool = True,
     at_most_deals: int | None = None,
     at_most_keys: int | None = None,
+    keep_archive: bool = True,
     source: str = PurgeRun.Source.COMMAND,
     actor: AbstractBaseUser | None = None,
     actor_name: str = "",
@@ -86,6 +87,7 @@ def purge_deals(
         dry_run=dry_run,
         at_most_deals=at_most_deals,
         at_most_keys=at_most_keys,
+        keep_archive=keep_archive,
     )
     origin = Origin(source=source, actor=actor, actor_name=actor_name, reason=reason)
     return start(scope, origin, preview=preview, observer=observer)
@@ -102,7 +104,7 @@ def start(
     """``purge_deals`` for a scope that is made already. Raises ``OutOfTime`` where it was stopped at the deadline, and
     ``RequestRepeated`` where the origin's idempotency key has a run."""
     keyspace = check(scope)
-    row = store.create(scope, origin, preview=preview, families_digest=keyspace.digest(scope))
+    row = store.create(scope, origin, preview=preview, families_digest=_digest(keyspace, scope))
     return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
 
 
@@ -124,7 +126,7 @@ def queue(
     """
     from dealpurge import tasks  # this import fails where TASKS cannot be used
 
-    digest = check(scope).digest(scope)
+    digest = _digest(check(scope), scope)
     row = store.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
     log_run("purge queued", row, origin.request_id)
     try:
@@ -143,6 +145,10 @@ def queue(
             return stored().get(pk=row.pk)
     except DatabaseTrouble:  # it was written down and handed over, whatever became of it
         return row
+
+
+def _digest(keyspace: Keyspace, scope: PurgeScope) -> str:
+    return keyspace.digest(scope, archived=bool(store.archive_of(scope)))
 
 
 def excess(report: PurgeReport) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from dealpurge.engine.archive.archived_sweep import sweep_into
+from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.guard.active_deals import ActiveDeals, KeepActive
 from dealpurge.engine.guard.guarded_pass import GuardedPass
 from dealpurge.engine.limits import Budget
@@ -46,15 +48,19 @@ class Passes:
         keep_going: KeepGoing,
         keep_active: KeepActive | None = None,
         budget: Budget | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.scope = scope
         self.keyspace = keyspace
         self.tally = tally
         self.keep_going = keep_going
         self.budget = budget
+        self.archive = archive
         self.servers: discovery.Servers
         #: Whether the servers were reached once, be it for the count; from then on they are waited for.
         self._met = tally.count_before is not None
+        #: The processes that the archive's own connections met in this pass.
+        self._archived_on: set[Identity] = set()
         #: Every deal's token that a guarded purge has met, those purged since included.
         self.seen: set[bytes] = set()
         self.active_deals = ActiveDeals(None if scope.dry_run else keep_active)
@@ -113,17 +119,19 @@ class Passes:
 
     def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:
         departed: list[ServerConnection] = []
+        self._archived_on.clear()
+        if self.archive:
+            self.archive.begin_pass(len(connections))
         self._note_stop(not on_each(connections, partial(self._sweep, departed), self.keep_going))
-        return None if departed else {connection.identity for connection in connections}
+        return None if departed else {connection.identity for connection in connections} | self._archived_on
 
     def _sweep(self, departed: list[ServerConnection], connection: ServerConnection) -> bool:
         while True:
             tally = self.tally.child()
             selection = self._selection(tally)
-            scan = Scan(connection, selection, selection.take)
             try:
                 with self.tally.tracker.following(connection, tally, "scanning" if self.scope.dry_run else "deleting"):
-                    scan.run()
+                    finished = self._scan(connection, selection)
             except ProcessChanged:
                 self._begin_anew(tally)
                 self._probe(connection, first=False)
@@ -131,7 +139,14 @@ class Passes:
                 departed.append(connection)
                 return True
             else:
-                return not scan.stopped
+                return finished
+
+    def _scan(self, connection: ServerConnection, selection: Selection) -> bool:
+        if self.archive:
+            return sweep_into(self.archive, connection, selection, self._archived_on)
+        scan = Scan(connection, selection, selection.take)
+        scan.run()
+        return not scan.stopped
 
     def _selection(self, tally: Tally) -> Selection:
         return Selection(self.scope, self.keyspace, tally, self.budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.limits import Budget, excess
 from dealpurge.engine.live_work import LookingPasses
@@ -23,22 +24,27 @@ def purge(
     tally: Tally,
     keep_going: KeepGoing,
     keep_active: KeepActive | None = None,
+    archive: Archive | None = None,
     look: bool = False,
 ) -> None:
     """Carry out ``scope`` and count into ``tally``, whatever ends it. Only this thread calls ``keep_going``, and
-    ``keep_active``, which writes down who was seen active. ``look``: tell who works on deals in a dry run that spares
-    none. Raises ``RedisUnavailable``, ``PurgeConfigurationError``, ``LimitExceeded``, and what these two raise."""
+    ``keep_active``, which writes down who was seen active. ``archive``: takes what is deleted. ``look``: tell who works
+    on deals in a dry run that spares none. Raises ``RedisUnavailable``, ``ArchiveUnavailable``, ``LimitExceeded``,
+    ``PurgeConfigurationError``, and what these two raise."""
     finished, budget = False, Budget.of(scope)
     try:
         if budget and not scope.guarded:  # whose plan tells
             count_first(scope, keyspace, tally, keep_going, budget)
         if not tally.cancelled:
-            run_to_end((LookingPasses if look else Passes)(scope, keyspace, tally, keep_going, keep_active, budget))
+            passes = LookingPasses if look else Passes
+            run_to_end(passes(scope, keyspace, tally, keep_going, keep_active, budget, archive))
         finished = tally.complete = not tally.cancelled
         words = excess(scope, *tally.would_go()) if scope.dry_run else None
         if words:
             tally.warn(words)
     finally:
+        if archive:
+            archive.close()
         # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
         left = tally.begun if scope.guarded else tally.matched_deals - tally.untouched
         if left and not finished and not scope.dry_run:

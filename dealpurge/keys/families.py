@@ -100,16 +100,22 @@ class Keyspace:
         """The built-in table with ``DEALPURGE_KEY_FAMILIES`` merged over it. Raises ``PurgeConfigurationError``."""
         return cls({name: [Template.parse(text) for text in texts] for name, texts in family_texts().items()})
 
-    def digest(self, scope: PurgeScope) -> str:
+    @property
+    def texts(self) -> dict[str, list[str]]:
+        """Each family's templates as they are written."""
+        return {name: [item.text for item in one.templates] for name, one in self.families.items()}
+
+    def digest(self, scope: PurgeScope, *, archived: bool = False) -> str:
         """Tells whether two processes, or today and yesterday, purge the same keys by ``scope``. Of one that asks for
-        what versions before the migration 0007 would leave out, they have another, and refuse it."""
-        texts: list[object] = [(name, [item.text for item in one.templates]) for name, one in self.families.items()]
-        texts += [scope.newer] if scope.newer else []
+        what versions before the migrations 0007 or 0012 would leave out, they have another, and refuse it."""
+        texts: list[object] = [*self.texts.items()]
+        newer = scope.newer + ["archive"] * archived
+        texts += [newer] if newer else []
         return sha256(repr(texts).encode()).hexdigest()
 
-    def agrees_with(self, digest: str, scope: PurgeScope) -> bool:
+    def agrees_with(self, digest: str, scope: PurgeScope, *, archived: bool = False) -> bool:
         """Whether ``digest`` is that of the same families, or not known."""
-        return digest in ("", self.digest(scope))
+        return digest in ("", self.digest(scope, archived=archived))
 
     def index(self, name: str) -> int:
         """The family's place in the order of ``names``, or -1 if there is none such."""

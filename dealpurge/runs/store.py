@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from dealpurge.conf import conf
 from dealpurge.engine.sweep.meeting import Process
 from dealpurge.exceptions import (
     DealPurgeError,
@@ -100,6 +101,8 @@ def create(
         inventory=inventory,
         families_digest=families_digest,
         **label_of_new(preview)._asdict(),
+        archive_declined=not scope.keep_archive,
+        **archive_of(scope),
         exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
         preview_id=preview.pk if preview else None,
         idempotency_key=origin.idempotency_key,
@@ -159,6 +162,14 @@ def finish(
             run.refresh_from_db(using=alias())
     except DatabaseTrouble:  # it stands in the record, and this process knows what stands there
         vars(run).update(end, finished_at=datetime.now(UTC))
+
+
+def archive_of(scope: PurgeScope) -> dict[str, Any]:
+    """What the row says of the archive of a purge that is to begin now. Raises ``PurgeConfigurationError``."""
+    alias = conf.archive
+    if alias is None or scope.dry_run or not scope.keep_archive:
+        return {}
+    return {"archive_alias": alias, "archived_until": datetime.now(UTC) + timedelta(days=conf.archive_days)}
 
 
 def _running() -> dict[str, Any]:

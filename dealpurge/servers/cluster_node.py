@@ -60,6 +60,10 @@ class NodeConnection(ServerConnection):
         self._others: dict[Address, ServerConnection] = {}
         self._neighbours: dict[Node, NodeConnection] = {}
 
+    def twin(self) -> NodeConnection:
+        """Another connection to the same node."""
+        return NodeConnection(self.node, lambda: self.keep_going(), self._directory)
+
     def close(self) -> None:
         """Disconnect, from the nodes that redirects led to as well."""
         super().close()

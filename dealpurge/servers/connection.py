@@ -11,24 +11,21 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError
-from redis.retry import Retry
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers import errors
 from dealpurge.servers.backoff import Backoff, KeepGoing
-from dealpurge.servers.construction import bound, connect, construct, speaks_tls
+from dealpurge.servers.construction import connect, new_connection, speaks_tls
 from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_reason, raise_unread
 from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
+from dealpurge.servers.replies import received
 from dealpurge.servers.sockets import Alone, ReplyLimit
 
 #: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
 _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
 
-#: Seconds to wait for a reply where the host's client sets no limit.
-SOCKET_TIMEOUT = 5.0
 #: A server that is another process this often is not going to be read through.
 MAX_PROCESSES = 50
 
@@ -64,6 +61,10 @@ class ServerConnection:
     @keep_going.setter
     def keep_going(self, keep_going: KeepGoing) -> None:
         self.backoff.keep_going = keep_going
+
+    def twin(self) -> ServerConnection:
+        """Another, unopened connection to the same server, which asks this one whether to go on."""
+        return ServerConnection(self._pool, lambda: self.keep_going(), **self._address)
 
     @property
     def identity(self) -> Identity:
@@ -161,8 +162,17 @@ class ServerConnection:
 
     def read_all(self, number: int) -> list[Any]:
         """The next so many replies."""
-        read = self.read
-        return [read() for _ in range(number)]
+        replies: list[Any] = []
+        while len(replies) < number:
+            replies.append(self.read())
+            try:
+                there = received(self._connection, number - len(replies))
+            except BaseException:
+                self._break()
+                raise
+            self.owed -= len(there)
+            replies += there
+        return replies
 
     def ask(self, *command: Any) -> Any:
         """One command and its reply."""
@@ -238,12 +248,3 @@ class ServerConnection:
         named = "connection_pool" in self._address
         refusal = RedisUnavailable("replica", errors.REPLICA_NAMED if named else errors.REPLICA)
         return Transient(refusal) if met or named or self.node is not None else refusal
-
-
-def new_connection(pool: Any, **address: Any) -> Any:
-    """A connection as the pool would make it, never retrying by itself and never waiting for ever."""
-    options = {**pool.connection_kwargs, **address}
-    options["retry"] = Retry(NoBackoff(), 0)
-    options["health_check_interval"] = 0
-    bound(options, SOCKET_TIMEOUT)
-    return construct(pool.connection_class, options)

@@ -11,8 +11,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from redis.backoff import NoBackoff
 from redis.connection import SSLConnection
 from redis.exceptions import InvalidResponse, RedisError
+from redis.retry import Retry
 
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.i18n import gettext_noop
@@ -30,6 +32,8 @@ UNREADABLE_FILE = gettext_noop(
     "TLS cannot be set up: a certificate, a key or another option is missing, unreadable or does not fit ({}).",
     code="tls_unusable",
 )
+#: Seconds to wait for a reply where the host's client sets no limit.
+SOCKET_TIMEOUT = 5.0
 #: The most seconds to wait for a reply, whatever the host's client would have.
 LONGEST_SOCKET_TIMEOUT = 10.0
 #: Seconds for what cannot be waited for in slices, so that a run gives no sign of life meanwhile: a TCP connection to
@@ -123,3 +127,12 @@ def _culprit(make: Callable[..., Any], options: Mapping[str, Any], text: str) ->
             continue
         return name
     return next((word for word in re.findall(r"'(\w+)'", text) if word in options), None)
+
+
+def new_connection(pool: Any, **address: Any) -> Any:
+    """A connection as the pool would make it, never retrying by itself and never waiting for ever."""
+    options = {**pool.connection_kwargs, **address}
+    options["retry"] = Retry(NoBackoff(), 0)
+    options["health_check_interval"] = 0
+    bound(options, SOCKET_TIMEOUT)
+    return construct(pool.connection_class, options)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import ONE_NODE
-from dealpurge.servers.replies import understood
+from dealpurge.servers.replies import is_unknown_command, understood
 
 SHARDING = gettext_noop(
     "A proxy that spreads the keys over several servers, such as Envoy, stands at the address of Redis, and SCAN shows "
@@ -44,9 +42,5 @@ def detect(connection: ServerConnection) -> str | None:
         if disabled or (info.made_up and not isinstance(slots, NoPermissionError)):
             raise RedisUnavailable("refused", SHARDING)
         connection.clustered = True
-        return PARTIAL_WARNING if _unknown(slots) else None
-    return PARTIAL_WARNING if info.unknown and _unknown(slots) and _unknown(size) else None
-
-
-def _unknown(reply: Any) -> bool:
-    return isinstance(reply, ResponseError) and str(reply).startswith("unknown command")
+        return PARTIAL_WARNING if is_unknown_command(slots) else None
+    return PARTIAL_WARNING if info.unknown and is_unknown_command(slots) and is_unknown_command(size) else None

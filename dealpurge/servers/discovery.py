@@ -28,8 +28,8 @@ from dealpurge.scope import PurgeScope
 from dealpurge.servers.address import address_of
 from dealpurge.servers.backoff import Backoff, KeepGoing
 from dealpurge.servers.cluster import Cluster
-from dealpurge.servers.connection import ServerConnection, new_connection
-from dealpurge.servers.construction import MISTAKES, check_tls
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.construction import MISTAKES, check_tls, new_connection
 from dealpurge.servers.detection import detect
 from dealpurge.servers.errors import LOST, Transient, causes, failure, forbids_command
 from dealpurge.servers.replies import count

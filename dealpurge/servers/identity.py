@@ -53,6 +53,17 @@ class Info(NamedTuple):
         return self.fields.get("redis_mode") or self.fields.get("server_mode")
 
     @property
+    def kind(self) -> str:
+        """Which server it calls itself; they all tell the version of Redis as well."""
+        return next((kind for kind in ("valkey", "dragonfly") if f"{kind}_version" in self.fields), "redis")
+
+    @property
+    def version(self) -> str:
+        """Its kind and version, as for a sentence; empty where it does not tell."""
+        version = self.fields.get(f"{self.kind}_version")
+        return f"{self.kind} {version}" if version else ""
+
+    @property
     def made_up(self) -> bool:
         """Whether a proxy put it together: a process knows its port and its number."""
         return self.answered and not self.fields.keys() & {"tcp_port", "process_id"}
@@ -62,14 +73,13 @@ class Info(NamedTuple):
         run_id = self.fields.get("run_id")
         if not run_id:
             return None
-        kind = next((kind for kind in ("valkey", "dragonfly") if f"{kind}_version" in self.fields), "redis")
         return {
             "node": node,
             "run_id": run_id,
             "replid": self.fields.get("master_replid"),
-            "version": self.fields.get(f"{kind}_version"),
+            "version": self.fields.get(f"{self.kind}_version"),
             "role": "replica" if self.replica else "primary",
-            "kind": kind,
+            "kind": self.kind,
         }
 
     def identity(self, address: str | None) -> Identity:

@@ -12,10 +12,11 @@ import redis
 from pytest_django.fixtures import Settings
 from redis.exceptions import OutOfMemoryError
 
-from dealpurge.engine.guard import guard, pipeline, transaction
-from dealpurge.engine.guard.transaction import committed as really_committed
-from dealpurge.engine.guard.transaction import send_commit as really_send_commit
+from dealpurge.engine import transaction
+from dealpurge.engine.guard import guard, pipeline
 from dealpurge.engine.sweep.unlink import remove as really_remove
+from dealpurge.engine.transaction import committed as really_committed
+from dealpurge.engine.transaction import send_commit as really_send_commit
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.keys.families import Keyspace
 from dealpurge.servers import discovery

@@ -16,7 +16,7 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.guard.transaction import Opening
+from dealpurge.engine.transaction import Opening
 from dealpurge.servers.connection import Command, ServerConnection
 from tests.conftest import PointCacheAt
 from tests.support.purging import Outcome, run

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from dealpurge import clock, services
 from dealpurge.engine.guard import lookahead
-from dealpurge.engine.guard.transaction import Opening
 from dealpurge.engine.sweep.scan import Scan
+from dealpurge.engine.transaction import Opening
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import termination

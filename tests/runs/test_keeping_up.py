@@ -13,7 +13,8 @@ from django.db import OperationalError, connection
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.engine.guard import lookahead, pipeline, transaction
+from dealpurge.engine import transaction
+from dealpurge.engine.guard import lookahead, pipeline
 from dealpurge.exceptions import RedisUnavailable, RunLost
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import record, retry

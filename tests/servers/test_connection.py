@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import ConnectionPool
 
-from dealpurge.servers.connection import new_connection
+from dealpurge.servers.construction import new_connection
 
 
 @pytest.mark.parametrize(

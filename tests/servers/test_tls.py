@@ -19,7 +19,7 @@ from redis.connection import SSLConnection
 from redis.sentinel import SentinelManagedSSLConnection
 
 from dealpurge import PurgeConfigurationError, RedisUnavailable
-from dealpurge.servers.connection import new_connection
+from dealpurge.servers.construction import new_connection
 from tests.conftest import PointCacheAt, start_server
 from tests.docs.test_readme_blocks import containing
 from tests.support.purging import purge

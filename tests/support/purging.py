@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dealpurge.engine import purging
-from dealpurge.engine.guard import cluster_guard, guard, pipeline, transaction
+from dealpurge.engine import purging, transaction
+from dealpurge.engine.guard import cluster_guard, guard, pipeline
 from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import in_force

@@ -15,10 +15,10 @@ from dealpurge.engine.guard.cluster_activity import ClusterActivity, ReadingsByN
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
 from dealpurge.engine.guard.plan import Plan, Unit
-from dealpurge.engine.guard.transaction import begin, commit, discard
 from dealpurge.engine.guard.units import batch_of, events_of, groups, pieces
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import remove
+from dealpurge.engine.transaction import begin, commit, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.hashing import slot_of

@@ -13,11 +13,11 @@ from dealpurge.engine.guard.judge import DealJudge
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.pipeline import Pipeline, Remainder
 from dealpurge.engine.guard.plan import Plan, Unit
-from dealpurge.engine.guard.transaction import Aborted, Opening, Refused, commit, discard
 from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, events_of, groups, pieces
 from dealpurge.engine.retry import recover
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
+from dealpurge.engine.transaction import Aborted, Opening, Refused, commit, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient

@@ -11,12 +11,12 @@ from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.guard.look_sizes import UNREAD_WARNING
 from dealpurge.engine.guard.plan import Plan, Unit
-from dealpurge.engine.guard.transaction import Aborted, Refused
 from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.deal_log import INTERRUPTED, DealNote
 from dealpurge.engine.sweep.fates import note_of
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, with_unreachable
+from dealpurge.engine.transaction import Aborted, Refused
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import PER_KEY, forbids_command
+from dealpurge.servers.replies import memory
 
 KIB, MIB = 1 << 10, 1 << 20
 #: Bytes of a look that may be in flight, by the room that the server has; where it does not tell, or evicts nothing.
@@ -106,16 +105,11 @@ def _is_long(entries: Any) -> bool:
 
 def _limits(info: Any) -> tuple[int, int]:
     """Bytes in flight, and of a single reply, by what INFO tells of the memory."""
-    if isinstance(info, ResponseError) or not isinstance(info, bytes):
+    known = memory(info)
+    if known is None:
         return USUAL_IN_FLIGHT, LARGEST
-    told = dict(line.partition(b":")[::2] for line in info.split(b"\r\n"))
-    try:
-        most, used = int(told[b"maxmemory"]), int(told[b"used_memory"])
-        room = most - used + int(told.get(b"mem_not_counted_for_evict", 0))
-    except (KeyError, ValueError):
-        return USUAL_IN_FLIGHT, LARGEST
-    if not most:
+    if known.room is None:
         return MOST_IN_FLIGHT, LARGEST
-    least = USUAL_IN_FLIGHT if told.get(b"maxmemory_policy") == b"noeviction" else LEAST_IN_FLIGHT
-    in_flight = min(max(room // SHARE_IN_FLIGHT, least), MOST_IN_FLIGHT)
-    return in_flight, min(max(room // SHARE_OF_ONE, LARGE), LARGEST)
+    least = LEAST_IN_FLIGHT if known.evicts else USUAL_IN_FLIGHT
+    in_flight = min(max(known.room // SHARE_IN_FLIGHT, least), MOST_IN_FLIGHT)
+    return in_flight, min(max(known.room // SHARE_OF_ONE, LARGE), LARGEST)

@@ -10,7 +10,9 @@ from redis.exceptions import ResponseError
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Unit
-from dealpurge.engine.guard.transaction import (
+from dealpurge.engine.guard.units import batch_of, events_of
+from dealpurge.engine.sweep.unlink import Removal
+from dealpurge.engine.transaction import (
     Aborted,
     Opening,
     Refused,
@@ -20,8 +22,6 @@ from dealpurge.engine.guard.transaction import (
     pack_commit,
     send_commit,
 )
-from dealpurge.engine.guard.units import batch_of, events_of
-from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST

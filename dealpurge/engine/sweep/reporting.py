@@ -12,7 +12,16 @@ from dealpurge.engine.sweep.samples import LONGEST
 from dealpurge.engine.sweep.tally import Tally, without_namesakes
 from dealpurge.i18n import Names, gettext_noop
 from dealpurge.keys.families import make_token, split_token
-from dealpurge.report import LIST_LIMIT, DealCounts, KeyCounts, MissingDeal, PurgeReport, SkippedDeal, Status
+from dealpurge.report import (
+    LIST_LIMIT,
+    ArchiveReport,
+    DealCounts,
+    KeyCounts,
+    MissingDeal,
+    PurgeReport,
+    SkippedDeal,
+    Status,
+)
 from dealpurge.scope import Deal, PurgeScope
 from dealpurge.text import escape
 
@@ -36,6 +45,7 @@ def report_of(
     duration_ms: int,
     failed: bool = False,
     environment: str | None = None,
+    archive: ArchiveReport | None = None,
 ) -> PurgeReport:
     """The report of what was counted so far."""
     counted = without_namesakes(tally.matched_deals)
@@ -55,6 +65,7 @@ def report_of(
         deals_not_found=tuple(MissingDeal(org_id=org, deal_id=deal) for org, deal in missing[:LIST_LIMIT]),
         unclaimed_sample=tuple(map(escape, sorted(tally.unclaimed_sample))),
         samples=dict(_samples(tally, families)) if scope.dry_run else {},
+        archive=archive,
         warnings=tuple(_sentences(tally, scope)),
         started_at=started_at,
         duration_ms=duration_ms,

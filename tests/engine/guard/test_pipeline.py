@@ -7,7 +7,8 @@ import pytest
 import redis
 from redis.connection import Connection
 
-from dealpurge.engine.guard import lookahead, pipeline, transaction
+from dealpurge.engine import transaction
+from dealpurge.engine.guard import lookahead, pipeline
 from dealpurge.engine.pass_warnings import BROKEN_WARNING
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable

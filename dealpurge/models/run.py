@@ -1,12 +1,9 @@
-"""The audit row of a run, which deals it touched, and what an inventory found.
-
-Rows are written by ``runs``, never edited by hand.
-"""
+"""The audit row of a run."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from dealpurge.models.fields import UTCDateTimeField
 from dealpurge.scope import Mode, PurgeScope
 
 #: A running run whose heartbeat is older is lost.
@@ -22,37 +20,6 @@ LOST_AFTER = timedelta(seconds=60)
 QUEUE_EXPIRES_AFTER = timedelta(minutes=15)
 #: A preview can be applied for this long after it finished.
 PREVIEW_VALID_FOR = timedelta(minutes=15)
-
-
-class UTCDateTimeField(models.DateTimeField):  # type: ignore[type-arg]
-    """A moment that is aware and in UTC whatever ``USE_TZ`` says; for migrations a ``DateTimeField``.
-
-    Where ``USE_TZ`` is off, SQLite's ``Now()`` is UTC all the same, so UTC is what stands there; other databases tell
-    and take the time of ``TIME_ZONE``, which is also what a naive moment in Python is one of.
-    """
-
-    def deconstruct(self) -> Any:
-        """As what it is in the database."""
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.DateTimeField", args, kwargs
-
-    def from_db_value(self, value: datetime | None, expression: Any, connection: Any) -> datetime | None:
-        """Aware. An hour that comes twice a year is told apart where the database's driver does."""
-        if value is None or timezone.is_aware(value):
-            return value
-        return value.replace(tzinfo=stored_zone(connection)).astimezone(UTC)
-
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """Without its zone where Django wants that. PostgreSQL's driver takes it whole."""
-        if settings.USE_TZ or connection.vendor == "postgresql" or not isinstance(value, datetime):
-            return super().get_db_prep_value(value, connection, prepared)
-        aware = value if timezone.is_aware(value) else timezone.make_aware(value)
-        return super().get_db_prep_value(timezone.make_naive(aware, stored_zone(connection)), connection, prepared)
-
-
-def stored_zone(connection: Any) -> tzinfo:
-    """The zone that moments stand in where ``USE_TZ`` is off."""
-    return UTC if connection.vendor == "sqlite" else timezone.get_default_timezone()
 
 
 class PurgeRun(models.Model):
@@ -140,6 +107,17 @@ class PurgeRun(models.Model):
     # Likewise by organisation, the largest of them.
     organisations = models.JSONField(_("deals by organisation"), null=True, blank=True, editable=False)
 
+    # Where what it deletes is kept, empty where nowhere, until when, and by which templates its keys are read.
+    archive_alias = models.CharField(_("archive's storage"), max_length=100, blank=True, default="", db_default="")
+    archived_until = UTCDateTimeField(_("archived until"), null=True, blank=True, db_index=True)
+    archive_families = models.JSONField(_("archived families"), null=True, blank=True, editable=False)
+    # Whether there was to be none although the settings name a storage, and who removed the one there was.
+    archive_declined = models.BooleanField(_("archive declined"), default=False, db_default=False)
+    archive_removed_at = UTCDateTimeField(_("archive removed"), null=True, blank=True)
+    archive_removed_by = models.CharField(
+        _("archive removed by"), max_length=255, blank=True, default="", db_default=""
+    )
+
     class Meta:
         verbose_name = _("purge run")
         verbose_name_plural = _("purge runs")
@@ -176,74 +154,10 @@ class PurgeRun(models.Model):
             dry_run=self.dry_run,
             at_most_deals=self.at_most_deals,
             at_most_keys=self.at_most_keys,
+            keep_archive=not self.archive_declined,
         )
 
     @property
     def is_over(self) -> bool:
         """Whether the run has ended, one way or another."""
         return self.status not in (self.Status.QUEUED, self.Status.RUNNING)
-
-
-class PurgeRunDeal(models.Model):
-    """One deal that a run met, or that was named and not found: answers who purged it, and what a preview would do.
-
-    ``keys_deleted``: of the deal's keys in scope, those sent and not found still there. ``keys_left``: those that are
-    still there. ``checkpoints``: of what a dry run would delete. None is what is not known.
-    """
-
-    class Outcome(models.TextChoices):
-        """``interrupted``: begun, and left because somebody became active or the run ended. Dry runs know what would
-        be, and what was not found."""
-
-        PURGED = "purged", _("purged")
-        SKIPPED_ACTIVE = "skipped_active", _("skipped, active")
-        SKIPPED_NEVER_ACTIVE = "skipped_never_active", _("skipped, never active")
-        INTERRUPTED = "interrupted", _("interrupted")
-        NOT_REMOVED = "not_removed", _("not removed")
-        NOT_FOUND = "not_found", _("not found")
-        WOULD_BE_PURGED = "would_be_purged", _("would be purged")
-        WOULD_BE_SKIPPED = "would_be_skipped", _("would be skipped")
-
-    run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="run_deals", verbose_name=_("run"))
-    org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
-    deal_id = models.CharField(_("deal"), max_length=255)
-    outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices)
-    keys_deleted = models.BigIntegerField(_("keys deleted"), null=True)
-    keys_left = models.BigIntegerField(_("keys left"), null=True)
-    last_active_at = UTCDateTimeField(_("last activity"), null=True)
-    checkpoints = models.BigIntegerField(_("checkpoint keys"), null=True)
-
-    class Meta:
-        verbose_name = _("deal of a run")
-        verbose_name_plural = _("deals of a run")
-        default_permissions = ()
-        # Not by db_index, with which PostgreSQL has a second one, for LIKE, that every row pays for.
-        indexes = (models.Index(fields=("deal_id", "org_id"), name="dealpurge_run_deal"),)
-
-    def __str__(self) -> str:
-        return f"{self.org_id}:{self.deal_id}"
-
-
-class InventoryDeal(models.Model):
-    """What one deal held when an inventory was taken. ``families`` maps names to numbers of keys, without zeros."""
-
-    run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="inventory_deals", verbose_name=_("run"))
-    org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
-    deal_id = models.CharField(_("deal"), max_length=255)
-    keys = models.BigIntegerField(_("keys"))
-    families = models.JSONField(_("families"))
-    last_active_at = UTCDateTimeField(_("last activity"), null=True)
-
-    class Meta:
-        verbose_name = _("deal in Redis")
-        verbose_name_plural = _("deals in Redis")
-        default_permissions = ()
-        indexes = (
-            models.Index(fields=("run", "keys"), name="dealpurge_inventory_keys"),
-            # With what is counted and added up, so that 300,000 deals are without a look at their rows.
-            models.Index(fields=("run", "last_active_at", "keys"), name="dealpurge_inventory_active"),
-            models.Index(fields=("run", "org_id", "deal_id", "keys", "last_active_at"), name="dealpurge_inventory_org"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.org_id}:{self.deal_id}"

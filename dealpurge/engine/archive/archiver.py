@@ -1,0 +1,153 @@
+"""Chunks on their way into the archive: compressed and saved by threads, two at a time, and then written down."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from threading import Event, Lock
+
+from dealpurge.engine.archive.chunk import Chunk, Keeper
+from dealpurge.engine.archive.entry import Entry
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.errors import Stopped
+from dealpurge.servers.parallel import in_calling_thread
+
+logger = logging.getLogger("dealpurge")
+
+#: Bytes of keys and values in a chunk, over all servers at once, and at least.
+CHUNK_BYTES, LEAST_CHUNK_BYTES = 4 << 20, 512 << 10
+#: Chunks of a server that are being saved while the next one is read.
+IN_FLIGHT = 2
+#: Seconds between two signs of life while a file is written.
+TICK = 0.2
+
+
+@dataclass(slots=True, eq=False)
+class Saving:
+    """A chunk that is being saved."""
+
+    entries: Sequence[Entry]
+    in_order: bool
+    future: Future[tuple[Chunk, str]]
+
+
+@dataclass(slots=True, eq=False)
+class Saved:
+    """A chunk that belongs to the archive."""
+
+    entries: Sequence[Entry]
+    in_order: bool
+    chunk: Chunk
+    name: str
+
+
+class Archive:
+    """That of one run, for all its servers and passes. Used by several threads."""
+
+    def __init__(self, keeper: Keeper, largest: int) -> None:
+        """``largest``: bytes of a value above which its key stays."""
+        self.keeper, self.largest = keeper, largest
+        self.chunk_bytes = CHUNK_BYTES
+        self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="dealpurge-archive")
+        self._stop = Event()
+        self._servers: defaultdict[object, int] = defaultdict(count(1).__next__)
+        self._numbers: defaultdict[int, count[int]] = defaultdict(lambda: count(1))
+        #: What an end left behind: chunks on their way, and those of which only some keys went.
+        self._unfinished: list[Saving] = []
+        self._uneven: list[tuple[Saved, Sequence[Entry]]] = []
+        self._lock = Lock()
+
+    def begin_pass(self, servers: int) -> None:
+        """So many servers are gone over at once."""
+        self.chunk_bytes = max(CHUNK_BYTES // servers, LEAST_CHUNK_BYTES)
+
+    def close(self) -> None:
+        """In the calling thread, at the end: leave nothing in the archive that was surely not deleted, as far as that
+        can be done by now."""
+        self._stop.set()
+        self._threads.shutdown(wait=True)
+        for saving in self._unfinished:
+            with suppress(Exception):
+                self.keeper.drop(saving.future.result()[1])
+        for saved, kept in self._uneven:
+            try:
+                self._write_again(saved, kept)
+            except Exception as exc:  # it has more than was deleted, and what is still there is not overwritten
+                logger.warning("the archive has keys that were not deleted: %s", type(exc).__name__)
+
+    def begin(self, connection: ServerConnection, entries: Sequence[Entry], *, in_order: bool = False) -> Saving:
+        """Have them saved; to be waited for by ``finish``."""
+        future = self._threads.submit(self._pack_and_save, connection, entries, in_order)
+        return Saving(entries, in_order, future)
+
+    def finish(self, connection: ServerConnection, saving: Saving) -> Saved:
+        """Wait until it is saved and written down. Raises ``ArchiveUnavailable``, ``RunLost``, ``Stopped``."""
+        try:
+            while not wait([saving.future], TICK).done:
+                if not connection.keep_going():
+                    raise Stopped
+            chunk, name = saving.future.result()
+            in_calling_thread(lambda: self.keeper.commit(chunk, name))
+        except BaseException:
+            self.leave(saving)
+            raise
+        return Saved(saving.entries, saving.in_order, chunk, name)
+
+    def save(self, connection: ServerConnection, entries: Sequence[Entry]) -> Saved:
+        """Save them and write that down before this returns. Raises as ``finish``."""
+        return self.finish(connection, self.begin(connection, entries))
+
+    def keep_only(self, saved: Saved, kept: Sequence[Entry]) -> None:
+        """The others of its keys did not go. Raises ``ArchiveUnavailable``, ``RunLost``, ``Stopped``."""
+        if len(kept) == len(saved.entries):
+            return
+        try:
+            in_calling_thread(lambda: self._write_again(saved, kept))
+        except BaseException:
+            self.settle_later(saved, kept)
+            raise
+
+    def leave(self, saving: Saving) -> None:
+        """It came to nothing."""
+        with self._lock:
+            self._unfinished.append(saving)
+
+    def settle_later(self, saved: Saved, kept: Sequence[Entry]) -> None:
+        """As ``keep_only``, when the run ends."""
+        if len(kept) < len(saved.entries):
+            with self._lock:
+                self._uneven.append((saved, kept))
+
+    def _pack_and_save(
+        self, connection: ServerConnection, entries: Sequence[Entry], in_order: bool
+    ) -> tuple[Chunk, str]:
+        chunk = self._pack(connection.node, connection.info.version, entries, in_order)
+        return chunk, self.keeper.save(chunk, lambda: not self._stop.is_set())
+
+    def _pack(self, node: object, version: str, entries: Sequence[Entry], in_order: bool) -> Chunk:
+        with self._lock:
+            server = self._servers[node]
+            number = next(self._numbers[server])
+        return Chunk.of(entries, server=server, number=number, server_version=version, in_order=in_order)
+
+    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> None:
+        """Another file takes its place: whoever loads the files by hand finds each key once."""
+        if not kept:
+            self.keeper.drop(saved.name)
+            return
+        with self._lock:
+            number = next(self._numbers[saved.chunk.server])
+        chunk = Chunk.of(
+            kept,
+            server=saved.chunk.server,
+            number=number,
+            server_version=saved.chunk.server_version,
+            in_order=saved.in_order,
+        )
+        name = self.keeper.save(chunk, lambda: True)
+        self.keeper.commit(chunk, name, instead_of=saved.name)

@@ -1,0 +1,64 @@
+"""Whether keys are still as they were read: asked again behind a WATCH, so that nothing changes unseen before EXEC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.reader import GONE, ValueReader
+from dealpurge.servers.connection import Command
+
+#: Milliseconds by which a moment told by PTTL and TIME may be off, as Redis before 7.0 makes necessary.
+INEXACT = 100
+
+
+@dataclass(slots=True)
+class Compared:
+    """Entries that are as they were read, those that are not, and those whose key is gone."""
+
+    equal: list[Entry] = field(default_factory=list)
+    changed: list[Entry] = field(default_factory=list)
+    gone: list[Entry] = field(default_factory=list)
+
+
+def questions(reader: ValueReader, entries: Sequence[Entry]) -> list[Command]:
+    """To be answered by ``compare``, in one round trip."""
+    strings, dumps = _kinds(entries)
+    return [
+        *(reader.value_questions(strings, strings=True) if strings else ()),
+        *reader.value_questions(dumps, strings=False),
+        *reader.moment_questions([*strings, *dumps]),
+    ]
+
+
+def compare(reader: ValueReader, entries: Sequence[Entry], replies: Sequence[Any]) -> Compared:
+    """What the replies tell. Raises ``Transient``, ``RedisUnavailable``."""
+    strings, dumps = _kinds(entries)
+    middle = len(replies) - len(reader.moment_questions([*strings, *dumps]))
+    first = middle - len(dumps)
+    values = reader.values_of(strings, replies[:first]) if strings else []
+    values += reader.values_of(dumps, replies[first:middle])
+    known = dict(zip([*strings, *dumps], zip(values, reader.moments(replies[middle:]), strict=True), strict=True))
+    compared = Compared()
+    for entry in entries:
+        value, moment = known[entry.key]
+        if moment == GONE and value is None:
+            compared.gone.append(entry)
+        elif value == entry.value and moment is not None and _is_same(reader, moment, entry.expires_at):
+            compared.equal.append(entry)
+        else:
+            compared.changed.append(entry)
+    return compared
+
+
+def _kinds(entries: Sequence[Entry]) -> tuple[list[bytes], list[bytes]]:
+    strings = [entry.key for entry in entries if entry.is_string]
+    return strings, [entry.key for entry in entries if not entry.is_string]
+
+
+def _is_same(reader: ValueReader, moment: int, before: int) -> bool:
+    if reader.tells_moment or not (moment and before):
+        return moment == before
+    return abs(moment - before) <= INEXACT

@@ -1,0 +1,170 @@
+"""Deletes keys that are still as they were archived: a few in a transaction that any write to one of them aborts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from dealpurge.engine.archive.check import Compared, compare, questions
+from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.reader import ValueReader
+from dealpurge.engine.sweep.unlink import remove
+from dealpurge.engine.transaction import (
+    Aborted,
+    Opening,
+    Refused,
+    clear,
+    committed,
+    discard,
+    pack_commit,
+    send_commit,
+)
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.hashing import slot_of
+
+#: Keys of a transaction: WATCH takes as long as the square of their number (redis/redis, 20,000 keys: 1.8 s).
+WATCHED_KEYS = 64
+#: A transaction that was aborted this often has keys that do not come to rest.
+MOST_ABORTS = 3
+
+
+@dataclass(slots=True)
+class Fates:
+    """What became of entries. ``doubtful``: gone, and perhaps by a transaction of ours whose answer was lost."""
+
+    deleted: list[Entry] = field(default_factory=list)
+    gone: list[Entry] = field(default_factory=list)
+    doubtful: list[Entry] = field(default_factory=list)
+    changed: list[Entry] = field(default_factory=list)
+    refused: list[Entry] = field(default_factory=list)
+
+
+class CheckedRemoval:
+    """The removal of a chunk's entries over one connection; ``run`` goes on where it was after a fault."""
+
+    def __init__(self, reader: ValueReader, entries: Sequence[Entry], *, unchecked: bool) -> None:
+        """``unchecked``: delete after a look alone where the server is full and takes no transaction."""
+        self.connection: ServerConnection = reader.connection
+        self.reader = reader
+        self.fates = Fates()
+        #: Whether the server was too full for a transaction.
+        self.full = False
+        self._unchecked = unchecked
+        self._groups = deque(self._together(entries))
+        self._aborts = 0
+        #: Entries of which UNLINK was sent and not answered.
+        self._sent: set[bytes] = set()
+        self._opening: Opening | None = None
+
+    def run(self) -> None:
+        """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
+        self._opening = None
+        while self._groups:
+            group = self._groups[0]
+            try:
+                self._transaction(group)
+            except Aborted:
+                self._sent.difference_update(entry.key for entry in group)
+                self._aborts += 1
+                if self._aborts < MOST_ABORTS:
+                    continue
+                self._settle(changed=group)
+            except Refused as refused:
+                self._opening = None
+                self._sent.difference_update(entry.key for entry in group)
+                self._refuse(group, refused)
+
+    def settled(self) -> list[Entry]:
+        """What has gone, or may have, whatever ended it."""
+        begun = [entry for group in self._groups for entry in group if entry.key in self._sent]
+        return [*self.fates.deleted, *self.fates.doubtful, *begun]
+
+    def _together(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+        """So few that neither WATCH nor the answers take long; on a cluster those of a slot."""
+        parts: Iterator[list[Entry]] = iter([list(entries)])
+        if self.connection.clustered:
+            slots = sorted(((slot_of(entry.key), entry) for entry in entries), key=lambda pair: pair[0])
+            parts = ([entry for _, entry in part] for _, part in groupby(slots, key=lambda pair: pair[0]))
+        for part in parts:
+            group, total = list[Entry](), 0
+            for entry in part:
+                size = len(entry.value)
+                if group and (len(group) == WATCHED_KEYS or total + size > self.reader.in_flight):
+                    yield group
+                    group, total = [], 0
+                group.append(entry)
+                total += size
+            yield group
+
+    def _open(self, group: Sequence[Entry]) -> Opening:
+        return Opening.send(self.connection, [entry.key for entry in group], questions(self.reader, group))
+
+    def _transaction(self, group: list[Entry]) -> None:
+        """The first group's, and the opening of the next one behind it. Raises ``Aborted``, ``Refused``."""
+        connection = self.connection
+        opening, self._opening = self._opening or self._open(group), None
+        compared = compare(self.reader, group, opening.answers())
+        keys = [entry.key for entry in compared.equal]
+        if not keys:
+            discard(connection)
+            self._settle(compared)
+            return
+        packed = pack_commit(connection, keys)
+        connection.backoff.confirm()
+        self._sent.update(keys)
+        send_commit(connection, keys, packed)
+        following = self._open(self._groups[1]) if len(self._groups) > 1 else None
+        replies = connection.read_all(2)
+        if replies[1] != [len(keys)] and following:
+            clear(connection)
+            following = None
+        removal = committed(connection, keys, replies)
+        self._sent.difference_update(keys)
+        left = set(removal.left)
+        self.fates.refused += [entry for entry in compared.equal if entry.key in left]
+        compared.equal = [entry for entry in compared.equal if entry.key not in left]
+        self._settle(compared)
+        self._opening = following
+
+    def _settle(self, compared: Compared | None = None, changed: Sequence[Entry] = ()) -> None:
+        """The first group is done."""
+        self._groups.popleft()
+        self._aborts = 0
+        self.fates.changed += changed
+        if compared:
+            self.fates.deleted += compared.equal
+            self.fates.changed += compared.changed
+            for entry in compared.gone:
+                (self.fates.doubtful if entry.key in self._sent else self.fates.gone).append(entry)
+                self._sent.discard(entry.key)
+
+    def _refuse(self, group: list[Entry], refused: Refused) -> None:
+        if "OOM" in str(refused):
+            self.full = True
+            if self._unchecked:
+                self._remove_plainly(group)
+            else:
+                self.fates.refused += group
+                self._settle()
+        elif len(group) > 1:  # of a single key, perhaps
+            self._groups.popleft()
+            self._groups.extendleft([entry] for entry in reversed(group))
+        else:
+            self.fates.refused += group
+            self._settle()
+
+    def _remove_plainly(self, group: list[Entry]) -> None:
+        """A look, and UNLINK at once: what is written between them is lost."""
+        connection = self.connection
+        compared = compare(self.reader, group, connection.ask_all(questions(self.reader, group)))
+        if compared.equal:
+            connection.backoff.confirm()
+            keys = [entry.key for entry in compared.equal]
+            self._sent.update(keys)
+            left = set(remove(connection, keys).left)
+            self._sent.difference_update(keys)
+            self.fates.refused += [entry for entry in compared.equal if entry.key in left]
+            compared.equal = [entry for entry in compared.equal if entry.key not in left]
+        self._settle(compared)
