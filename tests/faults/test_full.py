@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from redis.exceptions import OutOfMemoryError
 
 from dealpurge.engine import transaction
-from dealpurge.engine.guard import guard, pipeline
+from dealpurge.engine.guard import piecemeal, pipeline
 from dealpurge.engine.sweep.unlink import remove as really_remove
 from dealpurge.engine.transaction import committed as really_committed
 from dealpurge.engine.transaction import send_commit as really_send_commit
@@ -134,7 +134,7 @@ def test_a_deal_that_wakes_while_it_goes_plainly(
 
     for module in (transaction, pipeline):
         monkeypatch.setattr(module, "committed", committed)
-    monkeypatch.setattr(guard, "remove", remove)
+    monkeypatch.setattr(piecemeal, "remove", remove)
     report = run(guarded=True).report
 
     relieve(client)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dealpurge.engine import purging, transaction
-from dealpurge.engine.guard import cluster_guard, guard, pipeline
+from dealpurge.engine.guard import cluster_guard, piecemeal, pipeline
 from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.guard.activity_reader import ActivityReader
 from dealpurge.engine.limits import in_force
@@ -145,7 +145,7 @@ def before_removal(monkeypatch: pytest.MonkeyPatch, happens: Callable[[list[byte
     with monkeypatch.context() as patch:
         for module in (transaction, pipeline):
             patch.setattr(module, "send_commit", commit)
-        for module in (guard, cluster_guard):
+        for module in (piecemeal, cluster_guard):
             patch.setattr(module, "remove", remove)
         yield
 

@@ -8,17 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from dealpurge.engine.guard.active_deals import ActiveDeals
 from dealpurge.engine.guard.activity import Reading, Verdict
 from dealpurge.engine.guard.cluster_activity import ClusterActivity, ReadingsByNode
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.lookahead import JUDGED_AT_ONCE
+from dealpurge.engine.guard.piecemeal import Check
 from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.units import batch_of, events_of, groups, pieces
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import remove
-from dealpurge.engine.transaction import begin, commit, discard
+from dealpurge.engine.transaction import begin, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.hashing import slot_of
@@ -72,7 +74,7 @@ class ClusterGuard(Guard):
                 self._scattered.add(unit.token)
                 yield [unit]
         for neighbours in slots.values():
-            yield from groups(neighbours, self._first_look)
+            yield from groups(neighbours, self._first_look, self.transaction_keys)
 
     def _fits(self, group: Sequence[Unit]) -> bool:
         return group[0].token not in self._scattered and super()._fits(group)
@@ -95,38 +97,47 @@ class ClusterGuard(Guard):
             else:
                 rows[(1, slot) if node in watching else (0, node)].append(row)
         for place in sorted(rows, key=lambda place: place[0]):
-            yield from pieces(rows[place])
+            yield from pieces(rows[place], self.transaction_keys)
 
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         """Without a transaction on a node that has none of the deal's events: judged, then removed at once."""
         self._before_delete()  # it may take its time, and nothing watches the events on other nodes
-        connection = self.connection.home(chunk.keys[0])
+        connection, check = self.connection.home(chunk.keys[0]), self._check(chunk)
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
-        if not near:
-            verdict = self._look_once(unit)
-        else:
-            verdict = self._verdict(
-                unit, self._watched(connection, near, [key for key in unit.events if key not in near])
-            )
-        removal = None
-        if not verdict.stays:
-            self.connection.backoff.confirm()
-            with self._deleting([unit]):
-                removal = (commit if near else remove)(connection, chunk.keys)
-        if removal is not None:
-            self.tally.scattered.update({unit.token} & self._scattered)
-            self._record(chunk, removal)
-        elif near:
+        if not near and not check.keys:
+            return self._remove_at_once(unit, chunk, connection)
+        far = [key for key in unit.events if key not in near]
+        looks, answers = self._watched(connection, near, far, check)
+        verdict = self._verdict(unit, looks)
+        if verdict.stays:
             discard(connection)
-        return None if removal is not None else verdict
+            return verdict
+        self._commit(unit, chunk, check.passing(connection, chunk, answers), connection)
+        self.tally.scattered.update({unit.token} & self._scattered)
+        return None
 
-    def _watched(self, connection: ServerConnection, near: Sequence[bytes], far: Sequence[bytes]) -> ReadingsByNode:
-        """Watch the events keys of this node, and look at those of all; the transaction is open then."""
-        activity, before = self.cluster_activity.on(connection), self._looks.readings[connection.node]
-        replies = begin(connection, near, activity.questions(near, before))
+    def _remove_at_once(self, unit: Unit, chunk: Batch, connection: ServerConnection) -> Verdict | None:
+        verdict = self._look_once(unit)
+        if verdict.stays:
+            return verdict
+        self.connection.backoff.confirm()
+        with self._deleting([unit]):
+            removal = remove(connection, chunk.keys)
+        self.tally.scattered.update({unit.token} & self._scattered)
+        self._record(chunk, removal)
+        return None
+
+    def _watched(
+        self, connection: ServerConnection, near: Sequence[bytes], far: Sequence[bytes], check: Check
+    ) -> tuple[ReadingsByNode, Sequence[Any]]:
+        """Watch the events keys of this node and what the check asks for, look at those of all, and answer the check's
+        questions; the transaction is open then."""
+        activity, before = self.cluster_activity.on(connection), self._looks.readings.get(connection.node, Reading(0))
+        look = activity.questions(near, before)
+        replies = begin(connection, [*near, *check.keys], [*look, *check.questions])
         looks = self.cluster_activity.again(far, self._looks)
-        looks.readings[connection.node] = activity.answers(near, before, replies)
-        return looks
+        looks.readings[connection.node] = activity.answers(near, before, replies[: len(look)])
+        return looks, replies[len(look) :]
 
     def _look_once(self, unit: Unit) -> Verdict:
         return self._verdict(unit, self.cluster_activity.again(unit.events, self._looks))

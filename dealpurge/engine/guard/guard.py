@@ -8,34 +8,29 @@ from contextlib import suppress
 from functools import partial
 
 from dealpurge.engine.guard.active_deals import ActiveDeals
-from dealpurge.engine.guard.activity import Verdict
-from dealpurge.engine.guard.judge import DealJudge
 from dealpurge.engine.guard.lookahead import LookAhead
-from dealpurge.engine.guard.pipeline import Pipeline, Remainder
+from dealpurge.engine.guard.piecemeal import MOST_ABORTS, Piecemeal
+from dealpurge.engine.guard.pipeline import Passing, Pipeline, Remainder
 from dealpurge.engine.guard.plan import Plan, Unit
-from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, events_of, groups, pieces
+from dealpurge.engine.guard.units import batch_of, events_of, groups
 from dealpurge.engine.retry import recover
 from dealpurge.engine.sweep.selection import Selection
-from dealpurge.engine.sweep.unlink import Removal, remove
+from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.engine.transaction import Aborted, Opening, Refused, commit, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient
 
-#: A single deal whose transaction is aborted this often by its own events is being worked on.
-MOST_ABORTS = 3
 
-
-class Guard(DealJudge):
+class Guard(Piecemeal):
     """Deletes the units of a plan over one connection. Counts into the selection's tally."""
 
     def __init__(
         self, connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals
     ) -> None:
         super().__init__(connection, selection, plan, active_deals)
-        self._events_family = plan.deal_index.events_family
         self._dry_run = selection.scope.dry_run
-        self.pipeline = Pipeline(connection, self._open, self._still_idle, self._before_delete, self._done)
+        self.pipeline = Pipeline(connection, self._open, self._passing, self._before_delete, self._done)
 
     def run(self, units: Iterator[Unit]) -> bool:
         """Judge and delete; False if told to stop before the end."""
@@ -50,13 +45,17 @@ class Guard(DealJudge):
                     if self.selection.budget:
                         self.selection.budget.take([unit.token for unit in group], sum(unit.size for unit in group))
                     self._take(group)
-            self._pipelined(self.pipeline.finish_in_flight)
+            self._end()
         except BaseException:
             with suppress(Exception):  # what Redis does already belongs into the counts
                 self.pipeline.finish_in_flight()
             self._give_up()
             raise
         return True
+
+    def _end(self) -> None:
+        """All groups were taken."""
+        self._pipelined(self.pipeline.finish_in_flight)
 
     def _take(self, group: list[Unit]) -> None:
         if self._dry_run:
@@ -96,11 +95,11 @@ class Guard(DealJudge):
         return remainders
 
     def _groups(self, units: Sequence[Unit]) -> Iterator[list[Unit]]:
-        return groups(units, self._first_look)
+        return groups(units, self._first_look, self.transaction_keys)
 
     def _fits(self, group: Sequence[Unit]) -> bool:
         """Whether one transaction may hold all their keys."""
-        return sum(unit.size for unit in group) <= TRANSACTION_KEYS
+        return sum(unit.size for unit in group) <= self.whole_keys
 
     def _idle(self, units: Iterator[Unit]) -> Iterator[list[Unit]]:
         """Batch by batch those that nobody works on, by a look without WATCH; the others are skipped."""
@@ -153,7 +152,8 @@ class Guard(DealJudge):
                 else:
                     self._skip(group[0], self._look(group[0]))
                     aborts = 0
-            except Refused:
+            except Refused as refused:
+                self._refusal = str(refused)
                 # It frees memory, so the next ones may have their transaction again.
                 self._piecemeal(group[0], self._remove_plainly)
                 waiting.extendleft([group[1:]] if group[1:] else [])
@@ -163,85 +163,30 @@ class Guard(DealJudge):
 
     def _together(self, group: Sequence[Unit]) -> None:
         """One transaction by itself. Raises ``Aborted``, ``Refused``."""
-        idle = self._still_idle(group, self._open(events_of(group)))
-        batch = batch_of(idle)
-        if batch.keys:
+        units, some = self._passing(group, self._open(group))
+        batch = batch_of(units)
+        keys = batch.keys if some is None else some
+        removal = Removal(0)
+        if keys:
             self._before_delete()
-            with self._deleting(idle):
-                self._done(idle, batch, commit(self.connection, batch.keys))
+            with self._deleting(units):
+                removal = commit(self.connection, keys)
         else:
             discard(self.connection)
+        self._done(units, batch, removal)
 
-    def _open(self, events: Sequence[bytes]) -> Opening:
+    def _open(self, units: Sequence[Unit]) -> Opening:
         """Watch the events keys, look at them for the second time, and open the transaction, in one round trip."""
+        events = events_of(units)
         return Opening.send(self.connection, events, self.activity.questions(events, self._first_look))
 
-    def _still_idle(self, group: Sequence[Unit], opening: Opening) -> list[Unit]:
-        """Those of a group that the second look lets go; the transaction is open then. Raises ``Refused``."""
-        return self._idle_of(group, self.activity.answers(events_of(group), self._first_look, opening.answers()))
+    def _passing(self, group: Sequence[Unit], opening: Opening) -> Passing:
+        """What of a group the second look lets go; the transaction is open then. Raises ``Refused``."""
+        idle = self._idle_of(group, self.activity.answers(events_of(group), self._first_look, opening.answers()))
+        return Passing(idle)
 
     def _done(self, units: Sequence[Unit], batch: Batch, removal: Removal) -> None:
-        self._record(batch, removal)
+        if units:
+            self._record(batch, removal)
         for unit in units:
             self._finish(unit)
-
-    def _piecemeal(self, unit: Unit, remove: Callable[[Unit, Batch], Verdict | None]) -> None:
-        """Chunk by chunk, its events last. If somebody begins to work on it, it stops there; whatever else ends it
-        behind its first chunk leaves it interrupted too."""
-        started = False
-        for chunk in self._chunks(unit):
-            verdict = remove(unit, chunk)
-            if verdict is not None:
-                self._skip(unit, verdict, interrupted=started)
-                return
-            self._note_left(unit)
-            if not started:
-                started = True
-                self.tally.untouched.discard(unit.token)
-                self.tally.interrupted.add(unit.token)
-                self._tell(unit)
-        self.tally.interrupted.discard(unit.token)
-        self._finish(unit)
-
-    def _chunks(self, unit: Unit) -> Iterator[Batch]:
-        """The unit's keys in pieces for a transaction each, the events keys alone in the last one."""
-        rows = list(batch_of([unit]).rows())
-        yield from pieces([row for row in rows if row[1] != self._events_family])
-        yield from pieces([row for row in rows if row[1] == self._events_family])
-
-    def _remove_chunk(self, unit: Unit, chunk: Batch) -> Verdict | None:
-        """Remove it, or tell why not."""
-        for _ in range(MOST_ABORTS):
-            try:
-                return self._with_retry(lambda: self._chunk_transaction(unit, chunk))
-            except Aborted:
-                continue
-            except Refused:
-                return self._remove_plainly(unit, chunk)
-        return self._look(unit)
-
-    def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
-        answers = self._open(unit.events).answers()
-        verdict = self._verdict(unit, self.activity.answers(unit.events, self._first_look, answers))
-        if verdict.stays:
-            discard(self.connection)
-            return verdict
-        self._before_delete()
-        with self._deleting([unit]):
-            self._record(chunk, commit(self.connection, chunk.keys))
-        return None
-
-    def _remove_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
-        """Without a transaction: judged before the other keys, and again before the events key, which goes last."""
-        return self._with_retry(partial(self._chunk_plainly, unit, chunk))
-
-    def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
-        self._before_delete()  # it may take its time, and nothing watches between this look and the delete
-        verdict = self._look_once(unit)  # a look that may be begun anew would renew the time for tries of what follows
-        if verdict.stays:
-            return verdict
-        self.tally.plain.add(unit.token)
-        self.connection.backoff.confirm()
-        with self._deleting([unit]):
-            self._record(chunk, remove(self.connection.home(chunk.keys[0]), chunk.keys))
-        return None

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.lookahead import LookAhead
 from dealpurge.engine.guard.plan import Unit
-from dealpurge.engine.guard.units import batch_of, events_of
+from dealpurge.engine.guard.units import batch_of
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.engine.transaction import (
     Aborted,
@@ -35,26 +35,34 @@ class Remainder(NamedTuple):
     trouble: Aborted | Refused | None = None
 
 
+class Passing(NamedTuple):
+    """Deals of a group that go, and those of their keys that are to be sent; None is all."""
+
+    units: list[Unit]
+    keys: list[bytes] | None = None
+
+
 class InFlight(NamedTuple):
     """A transaction whose UNLINK and EXEC are sent."""
 
     units: list[Unit]
     look: Reading
     batch: Batch
+    keys: list[bytes]
 
 
 class Pipeline:
     """The smooth way of a guarded purge. What does not go smoothly is given back, to be begun anew by itself.
 
-    ``judge`` returns those of a group that are idle by the answers; ``before_delete`` may raise, and nothing is sent
+    ``judge`` returns what of a group goes by the answers; ``before_delete`` may raise, and nothing is sent
     then; ``done`` takes what became of them.
     """
 
     def __init__(
         self,
         connection: ServerConnection,
-        open_: Callable[[Sequence[bytes]], Opening],
-        judge: Callable[[Sequence[Unit], Opening], list[Unit]],
+        open_: Callable[[Sequence[Unit]], Opening],
+        judge: Callable[[Sequence[Unit], Opening], Passing],
         before_delete: Callable[[], None],
         done: Callable[[Sequence[Unit], Batch, Removal], None],
     ) -> None:
@@ -73,7 +81,7 @@ class Pipeline:
 
         Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``; ``give_up`` tells what is left then.
         """
-        opening = self._open(events_of(group))
+        opening = self._open(group)
         # Hardly ever one of them was touched since the first look.
         batch = batch_of(group)
         packed = pack_commit(self.connection, batch.keys)
@@ -81,18 +89,21 @@ class Pipeline:
         if not self.connection.owed:  # the opening had to make way
             return [*remainders, Remainder(group, look)]
         try:
-            idle = self._judge(group, opening)
+            units, keys = self._judge(group, opening)
         except Refused as refused:
             return [*remainders, Remainder(group, look, refused)]
-        if not idle:
+        if keys is not None or len(units) < len(group):
+            batch = batch_of(units)
+            keys = batch.keys if keys is None else keys
+            packed = pack_commit(self.connection, keys)
+        keys = batch.keys if keys is None else keys
+        if not keys:
             discard(self.connection)
+            self._done(units, batch, Removal(0))
             return remainders
-        if len(idle) < len(group):
-            batch = batch_of(idle)
-            packed = pack_commit(self.connection, batch.keys)
         self._before_delete()
-        self._in_flight = InFlight(idle, look, batch)  # from here on it may be carried out
-        send_commit(self.connection, batch.keys, packed)
+        self._in_flight = InFlight(units, look, batch, keys)  # from here on it may be carried out
+        send_commit(self.connection, keys, packed)
         self._owed = True
         self._take_answers()
         self._ask_ahead()
@@ -121,16 +132,16 @@ class Pipeline:
     def _finish_in_flight(self) -> list[Remainder]:
         if self._in_flight is None or not self._owed:
             return []
-        units, look, batch = self._in_flight
+        units, look, batch, keys = self._in_flight
         self._owed = False
         replies = self.connection.read_all(2)
         remainders = []
         try:
-            if replies[1] != [len(batch.keys)]:
+            if replies[1] != [len(keys)]:
                 self._read_answers()
                 if self.connection.owed:
                     clear(self.connection)
-            self._done(units, batch, committed(self.connection, batch.keys, replies))
+            self._done(units, batch, committed(self.connection, keys, replies))
         except (Aborted, Refused) as trouble:
             remainders = [Remainder(units, look, trouble)]
         except BaseException:  # what Redis has done is in no count

@@ -18,14 +18,14 @@ def events_of(units: Sequence[Unit]) -> list[bytes]:
     return list(dict.fromkeys(key for unit in units for key in unit.events))
 
 
-def groups(units: Sequence[Unit], look: Reading) -> Iterator[list[Unit]]:
+def groups(units: Sequence[Unit], look: Reading, most: int = TRANSACTION_KEYS) -> Iterator[list[Unit]]:
     """Neighbours that fit one transaction together, and a second look at their events keys; what does not fit stands
     alone."""
     group: list[Unit] = []
     size = answers = 0
     for unit in units:
         more = sum(map(look.size, unit.events))
-        if group and (size + unit.size > TRANSACTION_KEYS or answers + more > look.in_flight):
+        if group and (size + unit.size > most or answers + more > look.in_flight):
             yield group
             group, size, answers = [], 0, 0
         group.append(unit)
@@ -42,7 +42,7 @@ def batch_of(units: Sequence[Unit]) -> Batch:
     return Batch(keys, families, list(chain.from_iterable([unit.token] * unit.size for unit in units)))
 
 
-def pieces(rows: Sequence[tuple[bytes, int, bytes]]) -> Iterator[Batch]:
+def pieces(rows: Sequence[tuple[bytes, int, bytes]], most: int = TRANSACTION_KEYS) -> Iterator[Batch]:
     """Rows of keys in batches that fit a transaction."""
-    for start in range(0, len(rows), TRANSACTION_KEYS):
-        yield Batch.of(rows[start : start + TRANSACTION_KEYS])
+    for start in range(0, len(rows), most):
+        yield Batch.of(rows[start : start + most])
