@@ -101,6 +101,8 @@ class Passes:
                     self.tally.meeting.note(connection)
                     self._probe(connection, first=not self._met)
                 self._met = True
+                if self.archive:
+                    self.archive.begin_pass(len(connections))
                 return self._guarded(connections) if self.scope.guarded else self._swept(connections)
             except Departed:
                 return None
@@ -120,8 +122,6 @@ class Passes:
     def _swept(self, connections: Sequence[ServerConnection]) -> set[Identity] | None:
         departed: list[ServerConnection] = []
         self._archived_on.clear()
-        if self.archive:
-            self.archive.begin_pass(len(connections))
         self._note_stop(not on_each(connections, partial(self._sweep, departed), self.keep_going))
         return None if departed else {connection.identity for connection in connections} | self._archived_on
 
@@ -153,7 +153,14 @@ class Passes:
 
     def _guarded(self, connections: Sequence[ServerConnection]) -> set[Identity]:
         guarded = GuardedPass(
-            self.scope, self.keyspace, self.tally, self.keep_going, self.seen, self.active_deals, self.budget
+            self.scope,
+            self.keyspace,
+            self.tally,
+            self.keep_going,
+            self.seen,
+            self.active_deals,
+            self.budget,
+            self.archive,
         )
         return guarded.run(connections)
 

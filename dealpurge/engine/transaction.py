@@ -70,6 +70,21 @@ class Opening:
         return replies[self.watches : -1]
 
 
+def watch(connection: ServerConnection, keys: Sequence[bytes]) -> None:
+    """WATCH ``keys``, existing or not, long before MULTI. Raises as ``Opening``."""
+    parts = [part for part in connection.parts(list(keys)) if part]
+    for reply in connection.ask_all([("WATCH", *part) for part in parts]):
+        if isinstance(reply, MOVED_AWAY):
+            unwatch(connection)
+            raise Refused(str(reply))
+        expect_ok(reply, "WATCH")
+
+
+def unwatch(connection: ServerConnection) -> None:
+    """Watch nothing any more. Raises ``RedisUnavailable``."""
+    expect_ok(connection.ask("UNWATCH"), "UNWATCH")
+
+
 def begin(connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command]) -> list[Any]:
     """Open a transaction that watches ``keys``; the answers to ``questions``. Raises what ``Opening`` does."""
     return Opening.send(connection, keys, questions).answers()

@@ -13,31 +13,15 @@ from dealpurge.engine.archive.entry import Entry, Row
 from dealpurge.engine.archive.lone_key import remove_alone
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import CheckedRemoval
+from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, OVERSIZED_WARNING, UNCHECKED_WARNING
 from dealpurge.engine.retry import with_retry
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal
-from dealpurge.i18n import gettext_noop
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.identity import Identity
 
-OVERSIZED_WARNING = gettext_noop(
-    "Keys above DEALPURGE_ARCHIVE_MAX_KEY_BYTES were left, because they cannot be archived.", code="archive_oversized"
-)
-CHANGING_WARNING = gettext_noop(
-    "Some keys were written again and again while they were archived, and were left.", code="archive_changing"
-)
-FULL_WARNING = gettext_noop(
-    "Redis is full and takes no transaction then (up to 7.0), so that nothing shows whether a key is still as it was "
-    "archived: keys were left. DEALPURGE_ARCHIVE_ON_FULL = 'unchecked' deletes them after a second look alone.",
-    code="archive_full",
-)
-UNCHECKED_WARNING = gettext_noop(
-    "Redis is full and took no transaction: keys went after a second look alone, and what was written to one of them "
-    "in that moment is not in the archive.",
-    code="archive_unchecked",
-)
 #: Keys that are read in one go, about.
 READ_AT_ONCE = 500
 #: How often a key may have changed since it was saved before it is saved by itself.
@@ -98,7 +82,8 @@ class ArchivedSweep:
         if self._full:
             self._leave(rows)
             return
-        values = self._again(partial(self.reader.read, rows))
+        values = self._again(partial(self.reader.read, rows, self.archive.chunk_bytes))
+        self._waiting = values.rest + self._waiting
         self._count(values.gone, deleted=0)
         self._leave(values.forbidden)
         if values.oversized:

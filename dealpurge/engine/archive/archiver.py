@@ -66,6 +66,11 @@ class Archive:
         """So many servers are gone over at once."""
         self.chunk_bytes = max(CHUNK_BYTES // servers, LEAST_CHUNK_BYTES)
 
+    @property
+    def most_bytes(self) -> int:
+        """Of a deal that goes whole or not at all."""
+        return 2 * self.chunk_bytes
+
     def close(self) -> None:
         """In the calling thread, at the end: leave nothing in the archive that was surely not deleted, as far as that
         can be done by now."""
@@ -98,16 +103,16 @@ class Archive:
             raise
         return Saved(saving.entries, saving.in_order, chunk, name)
 
-    def save(self, connection: ServerConnection, entries: Sequence[Entry]) -> Saved:
+    def save(self, connection: ServerConnection, entries: Sequence[Entry], *, in_order: bool = False) -> Saved:
         """Save them and write that down before this returns. Raises as ``finish``."""
-        return self.finish(connection, self.begin(connection, entries))
+        return self.finish(connection, self.begin(connection, entries, in_order=in_order))
 
-    def keep_only(self, saved: Saved, kept: Sequence[Entry]) -> None:
-        """The others of its keys did not go. Raises ``ArchiveUnavailable``, ``RunLost``, ``Stopped``."""
+    def keep_only(self, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
+        """The others of its keys did not go; the chunk that takes its place. Raises as ``finish``."""
         if len(kept) == len(saved.entries):
-            return
+            return saved
         try:
-            in_calling_thread(lambda: self._write_again(saved, kept))
+            return in_calling_thread(lambda: self._write_again(saved, kept))
         except BaseException:
             self.settle_later(saved, kept)
             raise
@@ -135,19 +140,17 @@ class Archive:
             number = next(self._numbers[server])
         return Chunk.of(entries, server=server, number=number, server_version=version, in_order=in_order)
 
-    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> None:
+    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
         """Another file takes its place: whoever loads the files by hand finds each key once."""
         if not kept:
             self.keeper.drop(saved.name)
-            return
+            return None
+        old = saved.chunk
         with self._lock:
-            number = next(self._numbers[saved.chunk.server])
+            number = next(self._numbers[old.server])
         chunk = Chunk.of(
-            kept,
-            server=saved.chunk.server,
-            number=number,
-            server_version=saved.chunk.server_version,
-            in_order=saved.in_order,
+            kept, server=old.server, number=number, server_version=old.server_version, in_order=saved.in_order
         )
         name = self.keeper.save(chunk, lambda: True)
         self.keeper.commit(chunk, name, instead_of=saved.name)
+        return Saved(kept, saved.in_order, chunk, name)

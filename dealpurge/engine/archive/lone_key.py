@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from dealpurge.engine.archive.archiver import Archive
+from dealpurge.engine.archive.archiver import Archive, Saved
 from dealpurge.engine.archive.entry import Entry, Row
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.sweep.unlink import Removal
-from dealpurge.engine.transaction import Aborted, Refused, begin, commit
-from dealpurge.servers.errors import MOVED_AWAY
-from dealpurge.servers.replies import expect_ok
+from dealpurge.engine.transaction import Aborted, Refused, begin, commit, unwatch, watch
+from dealpurge.servers.connection import ServerConnection
 
 #: How often it is tried.
 TRIES = 3
@@ -30,29 +29,30 @@ def remove_alone(archive: Archive, reader: ValueReader, row: Row) -> Removal | N
 
 def _transaction(archive: Archive, reader: ValueReader, row: Row) -> Removal:
     connection, key = reader.connection, row[0]
-    watched = connection.ask("WATCH", key)
-    if isinstance(watched, MOVED_AWAY):
-        raise Refused(str(watched))
-    expect_ok(watched, "WATCH")
+    watch(connection, [key])
     values = reader.read([row])
     if not values.entries:
-        expect_ok(connection.ask("UNWATCH"), "UNWATCH")
+        unwatch(connection)
         return Removal(0, () if values.gone else (key,))
-    saved, kept = archive.save(connection, values.entries), list[Entry]()
+    return commit_saved(archive, connection, archive.save(connection, values.entries), connection.backoff.confirm)
+
+
+def commit_saved(
+    archive: Archive, connection: ServerConnection, saved: Saved, before_delete: Callable[[], object]
+) -> Removal:
+    """Delete a chunk's keys, watched since before they were read. Raises ``Aborted``, ``Refused`` and what ``commit``
+    raises; what did not go is in the archive no more."""
+    kept: Sequence[Entry] = ()
     try:
         begin(connection, [], [])
-        connection.backoff.confirm()
-        kept = values.entries  # from here on it may go
-        removal = commit(connection, [key])
+        before_delete()
+        kept = saved.entries  # from here on they may go
+        removal = commit(connection, [entry.key for entry in saved.entries])
     except (Aborted, Refused):
         archive.keep_only(saved, [])
         raise
     except BaseException:
         archive.settle_later(saved, kept)
         raise
-    archive.keep_only(saved, _gone(values.entries, removal))
+    archive.keep_only(saved, [entry for entry in saved.entries if entry.key not in removal.left])
     return removal
-
-
-def _gone(entries: Sequence[Entry], removal: Removal) -> list[Entry]:
-    return [entry for entry in entries if entry.key not in removal.left]

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from dealpurge.engine.archive.entry import STRING_TYPE, Entry, Row
+from dealpurge.engine.archive.entry import STRING_TYPE, Entry, Row, size_of
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.connection import Command, ServerConnection
 from dealpurge.servers.errors import failure, forbids_command, raise_transient
@@ -31,12 +31,26 @@ Moment = int | None
 
 @dataclass(slots=True)
 class Values:
-    """What was read: entries, and the rows of keys that are gone, too large, or not ours to read."""
+    """What was read: entries, and the rows of keys that are gone, too large, not ours to read, or left for later."""
 
     entries: list[Entry] = field(default_factory=list)
     gone: list[Row] = field(default_factory=list)
     oversized: list[Row] = field(default_factory=list)
     forbidden: list[Row] = field(default_factory=list)
+    rest: list[Row] = field(default_factory=list)
+
+    def add(self, other: Values) -> None:
+        """Take in what another server had."""
+        self.entries += other.entries
+        self.gone += other.gone
+        self.oversized += other.oversized
+        self.forbidden += other.forbidden
+        self.rest += other.rest
+
+    @property
+    def stuck(self) -> list[Row]:
+        """What cannot be archived."""
+        return [*self.oversized, *self.forbidden]
 
 
 class ValueReader:
@@ -59,8 +73,9 @@ class ValueReader:
         del no_touch  # which Redis has from 7.2 on
         self.tells_moment = not is_unknown_command(moment)  # before Redis 7.0
 
-    def read(self, rows: Sequence[Row]) -> Values:
-        """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``; to be begun anew then."""
+    def read(self, rows: Sequence[Row], most: int = MOST_BYTES) -> Values:
+        """Once so many bytes are read the rest is left. Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``;
+        to be begun anew then."""
         values, keys = Values(), [row[0] for row in rows]
         connection = self.connection
         usages = [("MEMORY", "USAGE", key) for key in keys]
@@ -68,8 +83,14 @@ class ValueReader:
         self._take_room(info)
         sizes = {key: size for key, size in zip(keys, told, strict=False) if isinstance(size, int)}
         moments = dict(zip(keys, self.moments(told[len(keys) :]), strict=True))
+        left = most
         for group in self._together([row for row in rows if (moments[row[0]] or 0) >= 0], sizes):
+            if left <= 0:
+                values.rest += group
+                continue
+            before = len(values.entries)
             self._read_group(values, group, moments)
+            left -= size_of(values.entries[before:])
         values.gone += [row for row in rows if moments[row[0]] == GONE]
         return values
 

@@ -38,11 +38,11 @@ class ActivityReader:
         self.connection = connection
         self.tally = tally
         self.sizes = LookSizes(connection, tally)
-        self._no_touch = False
+        self.no_touch = False
 
     def open(self) -> None:
         """Ask the server not to count our reading as use (Redis 7.2); the connection is closed after the run."""
-        self._no_touch = self.connection.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
+        self.no_touch = self.connection.ask("CLIENT", "NO-TOUCH", "ON") == b"OK"
 
     def read(self, keys: Iterable[bytes], before: Reading | None = None) -> Reading:
         """Last activity of each key that exists. ``before``: our own last look, which was no use of the key."""
@@ -70,7 +70,7 @@ class ActivityReader:
         for part in parts:
             self.sizes.take(reading, part, _lasting((yield self.sizes.questions(part))))
         types, last = reading.types, reading.last
-        if self._no_touch:  # nearly all are streams, and asking whether they are resets no idle time then
+        if self.no_touch:  # nearly all are streams, and asking whether they are resets no idle time then
             yield from self._take_all(reading, [key for key in names if key not in types and _fits(reading, key)])
         unknown = [key for key in names if key not in types]
         types |= zip(unknown, _told((yield [("TYPE", key) for key in unknown])), strict=True)
@@ -83,7 +83,7 @@ class ActivityReader:
         missing = [key for key in rest if key not in idle]
         found = _lasting((yield [("OBJECT", "IDLETIME", key) for key in missing]))
         self._judge_by_idle_time(reading, idle | dict(zip(missing, found, strict=True)), rest)
-        reading.marks = {key: mark for key, mark in reading.marks.items() if key in reading.idle and not self._no_touch}
+        reading.marks = {key: mark for key, mark in reading.marks.items() if key in reading.idle and not self.no_touch}
         _keep_known(reading, before)
         return reading
 
@@ -144,7 +144,7 @@ class ActivityReader:
 
     def _needs_idle_first(self, kind: bytes) -> bool:
         """XINFO and ZRANGE reset the idle time, so where nothing prevents that it is asked for before them."""
-        return kind not in READ or not self._no_touch
+        return kind not in READ or not self.no_touch
 
     def _judge_by_idle_time(self, reading: Reading, idle: Mapping[bytes, Any], keys: Sequence[bytes]) -> None:
         for key in keys:

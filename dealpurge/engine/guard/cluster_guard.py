@@ -39,11 +39,6 @@ def share_out(connections: Sequence[ServerConnection], plan: Plan) -> dict[Serve
     return shares
 
 
-def guard_of(connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals) -> Guard:
-    """The guard that suits the connection's server."""
-    return (ClusterGuard if connection.clustered else Guard)(connection, selection, plan, active_deals)
-
-
 class ClusterGuard(Guard):
     """Deletes the deals whose events lie on the connection's node."""
 
@@ -104,7 +99,7 @@ class ClusterGuard(Guard):
         self._before_delete()  # it may take its time, and nothing watches the events on other nodes
         connection, check = self.connection.home(chunk.keys[0]), self._check(chunk)
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
-        if not near and not check.keys:
+        if not near and not check.needed:
             return self._remove_at_once(unit, chunk, connection)
         far = [key for key in unit.events if key not in near]
         looks, answers = self._watched(connection, near, far, check)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from dealpurge.conf import conf
+from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.guard.active_deals import LOST_WRITES_WARNING, ActiveDeals
-from dealpurge.engine.guard.cluster_guard import guard_of, share_out
+from dealpurge.engine.guard.archived.guard import guard_of
+from dealpurge.engine.guard.cluster_guard import share_out
 from dealpurge.engine.guard.guard import Guard
 from dealpurge.engine.guard.plan import MISREAD_WARNING, OVERSIZED_WARNING, WHOLE, Part, Plan
 from dealpurge.engine.limits import Budget
@@ -35,7 +37,7 @@ class GuardedPass:
     """One pass over all servers, in as many parts as memory asks for. Counts into ``tally``.
 
     ``seen``: every deal's token that earlier passes have met; ``active_deals``: who was seen active in them. What this
-    one finds is added. ``budget``: of a live purge with a limit.
+    one finds is added. ``budget``: of a live purge with a limit. ``archive``: takes what is deleted.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class GuardedPass:
         seen: set[bytes],
         active_deals: ActiveDeals,
         budget: Budget | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.scope = scope
         self.keyspace = keyspace
@@ -55,6 +58,7 @@ class GuardedPass:
         self.seen = seen
         self.active_deals = active_deals
         self.budget = budget
+        self.archive = archive
         #: The number of each connection's process when the plan in hand was complete.
         self._planned_on: dict[ServerConnection, int] = {}
         active_deals.begin_pass()
@@ -175,7 +179,7 @@ class GuardedPass:
     ) -> Guard:
         tally.untouched = set(tokens)
         selection = Selection(scope, self.keyspace, tally, None if scope.dry_run else self.budget)
-        return guard_of(connection, selection, plan, self.active_deals)
+        return guard_of(connection, selection, plan, self.active_deals, self.archive)
 
     def _note_stop(self, stopped: bool) -> None:
         self.tally.cancelled = self.tally.cancelled or stopped

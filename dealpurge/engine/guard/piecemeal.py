@@ -21,9 +21,15 @@ from dealpurge.servers.connection import Command, ServerConnection
 MOST_ABORTS = 3
 
 
+class Changed(Exception):
+    """A key is no longer as it was read, and nothing was deleted."""
+
+
 class Check:
     """What a transaction asks of a chunk's keys besides their deal's idleness: nothing, here."""
 
+    #: Whether nothing may go without it.
+    needed = False
     #: To be watched, and to be asked behind that.
     keys: Sequence[bytes] = ()
     questions: Sequence[Command] = ()

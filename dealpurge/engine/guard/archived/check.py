@@ -1,0 +1,84 @@
+"""Deals and chunks of keys that are deleted while they are as the archive has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Any
+
+from dealpurge.engine.archive.archiver import Saved
+from dealpurge.engine.archive.check import Compared, compare, questions
+from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.reader import ValueReader
+from dealpurge.engine.guard.active_deals import INEXACT
+from dealpurge.engine.guard.activity import Reading
+from dealpurge.engine.guard.piecemeal import Changed, Check
+from dealpurge.engine.transaction import discard
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import ServerConnection
+
+
+class Deleting:
+    """A saved chunk whose keys are being deleted, and what became of them; none where all of them were gone before."""
+
+    def __init__(self, saved: Saved | None = None) -> None:
+        self.saved = saved
+        self.values = {entry.key: entry for entry in saved.entries} if saved else {}
+        self.gone, self._vanished, self._doubtful = set[bytes](), set[bytes](), set[bytes]()
+
+    def note(self, compared: Compared) -> None:
+        """What is gone was deleted by others, unless it may have been one of ours; what is there was not deleted."""
+        self._vanished.update(entry.key for entry in compared.gone if entry.key not in self._doubtful)
+        self._doubtful.difference_update(entry.key for entry in (*compared.equal, *compared.changed))
+
+    def doubt(self, keys: Sequence[bytes]) -> None:
+        """The answer to their UNLINK was lost."""
+        self._doubtful.update(key for key in keys if key in self.values and key not in self.gone)
+
+    def without(self, keys: Sequence[bytes]) -> list[Entry]:
+        """The chunk's entries but for these, which are known no more."""
+        for key in keys:
+            self.values.pop(key, None)
+        return list(self.values.values())
+
+    def settled(self) -> list[Entry]:
+        """What was deleted, or may have been."""
+        went = self.gone - self._vanished | self._doubtful
+        return [entry for key, entry in self.values.items() if key in went]
+
+
+class ArchiveCheck(Check):
+    """Whether keys are still as they were saved."""
+
+    needed = True
+
+    def __init__(self, reader: ValueReader, deleting: Deleting, keys: Sequence[bytes]) -> None:
+        self._reader, self._deleting = reader, deleting
+        self._entries = [deleting.values[key] for key in keys if key in deleting.values]
+        self.keys = [entry.key for entry in self._entries]
+        self.questions = questions(reader, self._entries) if self._entries else []
+
+    def compare(self, answers: Sequence[Any]) -> Compared:
+        """By the answers to the questions."""
+        compared = compare(self._reader, self._entries, answers) if self._entries else Compared()
+        self._deleting.note(compared)
+        return compared
+
+    def passing(self, connection: ServerConnection, chunk: Batch, answers: Sequence[Any]) -> list[bytes]:
+        """Those that are. What is gone is not sent: it may come back meanwhile, and would not be in the archive."""
+        compared = self.compare(answers)
+        if compared.changed:
+            discard(connection)
+            raise Changed
+        return [entry.key for entry in compared.equal]
+
+
+def forgive(later: Reading, before: Reading, keys: Iterable[bytes], since: float) -> None:
+    """Where the idle time is what tells, and only our own reading since ``since``, by this process's monotonic clock,
+    was a use of the key, it was not used."""
+    held = (monotonic() - since) * 1000
+    for key in keys:
+        moment = later.last.get(key)
+        judged_by_idle_time = key in before.idle and key not in before.marks
+        if judged_by_idle_time and moment is not None and later.now - moment >= held - INEXACT:
+            later.last[key] = before.last[key]

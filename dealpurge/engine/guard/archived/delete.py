@@ -1,0 +1,205 @@
+"""Deleting deals that the archive has: in transactions that a write to one of their keys aborts as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any, NamedTuple
+
+from dealpurge.conf import conf
+from dealpurge.engine.archive.archiver import Archive
+from dealpurge.engine.archive.lone_key import TRIES, commit_saved
+from dealpurge.engine.archive.reader import ValueReader, Values
+from dealpurge.engine.archive.removal import WATCHED_KEYS
+from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, UNCHECKED_WARNING
+from dealpurge.engine.guard.active_deals import ActiveDeals
+from dealpurge.engine.guard.activity import Reading, Readings, Verdict
+from dealpurge.engine.guard.archived.check import ArchiveCheck, Deleting, forgive
+from dealpurge.engine.guard.guard import Guard
+from dealpurge.engine.guard.piecemeal import Changed
+from dealpurge.engine.guard.pipeline import Passing
+from dealpurge.engine.guard.plan import Plan, Unit
+from dealpurge.engine.guard.units import batch_of, events_of
+from dealpurge.engine.sweep.selection import Selection
+from dealpurge.engine.sweep.unlink import Removal, remove
+from dealpurge.engine.transaction import Aborted, Opening, Refused, unwatch, watch
+from dealpurge.keys.matching import Batch
+from dealpurge.servers.connection import ServerConnection
+
+#: Keys of a deal that goes whole or not at all: WATCH of as many takes Redis some two milliseconds.
+WHOLE_KEYS = 500
+
+
+class Held(NamedTuple):
+    """Deals between their two looks, and the first one."""
+
+    units: list[Unit]
+    look: Any
+
+
+class ArchivedDelete(Guard):
+    """Deletes what of a chunk's deals is as it was saved."""
+
+    transaction_keys, whole_keys = WATCHED_KEYS, WHOLE_KEYS
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        selection: Selection,
+        plan: Plan,
+        active_deals: ActiveDeals,
+        archive: Archive,
+    ) -> None:
+        super().__init__(connection, selection, plan, active_deals)
+        self.archive = archive
+        self._readers: dict[ServerConnection, ValueReader] = {}
+        self._unchecked = conf.archive_unchecked_on_full
+        #: The chunk whose keys are being deleted, and since when they are held.
+        self._deleted: Deleting | None = None
+        self._held_since = 0.0
+        #: What the opening sent last asks, and deals that have changed since they were read.
+        self._opened: ArchiveCheck
+        self._changed: list[Held] = []
+
+    def _check(self, chunk: Batch) -> ArchiveCheck:
+        return self._check_of(chunk.keys)
+
+    def _check_of(self, keys: Sequence[bytes]) -> ArchiveCheck:
+        return ArchiveCheck(self._reader(self.connection), self._deleted or Deleting(), keys)
+
+    def _open(self, units: Sequence[Unit]) -> Opening:
+        events = events_of(units)
+        self._opened = check = self._check_of([key for unit in units for key in unit.keys])
+        look = self.activity.questions(events, self._first_look)
+        return Opening.send(self.connection, [*events, *check.keys], [*look, *check.questions])
+
+    def _passing(self, group: Sequence[Unit], opening: Opening) -> Passing:
+        answers, check = opening.answers(), self._opened
+        look = len(answers) - len(check.questions)
+        idle = self._idle_of(group, self.activity.answers(events_of(group), self._first_look, answers[:look]))
+        compared = check.compare(answers[look:])
+        changed = {entry.token for entry in compared.changed}
+        tokens = {unit.token for unit in group}
+        self._changed = [held for held in self._changed if held.units[0].token not in tokens]  # of an earlier try
+        self._changed += [Held([unit], self._look_state()) for unit in idle if unit.token in changed]
+        steady = [unit for unit in idle if unit.token not in changed]
+        going = {unit.token for unit in steady}
+        return Passing(steady, [entry.key for entry in compared.equal if entry.token in going])
+
+    def _record(self, batch: Batch, removal: Removal) -> None:
+        super()._record(batch, removal)
+        if self._deleted:
+            left = set(removal.left)
+            self._deleted.gone.update(key for key in batch.keys if key not in left)
+
+    def _note_begun(self, units: Sequence[Unit]) -> None:
+        super()._note_begun(units)
+        if self._deleted:
+            self._deleted.doubt([key for unit in units for key in unit.keys])
+
+    def _leave(self, batch: Batch) -> None:
+        if batch.keys:
+            super()._record(batch, Removal(0, tuple(batch.keys)))
+
+    def _remove_chunk(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        try:
+            return super()._remove_chunk(unit, chunk)
+        except Changed:
+            deleted = self._deleted
+            if deleted and deleted.saved:  # before another chunk has its keys
+                deleted.saved = self.archive.keep_only(deleted.saved, deleted.without(chunk.keys))
+            return self._remove_alone(unit, chunk)
+
+    def _remove_alone(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        """Of keys that do not come to rest the WATCH is held from the read through the save to EXEC."""
+        for _ in range(TRIES):
+            try:
+                return self._with_retry(partial(self._alone, unit, chunk))
+            except Aborted:
+                continue
+            except Refused as refused:
+                self._refusal = str(refused)
+                return self._remove_plainly(unit, chunk)
+        self.tally.warn(CHANGING_WARNING)
+        return self._look(unit)
+
+    def _alone(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        connection = self.connection.home(chunk.keys[0])
+        near = [key for key in unit.events if self.connection.owner(key) == connection.node]
+        watch(connection, [*near, *chunk.keys])
+        verdict = self._look_once(unit)
+        values = Values()
+        if not verdict.stays:
+            values = self._reader(connection).read(list(chunk.rows()), self.archive.most_bytes)
+        if not values.entries or values.rest or values.stuck:
+            unwatch(connection)
+            if verdict.stays:
+                return verdict
+            stay = chunk.keys if values.rest or values.stuck else []  # a deal goes whole or not at all
+            super()._record(chunk, Removal(0, tuple(stay)))
+            return None
+        saved = self.archive.save(connection, values.entries, in_order=True)
+        with self._deleting([unit]):
+            removal = commit_saved(self.archive, connection, saved, self._before_delete)
+        super()._record(chunk, removal)
+        return None
+
+    def _chunk_plainly(self, unit: Unit, chunk: Batch) -> Verdict | None:
+        """A full server takes no transaction (up to Redis 7.0): a look alone shows whether keys are as they were."""
+        check = self._check(chunk)
+        if not (self._unchecked and "OOM" in self._refusal and check.keys):
+            if "OOM" in self._refusal:
+                self.tally.warn(FULL_WARNING)
+            self._leave(chunk)
+            return None
+        self._before_delete()
+        verdict = self._look_once(unit)
+        if verdict.stays:
+            return verdict
+        home = self.connection.home(chunk.keys[0])
+        compared = check.compare(home.ask_all(check.questions))
+        self.tally.warn(UNCHECKED_WARNING)
+        self.connection.backoff.confirm()
+        with self._deleting([unit]):
+            removal = remove(home, [entry.key for entry in compared.equal])
+        self._record(chunk, Removal(removal.deleted, (*removal.left, *(entry.key for entry in compared.changed))))
+        return None
+
+    def _try_changed_again(self) -> None:
+        changed, self._changed = self._changed, []
+        for (unit,), look in changed:
+            self._set_look(look)
+            verdict = self._remove_alone(unit, batch_of([unit]))
+            if verdict:
+                self._skip(unit, verdict)
+            else:
+                self._finish(unit)
+
+    def _verdict(self, unit: Unit, reading: Readings) -> Verdict:
+        if self._deleted and not self.activity.no_touch:  # what was read was used by that
+            for later, before in self._looks_at(reading):
+                forgive(later, before, unit.events, self._held_since)
+        return super()._verdict(unit, reading)
+
+    def _looks_at(self, reading: Readings) -> Iterator[tuple[Reading, Reading]]:
+        """Each second look with the first one."""
+        if isinstance(reading, Reading):
+            yield reading, self._first_look
+
+    def _look_state(self) -> Any:
+        return self._first_look, monotonic()
+
+    def _set_look(self, look: Any) -> None:
+        self._first_look, self._held_since = look
+
+    def _reader(self, connection: ServerConnection) -> ValueReader:
+        if connection not in self._readers:
+            reader = ValueReader(connection, self.archive.largest)
+            reader.open()
+            self._readers[connection] = reader
+        return self._readers[connection]
+
+    def _reopen(self) -> None:
+        super()._reopen()
+        self._readers.clear()
