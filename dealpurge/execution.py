@@ -16,10 +16,9 @@ from dealpurge.engine import purging
 from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.inventory import take_inventory
 from dealpurge.engine.limits import in_force
-from dealpurge.engine.sweep.deal_log import INTERRUPTED, NOT_FOUND, SKIPPED_ACTIVE, DealLog, DealNote
-from dealpurge.engine.sweep.fates import notes_of
+from dealpurge.engine.sweep.deal_log import INTERRUPTED, SKIPPED_ACTIVE, DealLog, DealNote
 from dealpurge.engine.sweep.meeting import Meeting
-from dealpurge.engine.sweep.reporting import not_found, report_of
+from dealpurge.engine.sweep.reporting import notes_of_all, report_of
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.engine.tracking.details import Progress
 from dealpurge.exceptions import (
@@ -35,12 +34,12 @@ from dealpurge.exceptions import (
     of_run,
 )
 from dealpurge.i18n import said_by
-from dealpurge.keys.families import EVENTS, Keyspace, make_token
+from dealpurge.keys.families import EVENTS, Keyspace
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_purge
 from dealpurge.report import PurgeReport
 from dealpurge.runs import inventory, messages, store
-from dealpurge.runs.archive.keeper import ArchiveKeeper
+from dealpurge.runs.archive.keeper import ArchiveKeeper, keeper_of
 from dealpurge.runs.database import ROWS_AT_ONCE
 from dealpurge.runs.deals.suggestions import with_suggestions
 from dealpurge.runs.label import Bound
@@ -129,7 +128,7 @@ class Execution:
             report = self.report(failed=True)
             of_run(exc, self.row.pk, report)
             with suppress(Exception):
-                self.finish(report, error=_words(exc))
+                self.finish(report, error=messages.unexpected(exc))
             raise
         cut_off = self.cut_off if report.status == "cancelled" else ""
         report = self.finish(report, error=cut_off)
@@ -152,17 +151,11 @@ class Execution:
             inventory.store(self.row, keyspace.names, rows)
         else:
             look = looks_at_activity(self.row) and EVENTS in keyspace.families
-            archive = self.open_archive(keyspace)
+            self.keeper = keeper_of(self.row, keyspace, patience(self.deadline))
+            archive = Archive(self.keeper, conf.archive_max_key_bytes) if self.keeper else None
             purging.purge(self.scope, keyspace, self.tally, self.watch, self.keep_active, archive, look)
             if self.scope.dry_run and self.tally.complete:
                 self.write_down()
-
-    def open_archive(self, keyspace: Keyspace) -> Archive | None:
-        """That of the run, where it has one."""
-        if self.row.archive_alias and not self.scope.dry_run:
-            self.keeper = ArchiveKeeper(self.row, keyspace, patience(self.deadline))
-            self.keeper.open()
-        return Archive(self.keeper, conf.archive_max_key_bytes) if self.keeper else None
 
     def watch(self) -> bool:
         """Whether the engine may go on. Waits where the record has been out of reach for too long to delete more."""
@@ -178,18 +171,12 @@ class Execution:
 
     def write_down(self) -> None:
         """What a dry run would do with each deal: while it goes on, so that it can be stopped."""
-        known = self.notes()
+        known = notes_of_all(self.scope, self.tally)
         self.tally.tracker.record(complete=True, deals=len(known))
         notes = iter(known.items())
         while not self.tally.cancelled and (batch := list(islice(notes, ROWS_AT_ONCE))):
             self.log.extend(batch)
             self.tally.cancelled = not self.watch()
-
-    def notes(self) -> dict[bytes, DealNote]:
-        """What became of the deals that were found or named, by their tokens."""
-        missing = not_found(self.scope, self.tally)
-        found = notes_of(self.tally, dry_run=self.scope.dry_run)
-        return found | {make_token(*deal): DealNote(NOT_FOUND) for deal in missing}
 
     def is_overdue(self) -> bool:
         """Whether who asked waits no longer. A run that somebody cancelled before that is on its way to its end."""
@@ -230,7 +217,7 @@ class Execution:
             self.keeper.close(report.status)
         # A dry run that was stopped has gone through part of the deals only.
         part = self.scope.dry_run and (self.tally.cancelled or not self.tally.complete)
-        notes = None if part else self.notes()
+        notes = None if part else notes_of_all(self.scope, self.tally)
         try:
             met = self.tally.meeting.processes
             self.record.finish(report, total=self.tally.total, error=error, notes=notes, processes=met)
@@ -249,11 +236,6 @@ class Execution:
         exc.run_id, exc.report = self.row.pk, report
         of_run(exc, self.row.pk, report)
         log_run("purge lost", self.row, self.request_id, report)
-
-
-def _words(exc: BaseException) -> str:
-    """For the record. The text of an error that nobody expected may hold secrets; the log has it."""
-    return messages.UNEXPECTED.format(type(exc).__name__) if isinstance(exc, Exception) else messages.INTERRUPTED
 
 
 def _check_actor(row: PurgeRun) -> None:

@@ -52,6 +52,11 @@ OUT_OF_TIME = gettext_noop(
 )
 
 
+def unexpected(exc: BaseException) -> str:
+    """For the record. The text of an error that nobody expected may hold secrets; the log has it."""
+    return UNEXPECTED.format(type(exc).__name__) if isinstance(exc, Exception) else INTERRUPTED
+
+
 def columns(error: str, warnings: Iterable[str] = ()) -> dict[str, Any]:
     """An error as text, and the codes of it and of the report's warnings."""
     return {"error": str(error), "sentences": {"error": as_json(error), "warnings": [*map(as_json, warnings)]}}

@@ -24,7 +24,10 @@ def test_the_rooms_are_found() -> None:
 def test_a_room_says_what_it_is_for_and_holds_nothing_else(room: Path) -> None:
     tree = ast.parse((room / "__init__.py").read_text())
 
-    assert len(tree.body) == 1
+    if room.name == "models":  # where Django looks for all of them
+        assert not [node for node in tree.body[1:] if not isinstance(node, ast.ImportFrom | ast.Assign)]
+    else:
+        assert len(tree.body) == 1
     assert 2 <= len([line for line in (ast.get_docstring(tree) or "").splitlines() if line]) <= 5
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from dealpurge.servers import connection
+from dealpurge.servers import connection, construction
 from tests.support.servers import RedisServer
 
 
@@ -24,7 +24,7 @@ def strangers(server: RedisServer) -> list[str]:
 @contextmanager
 def nothing_left_behind() -> Iterator[list[Any]]:
     """Yields the connections of ours that are made meanwhile; none of them, and no thread, may be left at the end."""
-    made, threads, make = list[Any](), set(threading.enumerate()), connection.new_connection
+    made, threads, make = list[Any](), set(threading.enumerate()), construction.new_connection
 
     def noting(*args: Any, **kwargs: Any) -> Any:
         made.append(make(*args, **kwargs))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from uuid import UUID
 
+from dealpurge.engine.sweep.deal_log import NOT_FOUND, DealNote
+from dealpurge.engine.sweep.fates import notes_of
 from dealpurge.engine.sweep.samples import LONGEST
 from dealpurge.engine.sweep.tally import Tally, without_namesakes
 from dealpurge.i18n import Names, gettext_noop
@@ -85,6 +87,12 @@ def not_found(scope: PurgeScope, tally: Tally) -> tuple[Deal, ...]:
         # Keys without an organisation go with the deal that was named.
         if not (deal_id.encode() in (ids if org_id is None else tokens) or make_token(org_id, deal_id) in tokens)
     )
+
+
+def notes_of_all(scope: PurgeScope, tally: Tally) -> dict[bytes, DealNote]:
+    """What became of the deals that were found or named, by their tokens."""
+    missing = {make_token(*deal): DealNote(NOT_FOUND) for deal in not_found(scope, tally)}
+    return notes_of(tally, dry_run=scope.dry_run) | missing
 
 
 def held_by_several(scope: PurgeScope, tokens: Iterable[bytes]) -> set[bytes]:

@@ -108,3 +108,12 @@ class ArchiveKeeper:
             server_version=chunk.server_version[:100],
             rdb_version=chunk.rdb_version,
         )
+
+
+def keeper_of(run: PurgeRun, keyspace: Keyspace, seconds: float) -> ArchiveKeeper | None:
+    """The keeper of a run that begins; None where nothing is kept. Raises ``PurgeConfigurationError``, ``RunLost``."""
+    if not run.archive_alias:
+        return None
+    keeper = ArchiveKeeper(run, keyspace, seconds)
+    keeper.open()
+    return keeper

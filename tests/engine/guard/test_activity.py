@@ -152,7 +152,7 @@ def test_a_write_right_behind_our_look_is_seen(redis_client: redis.Redis, activi
 
 
 def test_a_stream_that_goes_while_we_look_at_it_tells_nothing_wrong(activity: ActivityReader) -> None:
-    activity._no_touch = False
+    activity.no_touch = False
     look = activity.read_steps([KEY.encode()])
 
     assert next(look) == [("TIME",), ("INFO", "memory"), ("MEMORY", "USAGE", KEY.encode())]
