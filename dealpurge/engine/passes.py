@@ -55,7 +55,7 @@ class Passes:
         self.tally = tally
         self.keep_going = keep_going
         self.budget = budget
-        self.archive = archive
+        self.archive = None if scope.dry_run else archive
         self.servers: discovery.Servers
         #: Whether the servers were reached once, be it for the count; from then on they are waited for.
         self._met = tally.count_before is not None
