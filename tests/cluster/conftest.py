@@ -8,8 +8,10 @@ from pytest_django.fixtures import Settings
 from redis.cluster import RedisCluster
 
 from dealpurge.servers import parallel
+from tests.conftest import start_server
 from tests.support.cluster import Ring
 from tests.support.leaks import nothing_left_behind, strangers
+from tests.support.servers import RedisServer
 
 KINDS = ("redis", "valkey")
 
@@ -78,3 +80,11 @@ def cluster(ring: Ring) -> Iterator[RedisCluster]:
     """The test's own client of `ring`."""
     with ring.client(client_name="test") as client:
         yield client
+
+
+@pytest.fixture
+def spare(ring: Ring, tmp_path: Path) -> Iterator[RedisServer]:
+    """An empty server of the kind that the ring is made of, without slots."""
+    server = start_server(ring.kind, tmp_path / "spare")
+    yield server
+    server.stop()

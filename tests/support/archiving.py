@@ -117,7 +117,8 @@ def load(data: bytes, server: RedisServer) -> None:
 
 def snapshot(client: redis.Redis, keys: Collection[bytes] | None = None) -> dict[bytes, Any]:
     """What each key is and holds and when it goes, by reads that suit its type; of all keys by default."""
-    names = sorted(client.keys() if keys is None else keys)  # type: ignore[arg-type]
+    there: Any = client.keys() if keys is None else keys
+    names: list[bytes] = sorted(there)
     types = _ask(client, [("TYPE", key) for key in names])
     reads = [_reads(client, kind, key) for kind, key in zip(types, names, strict=True)]
     answers = iter(_ask(client, [command for commands in reads for command in commands]))
@@ -128,8 +129,8 @@ def snapshot(client: redis.Redis, keys: Collection[bytes] | None = None) -> dict
 
 
 def _ask(client: redis.Redis, commands: list[tuple[Any, ...]]) -> list[Any]:
-    pipe = client.pipeline(transaction=False)
-    pipe.response_callbacks = {}  # type: ignore[assignment]
+    pipe: Any = client.pipeline(transaction=False)
+    pipe.response_callbacks = {}
     for words in commands:
         pipe.execute_command(*words)
     return [_word(reply) for reply in pipe.execute(raise_on_error=False)]
@@ -152,7 +153,8 @@ def _reads(client: redis.Redis, kind: bytes, key: bytes) -> list[tuple[Any, ...]
     }
     commands = [read[kind], ("PEXPIRETIME", key)]
     if kind == b"hash":
-        fields = sorted(client.hkeys(key))  # type: ignore[type-var, arg-type]
+        names: Any = client.hkeys(key)
+        fields = sorted(names)
         commands.append(("HPEXPIRETIME", key, "FIELDS", len(fields), *fields))
     return commands
 

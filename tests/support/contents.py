@@ -31,7 +31,7 @@ class Content:
 
 def write(client: redis.Redis, contents: dict[bytes, Content]) -> None:
     """Make the keys; a server without TTLs of fields has none."""
-    pipe = client.pipeline(transaction=False)
+    pipe: Any = client.pipeline(transaction=False)
     for key, content in contents.items():
         for command in content.on(key):
             pipe.execute_command(*command)

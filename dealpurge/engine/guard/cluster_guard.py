@@ -90,7 +90,7 @@ class ClusterGuard(Guard):
             if row[1] == self._events_family:
                 rows[2, slot].append(row)
             else:
-                rows[(1, slot) if node in watching else (0, node)].append(row)
+                rows[(1, slot) if node in watching else (0, slot if self.watches_keys else node)].append(row)
         for place in sorted(rows, key=lambda place: place[0]):
             yield from pieces(rows[place], self.transaction_keys)
 
@@ -99,7 +99,7 @@ class ClusterGuard(Guard):
         self._before_delete()  # it may take its time, and nothing watches the events on other nodes
         connection, check = self.connection.home(chunk.keys[0]), self._check(chunk)
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
-        if not near and not check.needed:
+        if not near and not self.watches_keys:
             return self._remove_at_once(unit, chunk, connection)
         far = [key for key in unit.events if key not in near]
         looks, answers = self._watched(connection, near, far, check)

@@ -28,8 +28,6 @@ class Changed(Exception):
 class Check:
     """What a transaction asks of a chunk's keys besides their deal's idleness: nothing, here."""
 
-    #: Whether nothing may go without it.
-    needed = False
     #: To be watched, and to be asked behind that.
     keys: Sequence[bytes] = ()
     questions: Sequence[Command] = ()
@@ -44,6 +42,8 @@ class Piecemeal(DealJudge):
 
     #: Keys in one transaction, of several deals or a piece of one, and those of a deal that goes whole or not at all.
     transaction_keys = whole_keys = TRANSACTION_KEYS
+    #: Whether every key that goes is watched itself.
+    watches_keys = False
 
     def __init__(
         self, connection: ServerConnection, selection: Selection, plan: Plan, active_deals: ActiveDeals

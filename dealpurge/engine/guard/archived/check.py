@@ -50,8 +50,6 @@ class Deleting:
 class ArchiveCheck(Check):
     """Whether keys are still as they were saved."""
 
-    needed = True
-
     def __init__(self, reader: ValueReader, deleting: Deleting, keys: Sequence[bytes]) -> None:
         self._reader, self._deleting = reader, deleting
         self._entries = [deleting.values[key] for key in keys if key in deleting.values]

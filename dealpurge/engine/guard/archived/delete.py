@@ -41,7 +41,7 @@ class Held(NamedTuple):
 class ArchivedDelete(Guard):
     """Deletes what of a chunk's deals is as it was saved."""
 
-    transaction_keys, whole_keys = WATCHED_KEYS, WHOLE_KEYS
+    transaction_keys, whole_keys, watches_keys = WATCHED_KEYS, WHOLE_KEYS, True
 
     def __init__(
         self,
