@@ -29,7 +29,7 @@ _pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spe
 #: A server that is another process this often is not going to be read through.
 MAX_PROCESSES = 50
 
-Command = Sequence[Any]
+Command = Sequence[Any]  # its words, or, as bytes, what goes over the wire
 
 
 class ServerConnection:
@@ -129,10 +129,8 @@ class ServerConnection:
         """The commands as they go over the wire. Raises what is ``LOST``."""
         if self._connection is None:  # redis-py would connect anew, and nobody would know
             raise ConnectionError("The connection is closed.")
-        if _pack:
-            return [b"".join(map(_pack, commands))]
-        packed: Sequence[bytes] = self._connection.pack_commands(commands)
-        return packed
+        pack = _pack or (lambda command: b"".join(self._connection.pack_command(*command)))
+        return [b"".join([command if type(command) is bytes else pack(command) for command in commands])]
 
     def send_packed(self, packed: Sequence[bytes], replies: int) -> None:
         """Send what ``pack`` made, which will have so many replies. Raises what ``LOST`` names."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from dealpurge.conf import conf
 from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saving
-from dealpurge.engine.archive.entry import Entry, Row
+from dealpurge.engine.archive.entry import Entry, Row, batch_of, size_of
 from dealpurge.engine.archive.lone_key import remove_alone
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import CheckedRemoval
@@ -80,20 +80,18 @@ class ArchivedSweep:
     def _read_some(self) -> None:
         rows, self._waiting = self._waiting[:READ_AT_ONCE], self._waiting[READ_AT_ONCE:]
         if self._full:
-            self._leave(rows)
+            self._leave(Batch.of(rows))
             return
         values = self._again(partial(self.reader.read, rows, self.archive.chunk_bytes))
         self._waiting = values.rest + self._waiting
-        self._count(values.gone, deleted=0)
-        self._leave(values.forbidden)
+        self._count(Batch.of(values.gone), deleted=0)
+        self._leave(Batch.of(values.stuck))
         if values.oversized:
             self.selection.tally.warn(OVERSIZED_WARNING)
-            self._leave(values.oversized)
-        for entry in values.entries:
-            self._entries.append(entry)
-            self._size += len(entry.key) + len(entry.value)
-            if self._size >= self.archive.chunk_bytes:
-                self._close_chunk()
+        self._entries += values.entries
+        self._size += size_of(values.entries)
+        if self._size >= self.archive.chunk_bytes:
+            self._close_chunk()
 
     def _close_chunk(self) -> None:
         entries, self._entries, self._size = self._entries, [], 0
@@ -115,13 +113,13 @@ class ArchivedSweep:
         if removal.full:
             self._full = not self._unchecked
             self.selection.tally.warn(UNCHECKED_WARNING if self._unchecked else FULL_WARNING)
-        self._retry([entry.row for entry in removal.fates.changed])
+        self._retry(list(batch_of(removal.fates.changed).rows()))
 
     def _count_removal(self, removal: CheckedRemoval) -> None:
         fates = removal.fates
-        self._count([entry.row for entry in fates.deleted], deleted=len(fates.deleted))
-        self._count([entry.row for entry in (*fates.gone, *fates.doubtful)], deleted=0)
-        self._leave([entry.row for entry in fates.refused])
+        self._count(batch_of(fates.deleted), deleted=len(fates.deleted))
+        self._count(batch_of([*fates.gone, *fates.doubtful]), deleted=0)
+        self._leave(batch_of(fates.refused))
 
     def _retry(self, rows: Sequence[Row]) -> None:
         """What changed since it was read goes into a later chunk, and then by itself."""
@@ -136,17 +134,17 @@ class ArchivedSweep:
         removal = self._again(partial(remove_alone, self.archive, self.reader, row))
         if removal is None:
             self.selection.tally.warn(CHANGING_WARNING)
-            self._leave([row])
+            self._leave(Batch.of([row]))
         else:
-            self._count([row], deleted=removal.deleted)
+            self.selection.count_removal(Batch.of([row]), removal)
 
-    def _count(self, rows: Sequence[Row], *, deleted: int) -> None:
-        if rows:
-            self.selection.count_removal(Batch.of(rows), Removal(deleted))
+    def _count(self, batch: Batch, *, deleted: int) -> None:
+        if batch.keys:
+            self.selection.count_removal(batch, Removal(deleted))
 
-    def _leave(self, rows: Sequence[Row]) -> None:
-        if rows:
-            self.selection.count_removal(Batch.of(rows), Removal(0, tuple(row[0] for row in rows)))
+    def _leave(self, batch: Batch) -> None:
+        if batch.keys:
+            self.selection.count_removal(batch, Removal(0, tuple(batch.keys)))
 
 
 def sweep_into(archive: Archive, connection: ServerConnection, selection: Selection, met: set[Identity]) -> bool:

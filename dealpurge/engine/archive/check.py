@@ -25,25 +25,26 @@ class Compared:
 
 def questions(reader: ValueReader, entries: Sequence[Entry]) -> list[Command]:
     """To be answered by ``compare``, in one round trip."""
-    strings, dumps = _kinds(entries)
+    strings, dumps = ([entry.argument for entry in kind] for kind in _kinds(entries))
     return [
-        *(reader.value_questions(strings, strings=True) if strings else ()),
+        *reader.value_questions(strings, strings=True),
         *reader.value_questions(dumps, strings=False),
-        *reader.moment_questions([*strings, *dumps]),
+        *reader.moment_questions(strings + dumps),
     ]
 
 
 def compare(reader: ValueReader, entries: Sequence[Entry], replies: Sequence[Any]) -> Compared:
     """What the replies tell. Raises ``Transient``, ``RedisUnavailable``."""
     strings, dumps = _kinds(entries)
-    middle = len(replies) - len(reader.moment_questions([*strings, *dumps]))
+    middle = len(replies) - len(entries) - (not reader.tells_moment)
     first = middle - len(dumps)
-    values = reader.values_of(strings, replies[:first]) if strings else []
-    values += reader.values_of(dumps, replies[first:middle])
-    known = dict(zip([*strings, *dumps], zip(values, reader.moments(replies[middle:]), strict=True), strict=True))
+    found = reader.values_of(len(strings), replies[:first], strings=True)
+    found += reader.values_of(len(dumps), replies[first:middle], strings=False)
+    moments, ordered = reader.moments(replies[middle:]), strings + dumps
+    if found == [entry.value for entry in ordered] and moments == [entry.expires_at for entry in ordered]:
+        return Compared(equal=list(entries))  # as nearly all are
     compared = Compared()
-    for entry in entries:
-        value, moment = known[entry.key]
+    for entry, value, moment in zip(ordered, found, moments, strict=True):
         if moment == GONE and value is None:
             compared.gone.append(entry)
         elif value == entry.value and moment is not None and _is_same(reader, moment, entry.expires_at):
@@ -53,9 +54,8 @@ def compare(reader: ValueReader, entries: Sequence[Entry], replies: Sequence[Any
     return compared
 
 
-def _kinds(entries: Sequence[Entry]) -> tuple[list[bytes], list[bytes]]:
-    strings = [entry.key for entry in entries if entry.is_string]
-    return strings, [entry.key for entry in entries if not entry.is_string]
+def _kinds(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    return [entry for entry in entries if entry.is_string], [entry for entry in entries if not entry.is_string]
 
 
 def _is_same(reader: ValueReader, moment: int, before: int) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dealpurge.keys.matching import Batch
+
 #: The type that a payload of DUMP begins with where it is a string's.
-STRING_TYPE = 0
+STRING_TYPE = b"\0"
 #: A payload ends with two bytes of its format's version and eight of a checksum.
 VERSION_AT, CHECKSUM_AT = -10, -8
 
@@ -29,11 +31,8 @@ class Entry:
     expires_at: int
     #: Whether it is a string, which goes into any version of Redis as it is.
     is_string: bool
-
-    @property
-    def row(self) -> Row:
-        """As batches have it."""
-        return self.key, self.family, self.token
+    #: The key as an argument goes over the wire.
+    argument: bytes
 
     def command(self) -> bytes:
         """What makes the key again where there is none, as Redis takes it over the wire."""
@@ -45,9 +44,16 @@ class Entry:
         return _SET % (len(key), key, len(value), value)
 
 
+def batch_of(entries: Sequence[Entry]) -> Batch:
+    """Their keys."""
+    return Batch(
+        [entry.key for entry in entries], [entry.family for entry in entries], [entry.token for entry in entries]
+    )
+
+
 def size_of(entries: Sequence[Entry]) -> int:
     """Bytes of the keys and values of several."""
-    return sum(len(entry.key) + len(entry.value) for entry in entries)
+    return sum([len(entry.key) + len(entry.value) for entry in entries])
 
 
 def rdb_version(entries: Sequence[Entry]) -> int | None:

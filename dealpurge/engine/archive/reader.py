@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -22,11 +22,25 @@ MOST_IN_FLIGHT, LEAST_IN_FLIGHT, SHARE_IN_FLIGHT = MIB, 16 * KIB, 4
 BESIDES = 64
 #: No key has this name. A cluster's node may say that another one has it, which is an answer as well.
 NOBODY = b"\x00dealpurge-nobody"
-#: What PTTL and PEXPIRETIME answer for a key that is not there.
-GONE = -2
+#: What PTTL and PEXPIRETIME answer for a key that does not expire, and for one that is not there.
+NEVER, GONE = -1, -2
+
+#: Commands of one key, which follows.
+GET, DUMP = b"*2\r\n$3\r\nGET\r\n", b"*2\r\n$4\r\nDUMP\r\n"
+PTTL, PEXPIRETIME = b"*2\r\n$4\r\nPTTL\r\n", b"*2\r\n$11\r\nPEXPIRETIME\r\n"
+MEMORY_USAGE = b"*3\r\n$6\r\nMEMORY\r\n$5\r\nUSAGE\r\n"
 
 #: When a key expires, in milliseconds since 1970: 0 never, ``GONE`` where there is none; None: not ours to read.
 Moment = int | None
+
+
+class Measured(NamedTuple):
+    """A key that is there: as an argument on the wire, when it expires, and its bytes, about."""
+
+    row: Row
+    argument: bytes
+    moment: int
+    size: int | None
 
 
 @dataclass(slots=True)
@@ -76,125 +90,143 @@ class ValueReader:
     def read(self, rows: Sequence[Row], most: int = MOST_BYTES) -> Values:
         """Once so many bytes are read the rest is left. Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``;
         to be begun anew then."""
-        values, keys = Values(), [row[0] for row in rows]
-        connection = self.connection
-        usages = [("MEMORY", "USAGE", key) for key in keys]
-        info, *told = connection.ask_keys([("INFO", "memory"), *usages, *self.moment_questions(keys)])
-        self._take_room(info)
-        sizes = {key: size for key, size in zip(keys, told, strict=False) if isinstance(size, int)}
-        moments = dict(zip(keys, self.moments(told[len(keys) :]), strict=True))
-        left = most
-        for group in self._together([row for row in rows if (moments[row[0]] or 0) >= 0], sizes):
+        values, left = Values(), most
+        for group in self._together(self._measured(values, rows)):
             if left <= 0:
-                values.rest += group
+                values.rest += [key.row for key in group]
                 continue
             before = len(values.entries)
-            self._read_group(values, group, moments)
+            self._read_group(values, group)
             left -= size_of(values.entries[before:])
-        values.gone += [row for row in rows if moments[row[0]] == GONE]
         return values
 
-    def moment_questions(self, keys: Sequence[bytes]) -> list[Command]:
-        """To be answered by ``moments``."""
+    def moment_questions(self, arguments: Sequence[bytes]) -> list[Command]:
+        """To be answered by ``moments``; of keys as they go over the wire."""
         if self.tells_moment:
-            return [("PEXPIRETIME", key) for key in keys]
-        return [("TIME",), *(("PTTL", key) for key in keys)]
+            return [PEXPIRETIME + argument for argument in arguments]
+        return [("TIME",), *[PTTL + argument for argument in arguments]]
 
     def moments(self, replies: Sequence[Any]) -> list[Moment]:
         """When each expires. Raises ``Transient``, ``RedisUnavailable``."""
         now = 0 if self.tells_moment else milliseconds(replies[0])
-        return [self._moment(reply, now) for reply in (replies if self.tells_moment else replies[1:])]
+        found = replies if self.tells_moment else replies[1:]
+        return [0 if reply == NEVER else self._moment(reply, now) for reply in found]
 
     def _moment(self, reply: Any, now: int) -> Moment:
         if isinstance(reply, ResponseError):
             check(reply)
             return None
-        left = int(reply)
-        return left if left == GONE else 0 if left < 0 else now + left
+        return GONE if reply == GONE else now + int(reply)
 
-    def value_questions(self, keys: Sequence[bytes], *, strings: bool) -> list[Command]:
+    def value_questions(self, arguments: Sequence[bytes], *, strings: bool) -> list[Command]:
         """To be answered by ``values_of``."""
         if not strings:
-            return [("DUMP", key) for key in keys]
-        if self.connection.clustered or len(keys) < 2:  # where they need not be on one node any more
-            return [("GET", key) for key in keys]
-        return [("MGET", *keys)]
+            return [DUMP + argument for argument in arguments]
+        if self.connection.clustered:  # where they need not be on one node any more
+            return [GET + argument for argument in arguments]
+        return [b"".join((b"*%d\r\n$4\r\nMGET\r\n" % (len(arguments) + 1), *arguments))] if arguments else []
 
-    def values_of(self, keys: Sequence[bytes], replies: Sequence[Any]) -> list[Any]:
-        """What was answered about each key, an error reply as the exception. Raises ``Transient``,
+    def values_of(self, number: int, replies: Sequence[Any], *, strings: bool) -> list[Any]:
+        """What was answered about each of so many keys, an error reply as the exception. Raises ``Transient``,
         ``RedisUnavailable``."""
-        together = len(replies) != len(keys)
-        answers = list(replies[0]) if together and isinstance(replies[0], list) else list(replies)
-        for answer in answers:
-            check(answer)
-        return answers if len(answers) == len(keys) else answers * len(keys)  # of keys that one error speaks of
+        found = list(replies)
+        if strings and number and not self.connection.clustered:
+            found = replies[0] if isinstance(replies[0], list) else [replies[0]] * number
+        for reply in found:
+            if type(reply) is not bytes:
+                check(reply)
+        return found
+
+    def _measured(self, values: Values, rows: Sequence[Row]) -> Iterator[Measured]:
+        """Those that are there, with their size, about, if it is told."""
+        arguments = [argument_of(row[0]) for row in rows]
+        usages = [MEMORY_USAGE + argument for argument in arguments]
+        replies = self.connection.ask_keys([("INFO", "memory"), *usages, *self.moment_questions(arguments)])
+        self._take_room(replies[0])
+        moments = self.moments(replies[1 + len(rows) :])
+        for row, argument, size, moment in zip(rows, arguments, replies[1:], moments, strict=False):
+            if moment is None:
+                values.forbidden.append(row)
+            elif moment == GONE:
+                values.gone.append(row)
+            else:
+                yield Measured(row, argument, moment, size if type(size) is int else None)
 
     def _take_room(self, info: Any) -> None:
         known = memory(info)
         room = MOST_IN_FLIGHT * SHARE_IN_FLIGHT if known is None or known.room is None else known.room
         self.in_flight = min(max(room // SHARE_IN_FLIGHT, LEAST_IN_FLIGHT), MOST_IN_FLIGHT)
 
-    def _together(self, rows: Sequence[Row], sizes: dict[bytes, int]) -> Iterator[list[Row]]:
+    def _together(self, keys: Iterable[Measured]) -> Iterator[list[Measured]]:
         """Keys whose values may be in flight together; a large one, or one of unknown size, is alone."""
-        group: list[Row] = []
+        group: list[Measured] = []
         total = 0
-        for row in rows:
-            size = sizes.get(row[0], self.in_flight) + BESIDES
+        for key in keys:
+            size = (self.in_flight if key.size is None else key.size) + BESIDES
             if group and total + size > self.in_flight:
                 yield group
                 group, total = [], 0
-            group.append(row)
+            group.append(key)
             total += size
         if group:
             yield group
 
-    def _read_group(self, values: Values, rows: Sequence[Row], moments: dict[bytes, Moment]) -> None:
+    def _read_group(self, values: Values, group: Sequence[Measured]) -> None:
         try:
-            self._read_values(values, rows, moments)
+            self._read_values(values, group)
         except RedisUnavailable as exc:
             # MEMORY USAGE looks at a few fields of many, and told too little of one of these.
             if getattr(exc.args[0], "code", "") != OVERSIZED.code:
                 raise
             self.connection.connect()
             self.open()
-            if len(rows) == 1:
-                values.oversized += rows
+            if len(group) == 1:
+                values.oversized.append(group[0].row)
                 return
-            for row in rows:
-                self._read_group(values, [row], moments)
+            for key in group:
+                self._read_group(values, [key])
 
-    def _read_values(self, values: Values, rows: Sequence[Row], moments: dict[bytes, Moment]) -> None:
-        strings = [row for row in rows if row[1] not in self._others]
-        dumps = [row for row in rows if row[1] in self._others]
-        found = self._ask(strings, strings=True)
-        # No string, or gone: whichever it is, DUMP tells.
-        dumps += [row for row in strings if not isinstance(found[row[0]], bytes)]
-        dumped = self._ask(dumps, strings=False)
-        missed = [row for row in dumps if _is_string(dumped[row[0]])]
-        found |= self._ask(missed, strings=True)
-        for row in rows:
-            self._note(values, row, found.get(row[0]), dumped.get(row[0]), moments[row[0]] or 0)
+    def _read_values(self, values: Values, group: Sequence[Measured]) -> None:
+        others = self._others
+        strings = [key for key in group if key.row[1] not in others]
+        dumps = [key for key in group if key.row[1] in others]
+        # What is no string, or gone, DUMP tells.
+        dumps += self._note(values, strings, self._ask(strings, strings=True), strings=True)
+        strings = self._note(values, dumps, self._ask(dumps, strings=False), strings=False)
+        for key in self._note(values, strings, self._ask(strings, strings=True), strings=True):
+            values.gone.append(key.row)  # or made again as another type since, which another pass would find
 
-    def _ask(self, rows: Sequence[Row], *, strings: bool) -> dict[bytes, Any]:
-        keys = [row[0] for row in rows]
-        if not keys:
-            return {}
-        replies = self.connection.ask_keys(self.value_questions(keys, strings=strings))
-        return dict(zip(keys, self.values_of(keys, replies), strict=True))
+    def _ask(self, keys: Sequence[Measured], *, strings: bool) -> list[Any]:
+        arguments = [key.argument for key in keys]
+        replies = self.connection.ask_keys(self.value_questions(arguments, strings=strings))
+        found = self.values_of(len(keys), replies, strings=strings)
+        if len(replies) == 1 < len(keys) and isinstance(replies[0], ResponseError):  # of a single key, perhaps
+            return self.connection.ask_all([GET + argument for argument in arguments])
+        return found
 
-    def _note(self, values: Values, row: Row, text: Any, dump: Any, moment: int) -> None:
-        key, family, token = row
-        if isinstance(dump, bytes) and not _is_string(dump):
-            self._others.add(family)
-        value = text if isinstance(text, bytes) else dump
-        if isinstance(value, ResponseError):
-            values.forbidden.append(row)
-        elif value is None or (_is_string(dump) and not isinstance(text, bytes)):
-            values.gone.append(row)  # between two questions; were it there again, another pass would find it
-        elif len(value) > self.largest:
-            values.oversized.append(row)
-        else:
-            values.entries.append(Entry(key, family, token, value, moment, isinstance(text, bytes)))
+    def _note(self, values: Values, keys: Sequence[Measured], found: Sequence[Any], *, strings: bool) -> list[Measured]:
+        """Take the answers; the keys that are of another kind than was asked for."""
+        others = []
+        for key, value in zip(keys, found, strict=True):
+            if type(value) is not bytes:
+                if strings and (value is None or _is_other_type(value)):
+                    others.append(key)
+                else:
+                    (values.gone if value is None else values.forbidden).append(key.row)
+            elif not strings and value[:1] == STRING_TYPE:
+                others.append(key)
+            elif len(value) > self.largest:
+                values.oversized.append(key.row)
+            else:
+                if not strings:
+                    self._others.add(key.row[1])
+                values.entries.append(Entry(*key.row, value, key.moment, strings, key.argument))
+        return others
+
+
+def argument_of(key: bytes) -> bytes:
+    """The key as an argument goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(key), key)
 
 
 def check(reply: Any) -> None:
@@ -205,5 +237,5 @@ def check(reply: Any) -> None:
             raise failure(reply)
 
 
-def _is_string(dump: Any) -> bool:
-    return isinstance(dump, bytes) and dump[:1] == bytes([STRING_TYPE])
+def _is_other_type(reply: Any) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith(("WRONGTYPE", "Operation against"))
