@@ -29,6 +29,10 @@ E026  DEALPURGE_ENVIRONMENT is no name with a tone.
 E027  DEALPURGE_SERVER_LABEL is no short printable text.
 E028  DEALPURGE_CONFIRM_DEALS is no number.
 E029  DEALPURGE_REASON_REQUIRED is neither True nor False.
+E030  DEALPURGE_ARCHIVE names no storage, one that cannot be made, or one whose files are served.
+E031  The files of the storage of DEALPURGE_ARCHIVE lie in, below or above MEDIA_ROOT or STATIC_ROOT.
+E032  DEALPURGE_ARCHIVE_DAYS or DEALPURGE_ARCHIVE_MAX_KEY_BYTES is no number, or too large a one.
+E033  DEALPURGE_ARCHIVE_ON_FULL is neither 'stop' nor 'unchecked'.
 W001  A DEALPURGE_* setting is unknown.
 W002  Without an events family no purge can spare active deals.
 W003  A template ends in a colon.
@@ -38,6 +42,7 @@ W006  The URLconf has the endpoint nowhere.
 W007  DEALPURGE_MAX_PLANNED_KEYS has another name, and another unit, now.
 W008  TLS cannot be set up here as the cache's options say: a file is missing or unreadable, or they do not fit.
 W009  Nothing prunes the record (``check --database`` and ``migrate`` ask).
+W010  The storage of DEALPURGE_ARCHIVE gives its files another mode than 0o600.
 """
 
 from __future__ import annotations
@@ -58,6 +63,7 @@ from dealpurge.console.deals.checks import check_admin_sites
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
+from dealpurge.runs.archive.checks import check_archive
 from dealpurge.runs.checks import check_pruning
 from dealpurge.servers import discovery
 from dealpurge.servers.address import is_made_by_django_redis
@@ -86,6 +92,7 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
         _check_rates,
         _check_bounds,
         _check_read,
+        check_archive,
         check_authentication,
         check_endpoint,
         check_admin_sites,

@@ -18,6 +18,8 @@ MAX_PLAN_MEMORY = 2**29
 BYTES_A_KEY = 130
 #: Bytes of a key that is archived: 16 MiB, and 512 MiB, above which RESTORE refuses it (``proto-max-bulk-len``).
 MAX_KEY_BYTES, MOST_KEY_BYTES = 2**24, 2**29
+#: Days of an archive: a century, behind which a database has no moments before long.
+MOST_ARCHIVE_DAYS = 36_500
 #: What DEALPURGE_ARCHIVE_ON_FULL may be.
 ON_FULL = ("stop", "unchecked")
 #: Seconds. Many a web server allows 30 (gunicorn, Heroku), of which a first request spends some on imports; and a
@@ -140,7 +142,7 @@ class Settings:
     @property
     def archive_days(self) -> int:
         """Days for which an archive is kept."""
-        return _number("DEALPURGE_ARCHIVE_DAYS", 7)
+        return min(_number("DEALPURGE_ARCHIVE_DAYS", 7), MOST_ARCHIVE_DAYS)
 
     @property
     def archive_max_key_bytes(self) -> int:
@@ -148,12 +150,13 @@ class Settings:
         return min(_number("DEALPURGE_ARCHIVE_MAX_KEY_BYTES", MAX_KEY_BYTES), MOST_KEY_BYTES)
 
     @property
-    def archive_unchecked_on_full(self) -> bool:
-        """Whether a full Redis up to 7.0, which takes no transaction, loses archived keys after a second look alone."""
+    def archive_on_full(self) -> str:
+        """``unchecked``: a full Redis up to 7.0, which takes no transaction, loses archived keys after a second look
+        alone; ``stop``: they stay."""
         value: object = getattr(settings, "DEALPURGE_ARCHIVE_ON_FULL", "stop")
-        if value not in ON_FULL:
+        if not isinstance(value, str) or value not in ON_FULL:
             raise PurgeConfigurationError(NO_ON_FULL)
-        return value == "unchecked"
+        return value
 
     @property
     def request_timeout(self) -> float | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.sites import all_sites
 from django.core import checks as django_checks
 from django.core.checks import CheckMessage
+from django.core.files.storage import Storage
 from pytest_django.fixtures import Settings
 from rest_framework.authentication import TokenAuthentication
 
@@ -18,6 +20,7 @@ from dealpurge.admin import DealPurgeAdminMixin
 from dealpurge.checks import check_settings, setting_names
 from dealpurge.models import PurgeRun
 from project.deals.models import Deal
+from tests.support.archive_storages import on_disk
 
 BROKEN: dict[str, dict[str, Any]] = {
     "E001": {"CACHE_ALIAS": "deals"},
@@ -46,6 +49,10 @@ BROKEN: dict[str, dict[str, Any]] = {
     "E027": {"SERVER_LABEL": "redis\nmain"},
     "E028": {"CONFIRM_DEALS": 0},
     "E029": {"REASON_REQUIRED": "no"},
+    "E030": {"ARCHIVE": "nowhere"},
+    "E031": {"ARCHIVE": "served"},
+    "E032": {"ARCHIVE_DAYS": 0},
+    "E033": {"ARCHIVE_ON_FULL": "wait"},
     "W001": {"SCANCOUNT": 500},
     "W002": {"KEY_FAMILIES": {"events": []}},
     "W003": {"KEY_FAMILIES": {"notes": "canvas:notes:{org_id}:{deal_id}:"}},
@@ -58,6 +65,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     },
     "W007": {"MAX_PLANNED_KEYS": 1_000_000},
     "W008": {"CACHE_ALIAS": "no such file"},
+    "W010": {"ARCHIVE": "open"},
 }
 
 
@@ -86,6 +94,20 @@ def found(settings: Settings) -> Callable[..., list[CheckMessage]]:
             SENTINELS=[("127.0.0.1", 1)],
             CONNECTION_POOL_CLASS="redis.sentinel.SentinelConnectionPool",
         ),
+    }
+
+    settings.MEDIA_ROOT = "/srv/app/media"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "archive": on_disk("/var/lib/dealpurge"),
+        "served": on_disk("/srv/app/media/archive"),
+        "open": on_disk("/var/lib/dealpurge", file_permissions_mode=0o640),
+        "as uploads": on_disk("/var/lib/dealpurge", file_permissions_mode=None),
+        "misspelt": on_disk("/var/lib/dealpurge", file_permission_mode=0o600),
+        "absent": {"BACKEND": "project.nowhere.Storage"},
+        "nameless": {},
+        "in memory": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+        "elsewhere": {"BACKEND": "tests.test_checks.StorageElsewhere"},
     }
 
     def check(**values: Any) -> list[CheckMessage]:
@@ -165,6 +187,26 @@ def test_every_setting_is_checked(found: Callable[..., list[CheckMessage]], name
         ({"CONFIRM_DEALS": None}, ["E028"]),
         ({"REASON_REQUIRED": True}, []),
         ({"REASON_REQUIRED": 1}, ["E029"]),
+        ({"ARCHIVE": "archive", "ARCHIVE_DAYS": 36_500, "ARCHIVE_MAX_KEY_BYTES": 2**29}, []),
+        ({"ARCHIVE": None}, []),
+        ({"ARCHIVE": ["archive"]}, ["E030"]),
+        ({"ARCHIVE": "default"}, ["E030"]),
+        ({"ARCHIVE": "staticfiles"}, ["E030"]),
+        ({"ARCHIVE": "misspelt"}, ["E030"]),
+        ({"ARCHIVE": "absent"}, ["E030"]),
+        ({"ARCHIVE": "nameless"}, ["E030"]),
+        ({"ARCHIVE": "in memory"}, []),
+        ({"ARCHIVE": "elsewhere"}, []),
+        ({"ARCHIVE_DAYS": 36_501}, ["E032"]),
+        ({"ARCHIVE_DAYS": 1.5}, ["E032"]),
+        ({"ARCHIVE_DAYS": True}, ["E032"]),
+        ({"ARCHIVE_DAYS": None}, ["E032"]),
+        ({"ARCHIVE_MAX_KEY_BYTES": 2**29 + 1}, ["E032"]),
+        ({"ARCHIVE_MAX_KEY_BYTES": 0}, ["E032"]),
+        ({"ARCHIVE_MAX_KEY_BYTES": "16 MiB"}, ["E032"]),
+        ({"ARCHIVE_ON_FULL": "unchecked"}, []),
+        ({"ARCHIVE_ON_FULL": "stop"}, []),
+        ({"ARCHIVE_ON_FULL": None}, ["E033"]),
         ({"CACHE_ALIAS": "an option unknown"}, ["E023"]),
         ({"CACHE_ALIAS": "sentinel by rediss"}, ["E023"]),
         ({"CACHE_ALIAS": "a protocol unknown"}, ["E023"]),
@@ -253,6 +295,73 @@ def test_the_hosts_own_classes_are_taken_without_the_setting(
 
 class BearerAuthentication(TokenAuthentication):
     keyword = "Bearer"
+
+
+class StorageElsewhere(Storage):
+    """Calls its service when it is made, as some do."""
+
+    def __init__(self) -> None:
+        raise AssertionError("a check makes a storage that is not of this machine")
+
+
+class TestArchive:
+    @pytest.mark.parametrize(
+        ("location", "roots", "names"),
+        [
+            ("/srv/media", {"MEDIA_ROOT": "/srv/media/"}, ["MEDIA_ROOT"]),
+            ("/srv/media/a/b", {"MEDIA_ROOT": "/srv/media"}, ["MEDIA_ROOT"]),
+            ("/srv", {"MEDIA_ROOT": "/srv/media"}, ["MEDIA_ROOT"]),
+            ("/srv/app/../media", {"MEDIA_ROOT": "/srv/media"}, ["MEDIA_ROOT"]),
+            ("/srv/media-archive", {"MEDIA_ROOT": "/srv/media"}, []),
+            ("/srv/static/a", {"STATIC_ROOT": "/srv/static"}, ["STATIC_ROOT"]),
+            ("/srv/static/a", {"STATIC_ROOT": Path("/srv/static")}, ["STATIC_ROOT"]),
+            ("/srv", {"MEDIA_ROOT": "/srv/media", "STATIC_ROOT": "/srv/static"}, ["MEDIA_ROOT", "STATIC_ROOT"]),
+            ("/srv/archive", {"MEDIA_ROOT": "", "STATIC_ROOT": None}, []),
+            (None, {"MEDIA_ROOT": "/srv/media"}, ["MEDIA_ROOT"]),
+            (None, {"MEDIA_ROOT": ""}, ["no location"]),
+        ],
+    )
+    def test_where_its_files_would_be_served(
+        self,
+        found: Callable[..., list[CheckMessage]],
+        settings: Settings,
+        location: str | None,
+        roots: dict[str, Any],
+        names: list[str],
+    ) -> None:
+        settings.STORAGES = {**settings.STORAGES, "archive": on_disk(location)}
+        for name, root in {"MEDIA_ROOT": "", "STATIC_ROOT": None, **roots}.items():
+            setattr(settings, name, root)
+
+        messages = found(ARCHIVE="archive")
+
+        assert ids(messages) == ["E031"] * len(names)
+        assert all(name in message.msg for name, message in zip(names, messages, strict=True))
+
+    @pytest.mark.parametrize(("mode", "expected"), [(0o600, []), (0o644, ["W010"]), (None, ["W010"])])
+    def test_a_storage_without_a_mode_has_that_of_uploads(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings, mode: int | None, expected: list[str]
+    ) -> None:
+        settings.FILE_UPLOAD_PERMISSIONS = mode
+
+        messages = found(ARCHIVE="as uploads")
+
+        assert ids(messages) == expected
+        assert all(("None" if mode is None else "0o644") in message.msg for message in messages)
+
+    def test_no_check_makes_a_folder(
+        self, found: Callable[..., list[CheckMessage]], settings: Settings, tmp_path: Path
+    ) -> None:
+        settings.STORAGES = {**settings.STORAGES, "archive": on_disk(tmp_path / "not yet")}
+
+        assert found(ARCHIVE="archive") == []
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_alias_unknown_is_told_those_that_are_there(self, found: Callable[..., list[CheckMessage]]) -> None:
+        (message,) = found(ARCHIVE="archiv")
+
+        assert "'archive', 'served'" in (message.hint or "")
 
 
 class TestEndpoint:

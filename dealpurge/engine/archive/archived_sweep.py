@@ -43,7 +43,7 @@ class ArchivedSweep:
         self._size = 0
         self._in_flight: deque[Saving] = deque()
         self._changes = Counter[bytes]()
-        self._unchecked = conf.archive_unchecked_on_full
+        self._unchecked = conf.archive_on_full == "unchecked"
         #: Whether the server is too full for what makes a delete safe: then nothing more is read.
         self._full = False
 

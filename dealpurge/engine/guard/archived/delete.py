@@ -54,7 +54,7 @@ class ArchivedDelete(Guard):
         super().__init__(connection, selection, plan, active_deals)
         self.archive = archive
         self._readers: dict[ServerConnection, ValueReader] = {}
-        self._unchecked = conf.archive_unchecked_on_full
+        self._unchecked = conf.archive_on_full == "unchecked"
         #: The chunk whose keys are being deleted, and since when they are held.
         self._deleted: Deleting | None = None
         self._held_since = 0.0
