@@ -106,6 +106,10 @@ class ArchiveUnavailable(DealPurgeError):
         self.report: Any = None
 
 
+class ArchiveRefused(DealPurgeError):
+    """An archive that cannot be removed: there is none, it was removed before, or its run is under way."""
+
+
 class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 

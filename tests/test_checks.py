@@ -18,6 +18,7 @@ from rest_framework.authentication import TokenAuthentication
 from dealpurge import checks
 from dealpurge.admin import DealPurgeAdminMixin
 from dealpurge.checks import check_settings, setting_names
+from dealpurge.conf import conf
 from dealpurge.models import PurgeRun
 from project.deals.models import Deal
 from tests.support.archive_storages import on_disk
@@ -357,6 +358,11 @@ class TestArchive:
         assert found(ARCHIVE="archive") == []
 
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_number_too_large_is_taken_as_the_largest(self, settings: Settings) -> None:
+        settings.DEALPURGE_ARCHIVE_DAYS = settings.DEALPURGE_ARCHIVE_MAX_KEY_BYTES = 10**12
+
+        assert (conf.archive_days, conf.archive_max_key_bytes) == (36_500, 2**29)
 
     def test_an_alias_unknown_is_told_those_that_are_there(self, found: Callable[..., list[CheckMessage]]) -> None:
         (message,) = found(ARCHIVE="archiv")

@@ -29,6 +29,16 @@ Examples:
   By itself every night, with a word only if something goes wrong:
     python manage.py prune_purge_runs --older-than 400d --no-dry-run --quiet
 """
+ARCHIVE_EXAMPLES = r"""
+Examples:
+  What would be removed, because its time is over?
+    python manage.py purge_archives
+  By itself every night, with a word only if something goes wrong:
+    python manage.py purge_archives --no-dry-run --quiet
+  That of one run, now, since what it holds is to be forgotten:
+    python manage.py purge_archives \
+        --run 0f8a9c52-6d4e-4b7b-9c11-5f0e3a7d2b64 --no-dry-run
+"""
 STREAMS = """
 What is asked and how far it is goes to the standard error, the outcome to the standard output.
 """

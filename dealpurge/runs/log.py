@@ -48,3 +48,9 @@ def log_run(
 def log_pruning(rows: Mapping[str, int]) -> None:
     """A record about rows that the record of runs was relieved of, by what they were."""
     logger.info("record pruned", extra={"rows": dict(rows)})
+
+
+def log_archive_removal(run: PurgeRun, by: str, files: int, size: int) -> None:
+    """A record about an archive that is gone, with the bytes that it had and the name of who removed it."""
+    fields = {"run_id": str(run.pk), "environment": run.environment, "removed_by": escape(by)}
+    logger.info("archive removed", extra={**fields, "files": files, "bytes": size})

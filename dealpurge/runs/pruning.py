@@ -58,7 +58,7 @@ class Pruning:
                         self.rows[name] += rows.count()
                     yield
                 elif rows.model is PurgeRun:
-                    for keys in _listed(rows):
+                    for keys in listed(rows):
                         yield from self._drop_runs(name, keys)
                 else:
                     yield from self._drop(name, rows)
@@ -108,14 +108,14 @@ def past(age: timedelta) -> QuerySet[PurgeRun]:
 def _of_runs(rows: QuerySet[Model], runs: QuerySet[PurgeRun]) -> Iterator[QuerySet[Model]]:
     """The rows that belong to the runs, of a few runs at once. Most old runs have none any more."""
     some = Exists(rows.filter(run=OuterRef("pk")))
-    for keys in _listed(runs):
+    for keys in listed(runs):
         with bounded():
             having = list(stored().filter(some, pk__in=keys).order_by().values_list("pk", flat=True))
         for start in range(0, max(1, len(having)), RUNS_AT_ONCE):
             yield rows.filter(run__in=having[start : start + RUNS_AT_ONCE])
 
 
-def _listed(runs: QuerySet[Any]) -> Iterator[list[UUID]]:
+def listed(runs: QuerySet[Any]) -> Iterator[list[UUID]]:
     """Their keys, so many at once. Not in the order of time: SQLite compares moments as texts of several forms."""
     behind, found = Q(), [UUID(int=0)] * RUNS_LISTED
     while len(found) == RUNS_LISTED:

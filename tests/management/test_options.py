@@ -82,7 +82,7 @@ def examples(text: str) -> list[str]:
     return [" ".join(line.split()) for line in lines if line.startswith("    ")]
 
 
-@pytest.mark.parametrize(("command", "least"), [("purge_deals", 5), ("prune_purge_runs", 2)])
+@pytest.mark.parametrize(("command", "least"), [("purge_deals", 5), ("prune_purge_runs", 2), ("purge_archives", 3)])
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_help_has_examples_that_can_be_copied_as_they_stand(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, least: int, columns: int

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ONE = ("purge_deals", "--mode", "by_deal", "--deal-id", "deal-1")
 EXPLAIN = ("purge_deals", "--explain", "canvas:lock:acme:1")
 PRUNE = ("prune_purge_runs", "--older-than", "400d")
+ARCHIVES = ("purge_archives",)
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ def run(manage: Manage, unread: int, *words: str, everything: bool = False) -> t
         PRUNE,
         (*PRUNE, "--format", "json"),
         ("prune_purge_runs", "--help"),
+        ARCHIVES,
+        (*ARCHIVES, "--format", "json"),
     ],
     ids=" ".join,
 )
@@ -59,7 +62,7 @@ def test_a_reader_that_has_left_ends_the_command_without_a_word(
     assert run(manage, unread, *words) == (141, "")
 
 
-@pytest.mark.parametrize("words", [ONE, EXPLAIN, PRUNE, ("purge_deals", "--help")], ids=" ".join)
+@pytest.mark.parametrize("words", [ONE, EXPLAIN, PRUNE, ARCHIVES, ("purge_deals", "--help")], ids=" ".join)
 def test_nor_does_it_matter_that_nobody_reads_the_standard_error(
     manage: Manage, unread: int, full: redis.Redis, words: tuple[str, ...]
 ) -> None:

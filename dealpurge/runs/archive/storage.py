@@ -66,6 +66,23 @@ def remove(storage: Storage, name: str) -> None:
         storage.delete(name)
 
 
+def names_in(storage: Storage, folder: str) -> list[str] | None:
+    """The files in a folder; None where the storage does not tell. Raises what it does."""
+    try:
+        files = storage.listdir(folder)[1]
+    except FileNotFoundError:
+        return []
+    except NotImplementedError:
+        return None
+    return [f"{folder}/{name}" for name in files]
+
+
+def remove_folder(storage: Storage, folder: str) -> None:
+    """Where a folder is more than a part of names, an empty one goes; one that is not empty stays."""
+    with suppress(NotImplementedError, OSError):
+        Path(storage.path(folder)).rmdir()
+
+
 def _write(storage: Storage, name: str, data: bytes) -> str:
     stored = storage.save(name, ContentFile(data))
     if storage.size(stored) != len(data):
