@@ -87,7 +87,8 @@ def _write(storage: Storage, name: str, data: bytes) -> str:
     stored = storage.save(name, ContentFile(data))
     if storage.size(stored) != len(data):
         raise OSError("The storage has another number of bytes than it was given.")
-    with suppress(NotImplementedError):  # what is no file of this machine is as safe as its service has it
+    # What is no file of this machine is as safe as its service has it; a storage in memory has paths and no files.
+    with suppress(NotImplementedError, FileNotFoundError):
         path = Path(storage.path(stored))
         for place in (path, path.parent):
             _sync(place)
