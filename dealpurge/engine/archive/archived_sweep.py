@@ -10,7 +10,7 @@ from typing import TypeVar
 from dealpurge.conf import conf
 from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saving
 from dealpurge.engine.archive.entry import Entry, Row, batch_of, size_of
-from dealpurge.engine.archive.lone_key import remove_alone
+from dealpurge.engine.archive.lone_key import LoneKeys, remove_alone
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import CheckedRemoval
 from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, OVERSIZED_WARNING, UNCHECKED_WARNING
@@ -131,7 +131,7 @@ class ArchivedSweep:
                 self._remove_alone(row)
 
     def _remove_alone(self, row: Row) -> None:
-        removal = self._again(partial(remove_alone, self.archive, self.reader, row))
+        removal = self._again(partial(remove_alone, LoneKeys(self.archive, [row]), self.reader))
         if removal is None:
             self.selection.tally.warn(CHANGING_WARNING)
             self._leave(Batch.of([row]))

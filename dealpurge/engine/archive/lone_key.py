@@ -15,34 +15,67 @@ from dealpurge.servers.connection import ServerConnection
 TRIES = 3
 
 
-def remove_alone(archive: Archive, reader: ValueReader, row: Row) -> Removal | None:
-    """What became of it; None where each try met a write. Raises what is ``LOST``, ``ArchiveUnavailable``, ``Stopped``.
+class LoneKeys:
+    """The removal of keys that one transaction takes; what a lost connection ended is begun anew.
 
     DUMP of a set whose table is rehashed differs each time although nobody writes it, so comparing would never end."""
+
+    def __init__(self, archive: Archive, rows: Sequence[Row]) -> None:
+        self.archive, self.rows = archive, rows
+        #: What was saved before an EXEC that was not answered: it may have gone, so it stays in the archive.
+        self._unanswered: Saved | None = None
+
+    def transaction(self, reader: ValueReader, before_delete: Callable[[], object]) -> Removal:
+        """What became of them, which are watched already: all go, or all stay. Raises ``Aborted``, ``Refused``, and
+        what ``commit`` and ``Archive.save`` raise."""
+        connection, before = reader.connection, self._unanswered
+        values = reader.read(self.rows, self.archive.most_bytes)
+        stuck = values.rest or values.stuck
+        if not values.entries or stuck or (before and not _are_equal(before.entries, values.entries)):
+            unwatch(connection)
+            # What came in the place of one that may have gone stays: the archive has a key once.
+            return Removal(0, tuple(row[0] for row in self.rows) if stuck or values.entries else ())
+        saved = before or self.archive.save(connection, values.entries, in_order=True)
+
+        def from_here_on() -> None:
+            before_delete()
+            self._unanswered = saved
+
+        try:
+            removal = commit_saved(self.archive, connection, saved, from_here_on, may_be_gone=bool(before))
+        except (Aborted, Refused):
+            self._unanswered = None
+            raise
+        self._unanswered = None
+        return removal
+
+
+def remove_alone(lone: LoneKeys, reader: ValueReader) -> Removal | None:
+    """What became of a key; None where each try met a write. Raises what ``transaction`` does."""
     for _ in range(TRIES):
         try:
-            return _transaction(archive, reader, row)
+            watch(reader.connection, [row[0] for row in lone.rows])
+            return lone.transaction(reader, reader.connection.backoff.confirm)
         except (Aborted, Refused):
             continue
     return None
 
 
-def _transaction(archive: Archive, reader: ValueReader, row: Row) -> Removal:
-    connection, key = reader.connection, row[0]
-    watch(connection, [key])
-    values = reader.read([row])
-    if not values.entries:
-        unwatch(connection)
-        return Removal(0, () if values.gone else (key,))
-    return commit_saved(archive, connection, archive.save(connection, values.entries), connection.backoff.confirm)
+def _are_equal(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
+    return [(entry.value, entry.expires_at) for entry in some] == [(entry.value, entry.expires_at) for entry in others]
 
 
 def commit_saved(
-    archive: Archive, connection: ServerConnection, saved: Saved, before_delete: Callable[[], object]
+    archive: Archive,
+    connection: ServerConnection,
+    saved: Saved,
+    before_delete: Callable[[], object],
+    *,
+    may_be_gone: bool = False,
 ) -> Removal:
     """Delete a chunk's keys, watched since before they were read. Raises ``Aborted``, ``Refused`` and what ``commit``
-    raises; what did not go is in the archive no more."""
-    kept: Sequence[Entry] = ()
+    raises; what did not go is in the archive no more. ``may_be_gone``: an EXEC of theirs was not answered."""
+    kept: Sequence[Entry] = saved.entries if may_be_gone else ()
     try:
         begin(connection, [], [])
         before_delete()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from dealpurge.engine.archive.check import Compared, compare, questions
 from dealpurge.engine.archive.entry import Entry
@@ -66,19 +66,18 @@ class CheckedRemoval:
             try:
                 self._transaction(group)
             except Aborted:
-                self._sent.difference_update(entry.key for entry in group)
                 self._aborts += 1
                 if self._aborts < MOST_ABORTS:
                     continue
                 self._settle(changed=group)
             except Refused as refused:
                 self._opening = None
-                self._sent.difference_update(entry.key for entry in group)
                 self._refuse(group, refused)
 
     def settled(self) -> list[Entry]:
         """What has gone, or may have, whatever ended it."""
-        begun = [entry for group in self._groups for entry in group if entry.key in self._sent]
+        others = chain(self.fates.refused, *self._groups)
+        begun = [entry for entry in others if entry.key in self._sent]
         return [*self.fates.deleted, *self.fates.doubtful, *begun]
 
     def _together(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
@@ -120,7 +119,11 @@ class CheckedRemoval:
         if replies[1] != [len(keys)] and following:
             clear(connection)
             following = None
-        removal = committed(connection, keys, replies)
+        try:
+            removal = committed(connection, keys, replies)
+        except (Aborted, Refused):
+            self._sent.difference_update(keys)  # not those of which an earlier try was never answered
+            raise
         self._sent.difference_update(keys)
         left = set(removal.left)
         self.fates.refused += [entry for entry in compared.equal if entry.key in left]
@@ -132,13 +135,14 @@ class CheckedRemoval:
         """The first group is done."""
         self._groups.popleft()
         self._aborts = 0
-        self.fates.changed += changed
-        if compared:
-            self.fates.deleted += compared.equal
-            self.fates.changed += compared.changed
-            for entry in compared.gone:
-                (self.fates.doubtful if entry.key in self._sent else self.fates.gone).append(entry)
-                self._sent.discard(entry.key)
+        compared = compared or Compared(changed=list(changed))
+        self.fates.deleted += compared.equal
+        for entry in compared.changed:
+            # What may have gone is archived, so what came in its place stays: the archive has a key once.
+            (self.fates.refused if entry.key in self._sent else self.fates.changed).append(entry)
+        for entry in compared.gone:
+            (self.fates.doubtful if entry.key in self._sent else self.fates.gone).append(entry)
+            self._sent.discard(entry.key)
 
     def _refuse(self, group: list[Entry], refused: Refused) -> None:
         if "OOM" in str(refused):

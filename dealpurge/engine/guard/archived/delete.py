@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from dealpurge.conf import conf
 from dealpurge.engine.archive.archiver import Archive
-from dealpurge.engine.archive.lone_key import TRIES, commit_saved
-from dealpurge.engine.archive.reader import ValueReader, Values
+from dealpurge.engine.archive.lone_key import TRIES, LoneKeys
+from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import WATCHED_KEYS
 from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, UNCHECKED_WARNING
 from dealpurge.engine.guard.active_deals import ActiveDeals
@@ -113,9 +113,10 @@ class ArchivedDelete(Guard):
 
     def _remove_alone(self, unit: Unit, chunk: Batch) -> Verdict | None:
         """Of keys that do not come to rest the WATCH is held from the read through the save to EXEC."""
+        lone = LoneKeys(self.archive, list(chunk.rows()))
         for _ in range(TRIES):
             try:
-                return self._with_retry(partial(self._alone, unit, chunk))
+                return self._with_retry(partial(self._alone, unit, chunk, lone))
             except Aborted:
                 continue
             except Refused as refused:
@@ -124,24 +125,16 @@ class ArchivedDelete(Guard):
         self.tally.warn(CHANGING_WARNING)
         return self._look(unit)
 
-    def _alone(self, unit: Unit, chunk: Batch) -> Verdict | None:
+    def _alone(self, unit: Unit, chunk: Batch, lone: LoneKeys) -> Verdict | None:
         connection = self.connection.home(chunk.keys[0])
         near = [key for key in unit.events if self.connection.owner(key) == connection.node]
         watch(connection, [*near, *chunk.keys])
         verdict = self._look_once(unit)
-        values = Values()
-        if not verdict.stays:
-            values = self._reader(connection).read(list(chunk.rows()), self.archive.most_bytes)
-        if not values.entries or values.rest or values.stuck:
+        if verdict.stays:
             unwatch(connection)
-            if verdict.stays:
-                return verdict
-            stay = chunk.keys if values.rest or values.stuck else []  # a deal goes whole or not at all
-            super()._record(chunk, Removal(0, tuple(stay)))
-            return None
-        saved = self.archive.save(connection, values.entries, in_order=True)
+            return verdict
         with self._deleting([unit]):
-            removal = commit_saved(self.archive, connection, saved, self._before_delete)
+            removal = lone.transaction(self._reader(connection), self._before_delete)
         super()._record(chunk, removal)
         return None
 
