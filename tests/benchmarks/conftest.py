@@ -34,3 +34,9 @@ def rounds_of_all(million: RedisServer) -> Rounds:
 def rounds_of_one(million: RedisServer) -> Rounds:
     """Rounds of one deal beside a bare SCAN."""
     return go_round(million, ["raw SCAN", "by_deal", "guarded by_deal"], sample(5, 7), watched=False)
+
+
+@pytest.fixture(scope="package")
+def rounds_archived(million: RedisServer) -> Rounds:
+    """Rounds of purges that keep what they delete."""
+    return go_round(million, ["floor", "sweep, archived", "guarded, archived"], sample(3, 5), watched=False)

@@ -37,6 +37,16 @@ def test_a_guarded_purge_is_not_far_from_the_floor(rounds_of_all: Rounds) -> Non
     assert ratio(rounds_of_all, "guarded", "floor") <= 2.8
 
 
+def test_an_archive_costs_a_few_times_the_floor(rounds_archived: Rounds) -> None:
+    """Each key is read twice and watched, and half of them are of active deals where there is a guard."""
+    assert ratio(rounds_archived, "sweep, archived", "floor") <= 9
+    assert ratio(rounds_archived, "guarded, archived", "floor") <= 9
+
+
+def test_the_memory_of_an_archive_is_that_of_a_few_chunks(rounds_archived: Rounds) -> None:
+    assert max(item.memory for item in rounds_archived["sweep, archived"]) < 100_000_000
+
+
 def test_the_memory_of_a_sweep_does_not_grow_with_the_keys(rounds_of_all: Rounds) -> None:
     assert max(item.memory for item in rounds_of_all["sweep"]) < 30_000_000
 

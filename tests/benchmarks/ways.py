@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope
 from tests.benchmarks import dataset, floors, rivals
+from tests.benchmarks.keeping import purge_archived
 from tests.support.purging import purge
 from tests.support.seeding import HOUR
 
@@ -43,6 +44,13 @@ WAYS = {
         Way(name="floor", group=ALL, run=floors.sweep),
         Way(name="sweep", group=ALL, floor="floor", run=lambda port: purge()),
         Way(name="guarded", group=ALL, floor="floor", run=lambda port: purge(exclude_active_within_secs=HOUR)),
+        Way(name="sweep, archived", group=ALL, floor="floor", run=lambda port: purge_archived()),
+        Way(
+            name="guarded, archived",
+            group=ALL,
+            floor="floor",
+            run=lambda port: purge_archived(exclude_active_within_secs=HOUR),
+        ),
         Way(name="dry run", group=ALL, floor="floor", run=lambda port: purge(dry_run=True)),
         Way(
             name="SCAN 10,000 a family, UNLINK a key",

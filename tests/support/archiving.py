@@ -11,15 +11,12 @@ from typing import Any
 
 import redis
 
-from dealpurge.engine import purging
 from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.archive.chunk import Chunk, Keeper
-from dealpurge.engine.limits import in_force
 from dealpurge.engine.sweep.tally import Tally
-from dealpurge.keys.families import Keyspace
 from tests.support import cases
 from tests.support.cases import Case
-from tests.support.purging import scope_of
+from tests.support.purging import carry_out
 from tests.support.servers import RedisServer, missing
 
 #: Bytes above which a key stays, unless a test says otherwise.
@@ -75,8 +72,8 @@ def archive_for(keeper: Keeper) -> Archive:
 
 def purge_into(keeper: Keeper, *, keep_going: Callable[[], bool] = lambda: True, **options: Any) -> Tally:
     """Purge on the Redis of the settings, and keep what goes."""
-    tally, scope = Tally(), in_force(scope_of(**options))
-    purging.purge(scope, Keyspace.from_settings(), tally, keep_going, archive=archive_for(keeper))
+    tally = Tally()
+    carry_out(tally, keep_going=keep_going, archive=archive_for(keeper), **options)
     return tally
 
 

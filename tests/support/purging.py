@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dealpurge.engine import purging, transaction
+from dealpurge.engine.archive.archiver import Archive
 from dealpurge.engine.guard import cluster_guard, piecemeal, pipeline
 from dealpurge.engine.guard.active_deals import KeepActive
 from dealpurge.engine.guard.activity_reader import ActivityReader
@@ -40,11 +41,13 @@ def carry_out(
     *,
     keep_going: Callable[[], bool] = lambda: True,
     keep_active: KeepActive | None = None,
+    archive: Archive | None = None,
     look: bool = False,
     **options: Any,
 ) -> None:
     """Purge on the Redis of the settings, counting in the tally whatever ends it."""
-    purging.purge(in_force(scope_of(**options)), Keyspace.from_settings(), tally, keep_going, keep_active, look=look)
+    scope = in_force(scope_of(**options))
+    purging.purge(scope, Keyspace.from_settings(), tally, keep_going, keep_active, archive, look)
 
 
 def report_of(tally: Tally, *, failed: bool = False, **options: Any) -> PurgeReport:
