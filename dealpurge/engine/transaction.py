@@ -157,7 +157,9 @@ def _refusal(connection: ServerConnection, reply: ResponseError) -> Exception:
             return failure(answer)
     if unwatched == b"QUEUED":  # the transaction is still open, and all that came next would be queued
         return failure(reply)
-    if isinstance(reply, (OutOfMemoryError, NoPermissionError, *MOVED_AWAY)):
+    if isinstance(reply, OutOfMemoryError):
+        return Refused(f"OOM {reply}")  # which redis-py has cut off
+    if isinstance(reply, (NoPermissionError, *MOVED_AWAY)):
         return Refused(str(reply))
     if isinstance(reply, ExecAbortError):
         # Up to 7.0 EXEC itself may find the memory full; READONLY and the like mean a server that is being replaced.

@@ -48,7 +48,7 @@ def purger(redis_server: RedisServer) -> Iterator[subprocess.Popen[str]]:
     """A process that starts others, which purge into the folders that it is told."""
     command = [sys.executable, "-m", "tests.support.archive_files", redis_server.url]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=CHECKOUT, env=environment, text=True, bufsize=1, **pipes) as process:
         yield process
         assert process.stdin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from typing import Any
 
 import pytest
 import redis
@@ -37,8 +38,9 @@ def archived(keeper: MemoryKeeper, other: RedisServer) -> dict[str, list[State]]
     """What the archive has of each key, tried out one command at a time."""
     states = defaultdict[str, list[State]](list)
     with other.client() as client:
+        execute: Any = client.execute_command
         for name, key, *rest in keeper.commands:
-            assert client.execute_command(name, "tried", *rest) in (b"OK", True)  # type: ignore[no-untyped-call]
+            assert execute(name, "tried", *rest) in (b"OK", True)
             states[key.decode()].append(state_in(client, "tried", kind_of(key.decode())))
             client.delete("tried")
     return states

@@ -10,7 +10,7 @@ from itertools import chain, groupby
 from dealpurge.engine.archive.check import Compared, compare, questions
 from dealpurge.engine.archive.entry import Entry
 from dealpurge.engine.archive.reader import ValueReader
-from dealpurge.engine.sweep.unlink import remove
+from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.engine.transaction import (
     Aborted,
     Opening,
@@ -62,17 +62,16 @@ class CheckedRemoval:
         """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
         self._opening = None
         while self._groups:
-            group = self._groups[0]
             try:
-                self._transaction(group)
+                self._transaction()
             except Aborted:
                 self._aborts += 1
-                if self._aborts < MOST_ABORTS:
-                    continue
-                self._settle(changed=group)
+                if self._aborts == MOST_ABORTS:
+                    self._settle(Compared(changed=self._groups[0]))
+                    self._next_group()
             except Refused as refused:
                 self._opening = None
-                self._refuse(group, refused)
+                self._refuse(refused)
 
     def settled(self) -> list[Entry]:
         """What has gone, or may have, whatever ended it."""
@@ -100,16 +99,16 @@ class CheckedRemoval:
     def _open(self, group: Sequence[Entry]) -> Opening:
         return Opening.send(self.connection, [entry.key for entry in group], questions(self.reader, group))
 
-    def _transaction(self, group: list[Entry]) -> None:
+    def _transaction(self) -> None:
         """The first group's, and the opening of the next one behind it. Raises ``Aborted``, ``Refused``."""
         connection = self.connection
-        opening, self._opening = self._opening or self._open(group), None
-        compared = compare(self.reader, group, opening.answers())
-        keys = [entry.key for entry in compared.equal]
-        if not keys:
+        opening, self._opening = self._opening or self._open(self._groups[0]), None
+        group = self._settle(compare(self.reader, self._groups[0], opening.answers()))
+        if not group:
             discard(connection)
-            self._settle(compared)
+            self._next_group()
             return
+        keys = [entry.key for entry in group]
         packed = pack_commit(connection, keys)
         connection.backoff.confirm()
         self._sent.update(keys)
@@ -124,51 +123,50 @@ class CheckedRemoval:
         except (Aborted, Refused):
             self._sent.difference_update(keys)  # not those of which an earlier try was never answered
             raise
-        self._sent.difference_update(keys)
-        left = set(removal.left)
-        self.fates.refused += [entry for entry in compared.equal if entry.key in left]
-        compared.equal = [entry for entry in compared.equal if entry.key not in left]
-        self._settle(compared)
+        self._note_deleted(group, removal)
+        self._next_group()
         self._opening = following
 
-    def _settle(self, compared: Compared | None = None, changed: Sequence[Entry] = ()) -> None:
-        """The first group is done."""
+    def _next_group(self) -> None:
         self._groups.popleft()
         self._aborts = 0
-        compared = compared or Compared(changed=list(changed))
-        self.fates.deleted += compared.equal
+
+    def _settle(self, compared: Compared) -> list[Entry]:
+        """What of the first group is not as it was saved is done with; the others, which are that group now."""
         for entry in compared.changed:
             # What may have gone is archived, so what came in its place stays: the archive has a key once.
             (self.fates.refused if entry.key in self._sent else self.fates.changed).append(entry)
         for entry in compared.gone:
             (self.fates.doubtful if entry.key in self._sent else self.fates.gone).append(entry)
             self._sent.discard(entry.key)
+        self._groups[0] = compared.equal
+        return compared.equal
 
-    def _refuse(self, group: list[Entry], refused: Refused) -> None:
-        if "OOM" in str(refused):
-            self.full = True
-            if self._unchecked:
-                self._remove_plainly(group)
-            else:
-                self.fates.refused += group
-                self._settle()
-        elif len(group) > 1:  # of a single key, perhaps
-            self._groups.popleft()
+    def _note_deleted(self, group: Sequence[Entry], removal: Removal) -> None:
+        left = set(removal.left)
+        self._sent.difference_update(entry.key for entry in group)
+        for entry in group:
+            (self.fates.refused if entry.key in left else self.fates.deleted).append(entry)
+
+    def _refuse(self, refused: Refused) -> None:
+        group = self._groups[0]
+        self.full = self.full or "OOM" in str(refused)
+        if "OOM" in str(refused) and self._unchecked:
+            self._remove_plainly()
+        elif "OOM" not in str(refused) and len(group) > 1:  # of a single key, perhaps
+            self._next_group()
             self._groups.extendleft([entry] for entry in reversed(group))
         else:
             self.fates.refused += group
-            self._settle()
+            self._next_group()
 
-    def _remove_plainly(self, group: list[Entry]) -> None:
+    def _remove_plainly(self) -> None:
         """A look, and UNLINK at once: what is written between them is lost."""
-        connection = self.connection
-        compared = compare(self.reader, group, connection.ask_all(questions(self.reader, group)))
-        if compared.equal:
+        connection, group = self.connection, self._groups[0]
+        group = self._settle(compare(self.reader, group, connection.ask_all(questions(self.reader, group))))
+        if group:
             connection.backoff.confirm()
-            keys = [entry.key for entry in compared.equal]
+            keys = [entry.key for entry in group]
             self._sent.update(keys)
-            left = set(remove(connection, keys).left)
-            self._sent.difference_update(keys)
-            self.fates.refused += [entry for entry in compared.equal if entry.key in left]
-            compared.equal = [entry for entry in compared.equal if entry.key not in left]
-        self._settle(compared)
+            self._note_deleted(group, remove(connection, keys))
+        self._next_group()
