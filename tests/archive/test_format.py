@@ -20,8 +20,8 @@ PAYLOAD = b"\x04\x02\x01f\x01v" + b"\x0b\x00" + b"checksum"
 
 
 def entry(key: bytes = b"k", value: bytes = b"v", **options: Any) -> Entry:
-    options = {"family": 0, "token": b"acme:1", "expires_at": 0, "is_string": True} | options
-    return Entry(key, value=value, **options)
+    fields: dict[str, Any] = {"family": 0, "token": b"acme:1", "expires_at": 0, "is_string": True}
+    return Entry(key, value=value, **fields | options)
 
 
 def chunk_of(*entries: Entry, in_order: bool = False) -> Chunk:
