@@ -39,15 +39,18 @@ class Opening:
     late: Sequence[Command]
 
     @classmethod
-    def send(cls, connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command]) -> Opening:
-        """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. Raises what ``LOST`` names.
+    def send(
+        cls, connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command], *, singly: bool = False
+    ) -> Opening:
+        """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. ``singly``: the answers are too much to be in
+        flight together. Raises what ``LOST`` names.
 
         Nothing is queued before MULTI is known to be accepted: behind a refused one an UNLINK would be carried out,
         watched keys or not.
         """
         watches: list[Command] = [("WATCH", *part) for part in connection.parts(list(keys)) if part]
         opening = [*questions, ("MULTI",)]
-        late = opening if any(isinstance(question, Alone) for question in questions) else []
+        late = opening if singly or any(isinstance(question, Alone) for question in questions) else []
         connection.send_all([*watches, *([] if late else opening)])
         return cls(connection, len(watches), len(questions), late)
 
@@ -61,7 +64,7 @@ class Opening:
                 if isinstance(reply, MOVED_AWAY):
                     raise Refused(str(reply))
                 expect_ok(reply, "WATCH")
-        replies += connection.ask_all(self.late)
+        replies += [connection.ask_all([question])[0] for question in self.late]
         if isinstance(replies[-1], ResponseError):
             raise _refusal(connection, replies[-1])
         expect_ok(replies[-1], "MULTI")  # what carries out commands at once would say something else
@@ -85,9 +88,11 @@ def unwatch(connection: ServerConnection) -> None:
     expect_ok(connection.ask("UNWATCH"), "UNWATCH")
 
 
-def begin(connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command]) -> list[Any]:
+def begin(
+    connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command], *, singly: bool = False
+) -> list[Any]:
     """Open a transaction that watches ``keys``; the answers to ``questions``. Raises what ``Opening`` does."""
-    return Opening.send(connection, keys, questions).answers()
+    return Opening.send(connection, keys, questions, singly=singly).answers()
 
 
 def commit(connection: ServerConnection, keys: list[bytes]) -> Removal:

@@ -181,7 +181,7 @@ class ServerConnection:
         """Several commands in one go and their replies, in order; what is to go alone goes one by one."""
         asked = list(commands)
         if any(type(command) is Alone for command in asked):
-            return [self.limit.ask(self.ask, command) for command in asked]
+            return [self.limit.ask(self.ask, one) if type(one) is Alone else self.ask_all([one])[0] for one in asked]
         return self.read_all(self.send_all(asked))
 
     def ask_keys(self, commands: Iterable[Command]) -> list[Any]:

@@ -82,9 +82,7 @@ class ReplyLimit:
         return sock
 
     def ask(self, ask: Callable[..., Any], command: Sequence[Any]) -> Any:
-        """Have a command asked while no other reply is on its way; of ``Alone`` ones what is large is dropped."""
-        if type(command) is not Alone:
-            return ask(*command)
+        """Have a command asked while no other reply is on its way, and drop what is large of what it says."""
         self.most, self.trimmer = MOST_TRIMMED, Trimmer()
         try:
             return ask(*command)

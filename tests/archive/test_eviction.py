@@ -42,10 +42,7 @@ def fill(client: redis.Redis) -> None:
         client.hset(key_of("doc_readiness", "acme", "1", number), mapping=fields)
 
 
-TOGETHER = pytest.mark.xfail(reason="all values of a deal are asked for again at once", strict=True)
-
-
-@pytest.mark.parametrize("guarded", [False, pytest.param(True, marks=TOGETHER)])
+@pytest.mark.parametrize("guarded", [False, True])
 def test_nothing_is_evicted_while_large_values_are_archived(crowded: redis.Redis, guarded: bool) -> None:
     keeper = MemoryKeeper()
 

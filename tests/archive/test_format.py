@@ -20,7 +20,7 @@ PAYLOAD = b"\x04\x02\x01f\x01v" + b"\x0b\x00" + b"checksum"
 
 
 def entry(key: bytes = b"k", value: bytes = b"v", **options: Any) -> Entry:
-    fields: dict[str, Any] = {"family": 0, "token": b"acme:1", "expires_at": 0, "is_string": True}
+    fields: dict[str, Any] = {"family": 0, "token": b"acme:1", "expires_at": 0, "is_string": True, "argument": b""}
     return Entry(key, value=value, **fields | options)
 
 

@@ -18,7 +18,7 @@ import redis
 from django.core.files.storage import InMemoryStorage
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.archive import archiver
+from dealpurge.engine.archive import archived_sweep, archiver
 from dealpurge.engine.archive.chunk import Chunk
 from dealpurge.exceptions import ArchiveUnavailable, RunLost
 from dealpurge.runs.archive import storage
@@ -40,6 +40,7 @@ def _many_small_chunks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> N
     settings.DEALPURGE_RETRY_SECONDS = 0.2
     monkeypatch.setattr(archiver, "CHUNK_BYTES", 4096)
     monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 4096)
+    monkeypatch.setattr(archived_sweep, "READ_AT_ONCE", 50)
     monkeypatch.setattr(storage, "RETRY_SECONDS", 0.01)
 
 

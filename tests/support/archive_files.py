@@ -58,10 +58,10 @@ def main(url: str) -> None:
     django.setup()
     settings.DEALPURGE_SCAN_COUNT = 50
 
-    from dealpurge.engine.archive import archiver
+    from dealpurge.engine.archive import archived_sweep, archiver
     from tests.support.archiving import purge_into
 
-    archiver.CHUNK_BYTES, archiver.LEAST_CHUNK_BYTES = 4096, 4096
+    archiver.CHUNK_BYTES, archiver.LEAST_CHUNK_BYTES, archived_sweep.READ_AT_ONCE = 4096, 4096, 50
     for folder in sys.stdin:
         process = os.fork()
         if not process:

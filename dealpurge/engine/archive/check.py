@@ -23,11 +23,11 @@ class Compared:
     gone: list[Entry] = field(default_factory=list)
 
 
-def questions(reader: ValueReader, entries: Sequence[Entry]) -> list[Command]:
-    """To be answered by ``compare``, in one round trip."""
+def questions(reader: ValueReader, entries: Sequence[Entry], *, singly: bool = False) -> list[Command]:
+    """To be answered by ``compare``; each about one key if they are to be asked ``singly``."""
     strings, dumps = ([entry.argument for entry in kind] for kind in _kinds(entries))
     return [
-        *reader.value_questions(strings, strings=True),
+        *reader.value_questions(strings, strings=True, singly=singly),
         *reader.value_questions(dumps, strings=False),
         *reader.moment_questions(strings + dumps),
     ]

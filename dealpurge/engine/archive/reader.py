@@ -118,11 +118,11 @@ class ValueReader:
             return None
         return GONE if reply == GONE else now + int(reply)
 
-    def value_questions(self, arguments: Sequence[bytes], *, strings: bool) -> list[Command]:
-        """To be answered by ``values_of``."""
+    def value_questions(self, arguments: Sequence[bytes], *, strings: bool, singly: bool = False) -> list[Command]:
+        """To be answered by ``values_of``. ``singly``: no answer has several values."""
         if not strings:
             return [DUMP + argument for argument in arguments]
-        if self.connection.clustered:  # where they need not be on one node any more
+        if singly or self.connection.clustered:  # where they need not be on one node any more
             return [GET + argument for argument in arguments]
         return [b"".join((b"*%d\r\n$4\r\nMGET\r\n" % (len(arguments) + 1), *arguments))] if arguments else []
 
@@ -130,8 +130,8 @@ class ValueReader:
         """What was answered about each of so many keys, an error reply as the exception. Raises ``Transient``,
         ``RedisUnavailable``."""
         found = list(replies)
-        if strings and number and not self.connection.clustered:
-            found = replies[0] if isinstance(replies[0], list) else [replies[0]] * number
+        if strings and number and (isinstance(replies[0], list) or len(replies) < number):  # of MGET
+            found = replies[0] if isinstance(replies[0], list) else found * number
         for reply in found:
             if type(reply) is not bytes:
                 check(reply)

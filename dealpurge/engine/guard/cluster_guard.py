@@ -129,7 +129,7 @@ class ClusterGuard(Guard):
         questions; the transaction is open then."""
         activity, before = self.cluster_activity.on(connection), self._looks.readings.get(connection.node, Reading(0))
         look = activity.questions(near, before)
-        replies = begin(connection, [*near, *check.keys], [*look, *check.questions])
+        replies = begin(connection, [*near, *check.keys], [*look, *check.questions], singly=check.singly)
         looks = self.cluster_activity.again(far, self._looks)
         looks.readings[connection.node] = activity.answers(near, before, replies[: len(look)])
         return looks, replies[len(look) :]

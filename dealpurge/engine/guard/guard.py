@@ -60,7 +60,7 @@ class Guard(Piecemeal):
     def _take(self, group: list[Unit]) -> None:
         if self._dry_run:
             self._count(group)
-        elif self._fits(group) and self._first_look.is_large(events_of(group)):
+        elif self._fits(group) and self._goes_alone(group):
             self._pipelined(self.pipeline.finish_in_flight)
             self._purge(Remainder(group, self._first_look))
         elif self._fits(group):
@@ -68,6 +68,10 @@ class Guard(Piecemeal):
         else:
             self._pipelined(self.pipeline.finish_in_flight)
             self._piecemeal(group[0], self._remove_chunk)
+
+    def _goes_alone(self, group: Sequence[Unit]) -> bool:
+        """Whether nothing else may be in flight with what is asked of it."""
+        return self._first_look.is_large(events_of(group))
 
     def _pipelined(self, step: Callable[[], list[Remainder]], *behind: Remainder) -> None:
         """A step of the pipeline; what did not go in it goes by itself."""

@@ -13,7 +13,7 @@ from dealpurge.engine.guard.plan import Plan, Unit
 from dealpurge.engine.guard.units import TRANSACTION_KEYS, batch_of, pieces
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
-from dealpurge.engine.transaction import Aborted, Opening, Refused, commit, discard
+from dealpurge.engine.transaction import Aborted, Refused, begin, commit, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import Command, ServerConnection
 
@@ -31,6 +31,8 @@ class Check:
     #: To be watched, and to be asked behind that.
     keys: Sequence[bytes] = ()
     questions: Sequence[Command] = ()
+    #: Whether the answers are too much to be in flight together.
+    singly = False
 
     def passing(self, connection: ServerConnection, chunk: Batch, answers: Sequence[Any]) -> list[bytes]:
         """The chunk's keys that go, by the answers. Raises ``Changed``, the transaction closed."""
@@ -92,8 +94,8 @@ class Piecemeal(DealJudge):
 
     def _chunk_transaction(self, unit: Unit, chunk: Batch) -> Verdict | None:
         look, check = self.activity.questions(unit.events, self._first_look), self._check(chunk)
-        opening = Opening.send(self.connection, [*unit.events, *check.keys], [*look, *check.questions])
-        answers = opening.answers()
+        keys, asked = [*unit.events, *check.keys], [*look, *check.questions]
+        answers = begin(self.connection, keys, asked, singly=check.singly)
         verdict = self._second_verdict(unit, answers[: len(look)])
         if verdict.stays:
             discard(self.connection)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dealpurge.engine.archive.archiver import Saved
 from dealpurge.engine.archive.check import Compared, compare, questions
-from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.entry import Entry, size_of
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.guard.active_deals import INEXACT
 from dealpurge.engine.guard.activity import Reading
@@ -54,7 +54,8 @@ class ArchiveCheck(Check):
         self._reader, self._deleting = reader, deleting
         self._entries = [deleting.values[key] for key in keys if key in deleting.values]
         self.keys = [entry.key for entry in self._entries]
-        self.questions = questions(reader, self._entries) if self._entries else []
+        self.singly = size_of(self._entries) > reader.in_flight
+        self.questions = questions(reader, self._entries, singly=self.singly) if self._entries else []
 
     def compare(self, answers: Sequence[Any]) -> Compared:
         """By the answers to the questions."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dealpurge.conf import conf
 from dealpurge.engine.archive.archiver import Archive
+from dealpurge.engine.archive.entry import size_of
 from dealpurge.engine.archive.lone_key import TRIES, LoneKeys
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import WATCHED_KEYS
@@ -72,7 +73,13 @@ class ArchivedDelete(Guard):
         events = events_of(units)
         self._opened = check = self._check_of([key for unit in units for key in unit.keys])
         look = self.activity.questions(events, self._first_look)
-        return Opening.send(self.connection, [*events, *check.keys], [*look, *check.questions])
+        keys, asked = [*events, *check.keys], [*look, *check.questions]
+        return Opening.send(self.connection, keys, asked, singly=check.singly)
+
+    def _goes_alone(self, group: Sequence[Unit]) -> bool:
+        values = self._deleted.values if self._deleted else {}
+        size = size_of([values[key] for unit in group for key in unit.keys if key in values])
+        return super()._goes_alone(group) or size > self._reader(self.connection).in_flight
 
     def _passing(self, group: Sequence[Unit], opening: Opening) -> Passing:
         answers, check = opening.answers(), self._opened
@@ -151,7 +158,7 @@ class ArchivedDelete(Guard):
         if verdict.stays:
             return verdict
         home = self.connection.home(chunk.keys[0])
-        compared = check.compare(home.ask_all(check.questions))
+        compared = check.compare([home.ask_all([question])[0] for question in check.questions])
         self.tally.warn(UNCHECKED_WARNING)
         self.connection.backoff.confirm()
         with self._deleting([unit]):
