@@ -20,6 +20,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine.archive import archived_sweep, archiver
 from dealpurge.engine.archive.chunk import Chunk
+from dealpurge.engine.guard.archived import guard
 from dealpurge.exceptions import ArchiveUnavailable, RunLost
 from dealpurge.runs.archive import storage
 from tests.support.archive_files import archived_in
@@ -40,7 +41,8 @@ def _many_small_chunks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> N
     settings.DEALPURGE_RETRY_SECONDS = 0.2
     monkeypatch.setattr(archiver, "CHUNK_BYTES", 4096)
     monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 4096)
-    monkeypatch.setattr(archived_sweep, "READ_AT_ONCE", 50)
+    for module in (archived_sweep, guard):
+        monkeypatch.setattr(module, "READ_AT_ONCE", 50)
     monkeypatch.setattr(storage, "RETRY_SECONDS", 0.01)
 
 
@@ -94,7 +96,7 @@ def test_a_purge_that_is_killed_at_any_moment(
 ) -> None:
     midway = 0
     for number in range(sample(10, 100)):
-        before, folder = seeded(server), tmp_path / f"{number}"
+        before, folder = seeded(server), tmp_path / f"{number}-{'guarded' if number % 2 else 'swept'}"
         folder.mkdir()
 
         kill_midway(purger, folder, server, random.Random(number))  # noqa: S311 - no secret
@@ -149,7 +151,7 @@ def test_a_storage_that_fails_now_and_then(server: redis.Redis, other: RedisServ
     before, keeper, ended = seeded(server), FlakyKeeper(random.Random(number), often), False  # noqa: S311 - no secret
 
     try:
-        purge_into(keeper)
+        purge_into(keeper, exclude_active_within_secs=3600 if number % 2 else None)
     except ArchiveUnavailable:
         ended = True
 

@@ -59,13 +59,16 @@ def main(url: str) -> None:
     settings.DEALPURGE_SCAN_COUNT = 50
 
     from dealpurge.engine.archive import archived_sweep, archiver
+    from dealpurge.engine.guard.archived import guard
     from tests.support.archiving import purge_into
 
-    archiver.CHUNK_BYTES, archiver.LEAST_CHUNK_BYTES, archived_sweep.READ_AT_ONCE = 4096, 4096, 50
+    archiver.CHUNK_BYTES = archiver.LEAST_CHUNK_BYTES = 4096
+    archived_sweep.READ_AT_ONCE = guard.READ_AT_ONCE = 50
     for folder in sys.stdin:
         process = os.fork()
         if not process:
-            purge_into(FileKeeper(Path(folder.strip())))
+            guarded = folder.strip().endswith("guarded")
+            purge_into(FileKeeper(Path(folder.strip())), exclude_active_within_secs=3600 if guarded else None)
             os._exit(0)
         print(process, flush=True)
         os.waitpid(process, 0)
