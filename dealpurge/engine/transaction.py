@@ -40,10 +40,16 @@ class Opening:
 
     @classmethod
     def send(
-        cls, connection: ServerConnection, keys: Sequence[bytes], questions: Sequence[Command], *, singly: bool = False
+        cls,
+        connection: ServerConnection,
+        keys: Sequence[bytes],
+        questions: Sequence[Command],
+        *,
+        singly: bool = False,
+        behind: Sequence[bytes] = (),
     ) -> Opening:
         """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. ``singly``: the answers are too much to be in
-        flight together. Raises what ``LOST`` names.
+        flight together. ``behind``: what ``pack_commit`` made, which goes first. Raises what ``LOST`` names.
 
         Nothing is queued before MULTI is known to be accepted: behind a refused one an UNLINK would be carried out,
         watched keys or not.
@@ -51,7 +57,9 @@ class Opening:
         watches: list[Command] = [("WATCH", *part) for part in connection.parts(list(keys)) if part]
         opening = [*questions, ("MULTI",)]
         late = opening if singly or any(isinstance(question, Alone) for question in questions) else []
-        connection.send_all([*watches, *([] if late else opening)])
+        commands = [*watches, *([] if late else opening)]
+        packed = b"".join([*behind, *connection.pack(commands)])
+        connection.send_packed([packed] if packed else [], len(commands) + (2 if behind else 0))
         return cls(connection, len(watches), len(questions), late)
 
     def answers(self) -> list[Any]:

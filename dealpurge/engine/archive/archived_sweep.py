@@ -23,7 +23,7 @@ from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.identity import Identity
 
 #: Keys that are read in one go, about.
-READ_AT_ONCE = 500
+READ_AT_ONCE = 1000
 #: How often a key may have changed since it was saved before it is saved by itself.
 MOST_CHANGES = 2
 
@@ -82,7 +82,7 @@ class ArchivedSweep:
         if self._full:
             self._leave(Batch.of(rows))
             return
-        values = self._again(partial(self.reader.read, rows, self.archive.chunk_bytes))
+        values = self._again(partial(self.reader.read, rows, self.archive.chunk_bytes - self._size))
         self._waiting = values.rest + self._waiting
         self._count(Batch.of(values.gone), deleted=0)
         self._leave(Batch.of(values.stuck))

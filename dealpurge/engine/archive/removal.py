@@ -96,8 +96,9 @@ class CheckedRemoval:
                 total += size
             yield group
 
-    def _open(self, group: Sequence[Entry]) -> Opening:
-        return Opening.send(self.connection, [entry.key for entry in group], questions(self.reader, group))
+    def _open(self, group: Sequence[Entry], behind: Sequence[bytes] = ()) -> Opening:
+        keys, asked = [entry.key for entry in group], questions(self.reader, group)
+        return Opening.send(self.connection, keys, asked, behind=behind)
 
     def _transaction(self) -> None:
         """The first group's, and the opening of the next one behind it. Raises ``Aborted``, ``Refused``."""
@@ -112,8 +113,11 @@ class CheckedRemoval:
         packed = pack_commit(connection, keys)
         connection.backoff.confirm()
         self._sent.update(keys)
-        send_commit(connection, keys, packed)
-        following = self._open(self._groups[1]) if len(self._groups) > 1 else None
+        following = None
+        if len(self._groups) > 1:
+            following = self._open(self._groups[1], packed)
+        else:
+            send_commit(connection, keys, packed)
         replies = connection.read_all(2)
         if replies[1] != [len(keys)] and following:
             clear(connection)

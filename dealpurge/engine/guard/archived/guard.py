@@ -26,7 +26,7 @@ from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Stopped
 
 #: Keys that are read in one go, about.
-READ_AT_ONCE = 500
+READ_AT_ONCE = 1000
 
 
 def guard_of(
