@@ -12,7 +12,7 @@ from typing import Literal
 from dealpurge.conf import conf
 from dealpurge.scope import PurgeScope
 
-Kind = Literal["deals", "guard_off", "checkpoints"]
+Kind = Literal["deals", "guard_off", "checkpoints", "no_archive"]
 
 #: Seconds within which a deal counts as active where no time was given, and those of a guard that is turned on.
 HOUR = 3600
@@ -70,7 +70,7 @@ class Risk:
     @property
     def words(self) -> str | None:
         """What has to be typed: "production 8993", one of the two, or nothing."""
-        words = [self._place] if self._has("guard_off") or self._has("checkpoints") else []
+        words = [self._place] if any(reason.kind != "deals" for reason in self.reasons) else []
         if self._has("deals"):
             words.append(str(self.deals))
         return " ".join(words) or None
@@ -123,6 +123,8 @@ def _reasons(scope: PurgeScope, deals: int, checkpoints: int, active: int | None
         yield Reason(kind="guard_off", count=active)
     if scope.include_checkpoints:
         yield Reason(kind="checkpoints", count=checkpoints)
+    if not scope.keep_archive and conf.archive is not None:
+        yield Reason(kind="no_archive", count=deals)
 
 
 def _is_everything(scope: PurgeScope) -> bool:

@@ -81,6 +81,20 @@ def test_checkpoints_that_stay_are_no_reason() -> None:
     assert kinds(risk(checkpoints=5)) == []
 
 
+def test_a_purge_that_goes_without_its_archive_asks_for_the_environment(settings: Settings) -> None:
+    settings.DEALPURGE_ARCHIVE = "default"
+    found = risk({**GUARDED, "keep_archive": False}, deals=3)
+
+    assert found.reasons == (Reason(kind="no_archive", count=3),)
+    assert (found.level, found.words, found.guarded) == (Level.NOTE, "production", True)
+    assert risk({**GUARDED, "keep_archive": False}, deals=25).words == "production 25"
+    assert kinds(risk({**GUARDED, "keep_archive": True})) == []
+
+
+def test_an_archive_that_nobody_has_is_no_reason() -> None:
+    assert kinds(risk({**GUARDED, "keep_archive": False})) == []
+
+
 def test_both_kinds_of_words_are_typed() -> None:
     found = risk({"mode": "all", "include_checkpoints": True}, deals=8993, checkpoints=1, active=41)
 
@@ -92,6 +106,8 @@ def test_both_kinds_of_words_are_typed() -> None:
     ("scope", "deals", "active", "level"),
     [
         ({**GUARDED, "include_checkpoints": True}, 25, None, Level.HIGH),
+        ({**GUARDED, "keep_archive": False}, 25, None, Level.HIGH),
+        ({**NAMED, "keep_archive": False}, 1, 1, Level.LIVE_WORK),
         ({"mode": "all", "include_checkpoints": True}, 25, None, Level.HIGH),
         ({"mode": "all"}, 25, 0, Level.HIGH),
         ({"mode": "all"}, 25, 1, Level.LIVE_WORK),
@@ -100,7 +116,10 @@ def test_both_kinds_of_words_are_typed() -> None:
         (GUARDED, 1, 1, Level.CALM),  # they stay
     ],
 )
-def test_how_high_it_is(scope: dict[str, Any], deals: int, active: int | None, level: Level) -> None:
+def test_how_high_it_is(
+    settings: Settings, scope: dict[str, Any], deals: int, active: int | None, level: Level
+) -> None:
+    settings.DEALPURGE_ARCHIVE = "default"
     assert risk(scope, deals=deals, active=active).level == level
 
 

@@ -104,7 +104,7 @@ class Confirmation:
     def lines(self) -> list[Line]:
         """What the risk note says, live work first."""
         told = {reason.kind: self._line(reason) for reason in self.risk.reasons}
-        return [told[kind] for kind in ("guard_off", "checkpoints", "deals") if kind in told]
+        return [told[kind] for kind in ("guard_off", "checkpoints", "no_archive", "deals") if kind in told]
 
     @property
     def badges(self) -> Iterator[Badge]:
@@ -114,6 +114,7 @@ class Confirmation:
                 "deals": self._deals,
                 "guard_off": _("guard off"),
                 "checkpoints": _("checkpoints included"),
+                "no_archive": _("no archive"),
             }[reason.kind]
             yield Badge(words=words, bad=reason.kind != "deals")
 
@@ -159,6 +160,8 @@ class Confirmation:
             return self._told(self.risk.deals, self._where())
         if reason.kind == "checkpoints":
             return self._told(reason.count or 0, _checkpoints(reason.count or 0))
+        if reason.kind == "no_archive":
+            return self._told(self.risk.deals, _unarchived(self.risk.deals))
         if reason.count:
             return self._told(reason.count, _active(reason.count))
         return self._told(self.risk.deals, _unguarded(self.risk.deals))
@@ -206,6 +209,14 @@ def _unguarded(count: int) -> str:
     return ngettext(
         "deal would be purged <strong>even if somebody works on it</strong>: the guard is off.",
         "deals would be purged <strong>even if somebody works on them</strong>: the guard is off.",
+        count,
+    )
+
+
+def _unarchived(count: int) -> str:
+    return ngettext(
+        "deal would be <strong>gone for good</strong>: no archive is kept.",
+        "deals would be <strong>gone for good</strong>: no archive is kept.",
         count,
     )
 

@@ -88,7 +88,7 @@ class Preview:
         if not self.deals:
             return PreviewRefused(_("There is nothing to purge."))
         try:
-            conf.confirm_deals  # noqa: B018 - without it nothing can be asked
+            conf.confirm_deals, conf.archive  # noqa: B018 - without them nothing can be asked
             excess = self.excess()
         except PurgeConfigurationError as exc:
             return PreviewRefused(said_by(exc))

@@ -47,6 +47,20 @@ def test_live_work_comes_first() -> None:
     assert confirmation.is_high
 
 
+def test_what_goes_without_an_archive_is_gone_for_good(settings: Settings) -> None:
+    settings.DEALPURGE_ARCHIVE = "default"
+    confirmation = asked({**ALL, "keep_archive": False}, active=41, checkpoints=2)
+
+    assert lines(confirmation)[2:] == [
+        "8,993 deals would be gone for good: no archive is kept.",
+        "8,993 deals of all organisations, in production.",
+    ]
+    assert [(badge.words, badge.bad) for badge in confirmation.badges][-1] == ("no archive", True)
+    assert lines(asked({**GUARDED, "keep_archive": False}, deals=1))[0] == (
+        "1 deal would be gone for good: no archive is kept."
+    )
+
+
 @pytest.mark.parametrize("active", [None, 0])
 def test_of_active_deals_that_are_not_known_or_none_no_number_is_told(active: int | None) -> None:
     confirmation = asked(NAMED, deals=2, active=active)
