@@ -226,6 +226,16 @@ def valkey_settings(
 
 
 @pytest.fixture
+def archive(settings: Settings, tmp_path: Path) -> Path:
+    """The folder of a storage that keeps what purges delete."""
+    folder = tmp_path / "archive"
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = {**settings.STORAGES, "archive": options}
+    settings.DEALPURGE_ARCHIVE = "archive"
+    return folder
+
+
+@pytest.fixture
 def fake_server() -> fakeredis.FakeServer:
     """What stands behind `fake_redis`; `fake_server.connected = False` is an outage."""
     return fakeredis.FakeServer()

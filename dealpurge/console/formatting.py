@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.utils.formats import date_format, number_format, time_format
+from django.utils.formats import number_format, time_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dealpurge.models import PurgeRun
+from dealpurge.runs.outcome.counts import day as day
 from dealpurge.runs.outcome.counts import deals as deals
 from dealpurge.runs.outcome.counts import keys as keys
 from dealpurge.runs.outcome.counts import number as number
@@ -26,11 +27,6 @@ def clock(moment: datetime, now: datetime) -> str:
     if moment.astimezone(UTC).date() != now.astimezone(UTC).date():
         return utc(moment)
     return time_of_day(moment)
-
-
-def day(moment: datetime) -> str:
-    """A moment's date, in UTC."""
-    return date_format(moment.astimezone(UTC), _("j M Y"))
 
 
 def time_of_day(moment: datetime) -> str:

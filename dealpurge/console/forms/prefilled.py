@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from dealpurge.console.forms.purge import ALL, BY_DEAL, ORGANISATION, read_deals, write_deals
 from dealpurge.console.forms.span import HOUR
-from dealpurge.console.forms.spare import GUARD_ASKED
+from dealpurge.console.forms.spare import ARCHIVE_ASKED, GUARD_ASKED
 from dealpurge.models import PurgeRun
 from dealpurge.scope import BLANKS, PurgeScope
 
@@ -19,6 +19,8 @@ from dealpurge.scope import BLANKS, PurgeScope
 MAX_QUERY = 2000
 #: Says that all fields are told of, so that a box which is not named was not ticked.
 KEPT = "kept"
+#: Says that the box for the archive was not ticked: a query of before there was one leaves it ticked.
+NO_ARCHIVE = "no_archive"
 #: What a page's script calls the deals that it keeps.
 KEY = re.compile(r"[0-9a-f]{8,40}")
 TEXTS = ("mode", "deals", "org_id", "reason", "at_most_deals", "at_most_keys")
@@ -30,6 +32,8 @@ def of_query(data: QueryDict) -> dict[str, Any]:
     """By the fields that a query or a form names."""
     initial: dict[str, Any] = {name: "\n".join(data.getlist(name)) for name in TEXTS if name in data}
     initial |= {name: name in data for name in BOXES if name in data or KEPT in data}
+    if NO_ARCHIVE in data:
+        initial["keep_archive"] = False
     if SPAN[0] in data:
         initial["exclude_active"] = _seconds(*(data.get(name, "") for name in SPAN))
     return initial | _one_choice(initial.get("mode"), initial.get("deals", ""), initial.get("org_id", ""))
@@ -37,24 +41,25 @@ def of_query(data: QueryDict) -> dict[str, Any]:
 
 def of_run(run: PurgeRun) -> dict[str, Any]:
     """By what an earlier run was asked."""
-    return _of_scope(run.scope) | {"reason": run.reason}
+    return _of_scope(run.scope) | {"reason": run.reason, "keep_archive": not run.archive_declined}
 
 
 def write_query(scope: PurgeScope) -> str:
     """The query that fills in a scope. Deals that are too many for one are left out."""
-    return _query(QueryDict(urlencode(_texts(_of_scope(scope)))))
+    return _query(QueryDict(urlencode(_texts(_of_scope(scope)))), declined=not scope.keep_archive)
 
 
 def kept_query(data: QueryDict) -> str:
     """The query that brings back what was typed. Deals that are too many for one are left out: the page's script has
     them, under the key that is in the query. A selection that only fills in the form is no form that was filled in."""
     key = data.get("kept_key", "")
-    return _query(data, typed=GUARD_ASKED in data, key=key if KEY.fullmatch(key) else "")
+    declined = ARCHIVE_ASKED in data and "keep_archive" not in data
+    return _query(data, typed=GUARD_ASKED in data, declined=declined, key=key if KEY.fullmatch(key) else "")
 
 
-def _query(data: QueryDict, *, typed: bool = True, key: str = "") -> str:
+def _query(data: QueryDict, *, typed: bool = True, declined: bool = False, key: str = "") -> str:
     names = [name for name in (*TEXTS, *BOXES, *SPAN) if data.get(name)]
-    marks = [(KEPT, "1")] if typed else []
+    marks = [(name, "1") for name, given in ((KEPT, typed), (NO_ARCHIVE, declined)) if given]
     query = urlencode([(name, value) for name in names for value in data.getlist(name)] + marks)
     if len(query) > MAX_QUERY:
         shorter = [(name, data.get(name, "")) for name in names if name not in ("deals", "reason")]

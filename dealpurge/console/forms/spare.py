@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge import services
 from dealpurge.conf import conf
+from dealpurge.console.formatting import day, number
 from dealpurge.console.forms.span import HOUR, SpanField
 from dealpurge.console.translation import in_language
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, ScopeError
@@ -30,8 +33,12 @@ WORDS = {
     "string_too_long": _("An id has at most 255 bytes."),
     "string_pattern_mismatch": _("An id has no control characters, spaces, ':', '{' or '}'."),
 }
+REASON_REQUIRED = _("Give a reason or a ticket: here no purge goes without.")
+NO_REASON_TO_DECLINE = _("Give a reason or a ticket: without an archive the purge cannot be undone.")
 #: Is sent by every form that has a box for the guard, so that one which is not ticked can be told from none.
 GUARD_ASKED = "guard_asked"
+#: Likewise, by every form that has the box for the archive: one from before there was an archive declines none.
+ARCHIVE_ASKED = "archive_asked"
 
 
 class SpareForm(forms.Form):
@@ -58,6 +65,7 @@ class SpareForm(forms.Form):
         required=False,
         help_text=_("Aborts synthesis runs in flight on these deals."),
     )
+    keep_archive = forms.BooleanField(required=False, initial=True)
     # Asked where an earlier run had them: they must not be lost on the way.
     at_most_deals = forms.IntegerField(label=_("Deals at most"), required=False, min_value=1)
     at_most_keys = forms.IntegerField(label=_("Keys at most"), required=False, min_value=1)
@@ -66,13 +74,14 @@ class SpareForm(forms.Form):
         required=False,
         max_length=1000,
         help_text=_("Shown with the run and in each deal's timeline."),
-        error_messages={"required": _("Give a reason or a ticket: here no purge goes without.")},
+        error_messages={"required": REASON_REQUIRED},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         with suppress(PurgeConfigurationError):  # which ``clean`` says
             self.fields["reason"].required = conf.reason_required
+        self._offer_archive()
 
     @property
     def limits(self) -> list[forms.BoundField]:
@@ -91,6 +100,17 @@ class SpareForm(forms.Form):
             raise ValidationError(_("Give a time, or do not skip active deals."))
         return seconds
 
+    def clean_keep_archive(self) -> bool:
+        """Kept, unless somebody unticked a box that was there."""
+        return bool(self.cleaned_data["keep_archive"]) or ARCHIVE_ASKED not in self.data
+
+    def clean_reason(self) -> str:
+        """Nobody goes without an archive for no reason. It is cleaned behind the box."""
+        reason: str = self.cleaned_data["reason"]
+        if not (reason or self.cleaned_data.get("keep_archive", True)):
+            raise ValidationError(NO_REASON_TO_DECLINE)
+        return reason
+
     def clean(self) -> dict[str, Any]:
         """Make the scope, with everything that it and the settings refuse as errors of the fields."""
         data = super().clean() or {}
@@ -104,9 +124,10 @@ class SpareForm(forms.Form):
                     dry_run=True,
                     at_most_deals=data["at_most_deals"],
                     at_most_keys=data["at_most_keys"],
+                    keep_archive=data.get("keep_archive", True),
                 )
                 services.check(data["scope"])
-                _ = conf.reason_required
+                _ = conf.reason_required, conf.archive, conf.archive_days
             except ScopeError as exc:
                 for error in exc.errors:
                     self.add_error(self.field_of(error.field), _in_words(error))
@@ -118,6 +139,28 @@ class SpareForm(forms.Form):
         """Which of our fields shows an error of the scope's field."""
         field = FIELDS.get(name, name)
         return field if field in self.fields else None
+
+    def _offer_archive(self) -> None:
+        """Where the settings name a storage for one."""
+        days, field = 0, self.fields["keep_archive"]
+        with suppress(PurgeConfigurationError):  # likewise
+            days = 0 if conf.archive is None else conf.archive_days
+        if not days:
+            del self.fields["keep_archive"]
+            return
+        field.label = ngettext("Keep an archive for %(n)s day", "Keep an archive for %(n)s days", days) % {
+            "n": number(days)
+        }
+        until = day(datetime.now(UTC) + timedelta(days=days))
+        field.help_text = gettext("The purge can be undone until %(day)s.") % {"day": until}
+
+
+def reason_wanted(scope: PurgeScope) -> str:
+    """Why nothing of that scope begins without a reason; empty where it may. Raises ``PurgeConfigurationError``."""
+    if conf.reason_required:
+        return str(REASON_REQUIRED)
+    declined = not scope.keep_archive and conf.archive is not None
+    return str(NO_REASON_TO_DECLINE) if declined else ""
 
 
 def _in_words(error: FieldError) -> str:

@@ -20,12 +20,12 @@ from django.utils.translation import gettext as _
 
 from dealpurge import services
 from dealpurge.api import address
-from dealpurge.conf import conf
 from dealpurge.console import shell_commands, translation
 from dealpurge.console.base import ConsolePages, non_atomic, purgers_only, viewers_only
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.forms.prefilled import kept_query, of_query, of_run, write_query
 from dealpurge.console.forms.purge import PurgeForm
+from dealpurge.console.forms.spare import reason_wanted
 from dealpurge.console.runs import csv_export
 from dealpurge.console.runs.asking import Asking, confirm_form
 from dealpurge.console.runs.deal_table import DealTable
@@ -94,8 +94,9 @@ class Console(ConsolePages):
         """Queue a dry run and show it, or say why there is none."""
         origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
         try:
-            if conf.reason_required and not (reason or kind):
-                self.message_user(request, _("Give a reason or a ticket: here no purge goes without."), messages.ERROR)
+            wanted = reason_wanted(scope)
+            if wanted and not (reason or kind):
+                self.message_user(request, wanted, messages.ERROR)
                 return HttpResponseRedirect(f"{self.address('purge')}?{write_query(scope)}")
             run = services.queue(scope, origin, **kind)
         except DealPurgeError as exc:

@@ -24,6 +24,11 @@ def keys(count: int) -> str:
     return ngettext("%(n)s key", "%(n)s keys", count) % {"n": number(count)}
 
 
+def day(moment: datetime) -> str:
+    """A moment's date, in UTC."""
+    return date_format(moment.astimezone(UTC), _("j M Y"))
+
+
 def utc(moment: datetime) -> str:
     """A moment to the second, in UTC whatever the host's time zone."""
     return date_format(moment.astimezone(UTC), _("j M Y, H:i:s")) + " UTC"
