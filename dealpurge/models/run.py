@@ -161,3 +161,8 @@ class PurgeRun(models.Model):
     def is_over(self) -> bool:
         """Whether the run has ended, one way or another."""
         return self.status not in (self.Status.QUEUED, self.Status.RUNNING)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody wrote its end down: what it did is known up to its last sign of life."""
+        return self.status == self.Status.FAILED and self.started_at is not None and not self.report

@@ -55,11 +55,6 @@ class RunPage(RunFacts):
         self.user = user
 
     @property
-    def is_lost(self) -> bool:
-        """Whether nobody wrote its end down: what it did is known up to its last sign of life."""
-        return self.run.status == Status.FAILED and self.run.started_at is not None and not self.report
-
-    @property
     def scope(self) -> str:
         """Which deals, in words."""
         return formatting.scope(self.run)

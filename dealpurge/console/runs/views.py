@@ -40,6 +40,7 @@ from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
 from dealpurge.runs import inventory, inventory_filter
 from dealpurge.runs.deals.remainder import KINDS, scope_of
+from dealpurge.runs.outcome.archives import kept_of
 from dealpurge.runs.outcome.ends import end_of
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
@@ -203,6 +204,7 @@ class Console(ConsolePages):
             table=DealTable(run, request.GET, self.timeline_of) if run.is_over else None,
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
             end=end_of(run, translation.error(run)),
+            archive=kept_of(run, preview.now),
             named=page.named(self.timeline_of),
             asked_samples=request.GET.getlist("sample"),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,

@@ -112,18 +112,17 @@ def _cancelled(run: PurgeRun, error: str) -> End:
 
 
 def _failed(run: PurgeRun, error: str) -> End:
-    lost = run.started_at is not None and not run.report
     heading = _("Failed: %(error)s") % {"error": error}
-    if lost:
+    if run.is_lost:
         heading = _("Lost: no sign of life from its worker for a minute")
     if run.dry_run:
         return End(tone="bad", icon="cross", heading=heading, text=_("Nothing was deleted."))
     outcomes = queries.counts(run)
     deals = sum(outcomes.get(outcome, 0) for outcome in TOUCHED)
     if not (run.keys_deleted or deals):
-        words = _("As far as is known it had deleted nothing.") if lost else _("Nothing was deleted.")
+        words = _("As far as is known it had deleted nothing.") if run.is_lost else _("Nothing was deleted.")
         return End(tone="bad", icon="cross", heading=heading, text=words)
-    text = _at_least(run) if lost else _were_deleted(run, deals)
+    text = _at_least(run) if run.is_lost else _were_deleted(run, deals)
     return End(tone="bad", icon="cross", heading=heading, text=text, leads_to="rest", label=_("Preview what is left"))
 
 
