@@ -53,7 +53,8 @@ def curl(run: PurgeRun, url: str) -> str | None:
     JSON spells every id in ASCII.
     """
     scope = run.scope
-    if len(scope.deals) > 1 or scope.leave_never_active or scope.at_most_deals or scope.at_most_keys:
+    told = scope.leave_never_active, scope.at_most_deals, scope.at_most_keys, not scope.keep_archive
+    if len(scope.deals) > 1 or any(told):
         return None
     org_id, deal_id = scope.single or (scope.org_id, None)
     body: dict[str, Any] = {
@@ -93,5 +94,7 @@ def _options(scope: PurgeScope, org_id: str | None, deals: list[Deal], reason: s
     for option, limit in (("--at-most-deals", scope.at_most_deals), ("--at-most-keys", scope.at_most_keys)):
         if limit is not None:
             yield f"{option}={limit}"
+    if not scope.keep_archive:
+        yield "--no-archive"
     if reason:
         yield f"--reason={reason}"

@@ -127,6 +127,12 @@ def test_options_stand_in_the_command() -> None:
     ]
 
 
+def test_a_purge_without_an_archive_has_none_from_a_shell_either() -> None:
+    run = run_of(org_id="acme", archive_declined=True, reason="OPS-1")
+
+    assert words(command_of(run))[5:] == ["--org-id=acme", "--no-archive", "--reason=OPS-1", "--no-dry-run"]
+
+
 def test_deals_of_several_organisations_are_several_commands() -> None:
     run = run_of(("acme", "1"), ("birch", "2"), ("acme", "3"), (None, "4"))
 
@@ -157,6 +163,10 @@ def test_curl_sends_the_scope_of_the_run(deal_id: str) -> None:
 
 def test_curl_of_a_dry_run_deletes_nothing() -> None:
     assert '"dry_run": true' in (shell_commands.curl(run_of(), "https://h.example/") or "")
+
+
+def test_the_endpoint_takes_no_purge_without_its_archive() -> None:
+    assert shell_commands.curl(run_of(archive_declined=True), "https://h.example/") is None
 
 
 def test_the_endpoint_takes_one_deal_a_call() -> None:

@@ -19,6 +19,7 @@ NAMES = {
     "delete": gettext_lazy("Delete"),
     "record": gettext_lazy("Record"),
 }
+ARCHIVE_AND_DELETE = gettext_lazy("Archive and delete")
 #: Of the state, its icon and what a reader hears.
 STATES = {
     "later": ("circle", gettext_lazy("(not begun)")),
@@ -71,13 +72,17 @@ def phases_of(run: PurgeRun, progress: Mapping[str, Any]) -> Iterator[Phase]:
     told = progress["phases"]
     looked = any(phase["name"] == "activity" for phase in told)
     for phase in told:
-        yield _phase(phase)
+        yield _phase(phase, _label(phase["name"], run))
         if phase["name"] == "scan" and not looked and not run.inventory:
             label, words = str(NAMES["activity"]), _("not checked: guard off")
             yield Phase("activity", label, "off", "dash", "", None, words, "", "")
 
 
-def _phase(phase: Mapping[str, Any]) -> Phase:
+def _label(name: str, run: PurgeRun) -> str:
+    return str(ARCHIVE_AND_DELETE if name == "delete" and run.archive_alias else NAMES[name])
+
+
+def _phase(phase: Mapping[str, Any], label: str) -> Phase:
     state, done, total = phase["state"], phase["done"], phase["total"]
     icon, heard = STATES[state]
     share = 100 if state == "done" else 0 if state == "later" else None
@@ -86,7 +91,7 @@ def _phase(phase: Mapping[str, Any]) -> Phase:
     rate = phase["rate"]
     return Phase(
         name=phase["name"],
-        label=str(NAMES[phase["name"]]),
+        label=label,
         state=state,
         icon=icon,
         heard=str(heard),

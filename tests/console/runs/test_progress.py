@@ -140,6 +140,13 @@ def test_the_rows_of_the_phases() -> None:
     ]
 
 
+def test_a_purge_with_an_archive_archives_what_it_deletes() -> None:
+    phases = [phase("scan", "done"), phase("activity", "done"), phase("delete")]
+    run = told(status="running", started_at=ago(9), archive_alias="archive", progress={"phases": phases})
+
+    assert [row.label for row in run.phases] == ["Scan", "Check activity", "Archive and delete"]
+
+
 def test_nothing_is_said_of_a_guard_where_it_looks_or_where_nobody_purges() -> None:
     guarded = under_way(phases=[phase("scan"), phase("activity", "later"), phase("delete", "later")])
     scan = RunProgress(PurgeRun(inventory=True, progress={"phases": [phase("scan"), phase("record", "later")]}), NOW)
