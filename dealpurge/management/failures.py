@@ -9,6 +9,7 @@ from django.db import Error as DatabaseTrouble
 from django.utils.translation import override
 
 from dealpurge.exceptions import (
+    ArchiveUnavailable,
     AuditUnavailable,
     DealPurgeError,
     LimitExceeded,
@@ -68,6 +69,8 @@ def next_step(scope: PurgeScope, exc: BaseException | None = None) -> str:
             return f"When the database answers, r{again}" if exc.retry_after else "The log has what the database said."
         case RedisUnavailable():
             return f"When {'Redis answers' if exc.reason == 'unreachable' else 'that is mended'}, r{again}"
+        case ArchiveUnavailable():
+            return f"When the storage of the archive can be written to, r{again}"
         case LimitExceeded():
             return "Look at what a dry run says would go; if that is right, run the command with a higher limit."
         case RunLost():

@@ -27,6 +27,7 @@ PURGE_OPTIONS = {
     "leave_never_active": False,
     "at_most_deals": None,
     "at_most_keys": None,
+    "keep_archive": True,
     "dry_run": True,
     "interactive": True,
     "reason": "",
@@ -95,6 +96,12 @@ def _add_limits(parser: ArgumentParser) -> None:
         "--at-most-deals", type=int, metavar="N", help="delete nothing if it would be keys of more than N deals"
     )
     parser.add_argument("--at-most-keys", type=int, metavar="N", help="delete nothing if it would be more than N keys")
+    parser.add_argument(
+        "--no-archive",
+        action="store_false",
+        dest="keep_archive",
+        help="keep no archive of what goes, where the settings name a storage for one; needs a --reason",
+    )
 
 
 def _add_manner(parser: ArgumentParser) -> None:
@@ -134,10 +141,14 @@ def must_ask(options: Mapping[str, Any]) -> bool:
         raise usage_error(f"--quiet does not go with --verbosity {options['verbosity']}: both say how much is printed")
     try:
         required = conf.reason_required and not options["dry_run"]
+        declined = not options["keep_archive"] and conf.archive is not None
     except PurgeConfigurationError as exc:
         raise CommandError(str(exc)) from exc
-    if required and not options["reason"].strip():
+    reason = options["reason"].strip()
+    if required and not reason:
         raise usage_error("--reason is required: here no purge goes without one (DEALPURGE_REASON_REQUIRED)")
+    if declined and not reason:
+        raise usage_error("--no-archive needs a --reason: what is purged without an archive cannot be restored")
     ask = options["interactive"] and not options["dry_run"]
     if ask and options["deals_from"] == STANDARD_INPUT:
         raise usage_error(NO_TERMINAL)
@@ -159,6 +170,7 @@ def scope_of(options: Mapping[str, Any]) -> PurgeScope:
             dry_run=options["dry_run"],
             at_most_deals=options["at_most_deals"],
             at_most_keys=options["at_most_keys"],
+            keep_archive=options["keep_archive"] or conf.archive is None,  # there is none to go without
         )
         services.check(scope)
     except ScopeError as exc:

@@ -8,9 +8,11 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import OutputWrapper
+from django.utils.translation import override
 
 from dealpurge.management.terminal.layout import Layout
 from dealpurge.report import LIST_LIMIT, PurgeReport, SkippedDeal, scope_as_dict, timestamp
+from dealpurge.runs.outcome.archives import kept_by
 from dealpurge.runs.outcome.ends import End
 from dealpurge.scope import PurgeScope
 from dealpurge.text import escape, in_ascii
@@ -45,6 +47,8 @@ def lines(
         yield from layout.prose(end.text)
     if end and report.deals.skipped_never_active:
         yield from layout.prose(f"{report.deals.skipped_never_active:,} skipped, for want of any events.")
+    if kept := _archive(report):
+        yield from layout.prose(kept)
 
 
 def sentence(report: PurgeReport) -> str:
@@ -183,6 +187,11 @@ def _facts(report: PurgeReport) -> Iterable[str]:
         sample = ", ".join(report.unclaimed_sample[:3]) + (", ..." if keys.unclaimed > 3 else "")
         yield f"Left: {_count(keys.unclaimed, 'key')} with the deal's id that belong to no family: {sample}"
         yield "purge_deals --explain KEY says why."
+
+
+def _archive(report: PurgeReport) -> str:
+    with override("en"):
+        return kept_by(report)
 
 
 def _activity(deal: SkippedDeal) -> str:

@@ -69,6 +69,7 @@ def test_the_help_lists_every_option(purge: Purge) -> None:
         "--dry-run, --no-dry-run",
         "--no-input",
         "--format {text,json,jsonl}",
+        "--no-archive",
         "--reason REASON",
         "--quiet",
     ):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management.color import no_style
+from django.utils.translation import override
 
 from dealpurge.management import output
-from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
+from dealpurge.report import ArchiveReport, DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
 
 
-def report(*, dry_run: bool = False, status: Any = "completed", **fields: Any) -> PurgeReport:
-    scope = PurgeScope(mode="all", dry_run=dry_run)
+def report(
+    *, dry_run: bool = False, status: Any = "completed", keep_archive: bool = True, **fields: Any
+) -> PurgeReport:
+    scope = PurgeScope(mode="all", dry_run=dry_run, keep_archive=keep_archive)
     started_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     return PurgeReport(run_id=None, status=status, scope=scope, started_at=started_at, **fields)
 
@@ -83,6 +86,31 @@ def test_everything_that_was_left_is_said() -> None:
         "\n"
         "Deleted 0 keys of 0 deals."
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"archive": (3, 7)}, "Archived: 948 MB until 9 Jan 2026, 03:04 UTC."),
+        ({"archive": (3, None)}, "Archived: 948 MB."),
+        ({"archive": (0, 7)}, None),
+        ({}, None),
+        ({"keep_archive": False}, "No archive was kept. This cannot be undone."),
+        ({"keep_archive": False, "keys": KeyCounts()}, None),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_is_kept_is_said_last(fields: dict[str, Any], line: str | None, language: str) -> None:
+    told = {"keys": KeyCounts(deleted=5)} | fields
+    if "archive" in told:
+        chunks, days = told["archive"]
+        until = None if days is None else report().started_at + timedelta(days=days)
+        told["archive"] = ArchiveReport(bytes=948_300_000, chunks=chunks, until=until)
+
+    with override(language):
+        text = shown(report(**told), verbosity=0)
+
+    assert text.splitlines()[1:] == ([line] if line else [])
 
 
 def skipped(count: int) -> PurgeReport:

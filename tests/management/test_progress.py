@@ -141,6 +141,14 @@ def test_the_phase_under_way_is_told(told: Progress, text: str) -> None:
     assert line.text(told, 200).endswith(text)
 
 
+def test_what_is_archived_first_is_told_so() -> None:
+    lines = list[str]()
+    line = ProgressLine(lines.append, dry_run=False, archived=True, width=lambda: 80)
+
+    assert line.text(progress(SCANNED, DELETING), 42) == "28,402 of 61,744 keys archived and deleted"
+    assert line.text(progress(SCANNED, DELETING), 25) == "28,402 of 61,744 keys"
+
+
 @pytest.mark.parametrize(
     ("room", "text"),
     [

@@ -99,6 +99,24 @@ def test_one_reason_is_told_as_on_the_page(deals: redis.Redis, ask: Ask) -> None
     ]
 
 
+@pytest.mark.usefixtures("archive")
+def test_a_purge_without_its_archive_is_told_as_on_the_page(deals: redis.Redis, ask: Ask) -> None:
+    named = ("--mode=by_deal", "--deal-id=deal-1", "--exclude-active-within-secs=60", "--verbosity=0")
+
+    outcome = ask("production", *named, "--no-archive", "--reason=OPS-1", "--no-dry-run")
+
+    assert outcome.code == 0
+    assert outcome.err.splitlines()[1:] == [
+        "",
+        "Read before you purge",
+        "1  deal would be gone for good: no archive is kept.",
+        "",
+        "Purge 1 deal from production?",
+        "Why you're asked: no archive",
+        'Type "production" to confirm: ',
+    ]
+
+
 def test_a_purge_of_the_same_deals_under_way_is_told(deals: redis.Redis, ask: Ask) -> None:
     fields = {"source": "admin", "mode": "all", "dry_run": False, "status": "running"}
     other = PurgeRun.objects.create(actor_name="d.silva", org_id="acme", **fields)

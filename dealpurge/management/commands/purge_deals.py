@@ -15,6 +15,7 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from dealpurge import services
+from dealpurge.conf import conf
 from dealpurge.exceptions import DealPurgeError, ended_run
 from dealpurge.management import failures, help_text, next_steps, output
 from dealpurge.management.actor import os_user
@@ -138,9 +139,10 @@ class Command(PurgeCommand):
     def run(self, scope: PurgeScope, preview: PurgeRun | None = None) -> PurgeReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it at its next page."""
         origin = store.Origin(source=PurgeRun.Source.COMMAND, actor_name=os_user(), reason=self.options["reason"])
-        line: ProgressLine | ProgressLog = ProgressLog(self.tell, dry_run=scope.dry_run)
+        manner = {"dry_run": scope.dry_run, "archived": scope.keep_archive and conf.archive is not None}
+        line: ProgressLine | ProgressLog = ProgressLog(self.tell, **manner)
         if self.stderr.isatty():
-            line = ProgressLine(self.tell_raw, dry_run=scope.dry_run, width=lambda: self.layout.width or 0)
+            line = ProgressLine(self.tell_raw, width=lambda: self.layout.width or 0, **manner)
         visible = self.options["verbosity"] > 0 and not self.options["quiet"]
         if isinstance(line, ProgressLog) and self.unattended:
             visible = False

@@ -19,6 +19,7 @@ DONE = {
     "delete": "keys deleted",
     "record": "deals written to the record",
 }
+ARCHIVED = DONE | {"delete": "keys archived and deleted"}
 
 
 class Told(NamedTuple):
@@ -34,9 +35,9 @@ class Told(NamedTuple):
 class ProgressLine:
     """One line that is painted over and over. ``write`` puts text on a terminal, whose columns ``width`` tells."""
 
-    def __init__(self, write: Any, *, dry_run: bool, width: Callable[[], int]) -> None:
+    def __init__(self, write: Any, *, dry_run: bool, width: Callable[[], int], archived: bool = False) -> None:
         self._write = write
-        self._dry_run = dry_run
+        self._dry_run, self._archived = dry_run, archived
         self._columns = width
         self._painted_at = 0.0
         self._width = 0
@@ -57,7 +58,7 @@ class ProgressLine:
     def text(self, progress: Progress, room: int) -> str:
         """A bar, how far the phase under way is, its rate and what is left; less of it, but no part of a number, where
         the line is short."""
-        told = _told(progress, dry_run=self._dry_run)
+        told = _told(progress, dry_run=self._dry_run, archived=self._archived)
         for words in (told.counts + told.more, told.counts):
             bar = min(BAR_WIDTH, room - len(words) - len("[] "))
             if bar >= LEAST_BAR:
@@ -73,15 +74,15 @@ class ProgressLine:
 class ProgressLog:
     """A line now and then, where nothing can be painted over. ``write`` puts it there."""
 
-    def __init__(self, write: Callable[[str], object], *, dry_run: bool) -> None:
-        self._write, self._dry_run = write, dry_run
+    def __init__(self, write: Callable[[str], object], *, dry_run: bool, archived: bool = False) -> None:
+        self._write, self._dry_run, self._archived = write, dry_run, archived
         self._told_at = monotonic()
 
     def show(self, progress: Progress) -> None:
         """Tell, if that was long ago; a run that is over by then has told all by its outcome."""
         if monotonic() - self._told_at >= LOG_SECONDS and _is_known(progress):
             self._told_at = monotonic()
-            told = _told(progress, dry_run=self._dry_run)
+            told = _told(progress, dry_run=self._dry_run, archived=self._archived)
             self._write(told.counts + told.more)
 
     def clear(self) -> None:
@@ -92,7 +93,7 @@ def _is_known(progress: Progress) -> bool:
     return bool(progress.total or progress.scanned)
 
 
-def _told(progress: Progress, *, dry_run: bool) -> Told:
+def _told(progress: Progress, *, dry_run: bool, archived: bool) -> Told:
     details = progress.details()
     phase = _phase(details)
     if phase is None or phase.name not in DONE or not phase.total:
@@ -105,7 +106,8 @@ def _told(progress: Progress, *, dry_run: bool) -> Told:
     else:
         done, total = phase.done, phase.total
         number = f"{done:,} of {total:,}"
-        counts, shorter = f"{number} {DONE[phase.name]}", (f"{number} {DONE[phase.name].partition(' ')[0]}", number)
+        words = (ARCHIVED if archived else DONE)[phase.name]
+        counts, shorter = f"{number} {words}", (f"{number} {words.partition(' ')[0]}", number)
     percent = f"{100 * done // total if total else 0} %"
     return Told(done, total, counts, _more(details, phase), (*shorter, percent))
 
