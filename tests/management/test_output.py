@@ -91,7 +91,7 @@ def test_everything_that_was_left_is_said() -> None:
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"archive": (3, 7)}, "Archived: 948 MB until 9 Jan 2026, 03:04 UTC."),
+        ({"archive": (3, 63)}, "Archived: 948 MB until 6 Mar 2026, 03:04 UTC."),
         ({"archive": (3, None)}, "Archived: 948 MB."),
         ({"archive": (0, 7)}, None),
         ({}, None),
