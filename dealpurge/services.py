@@ -75,7 +75,7 @@ def purge_deals(
     """Purge, or with ``dry_run`` count what a purge would delete, and write it down.
 
     Raises ``ScopeError``, ``LimitExceeded``, ``PurgeInProgress``, ``PreviewRefused``, ``AuditUnavailable``,
-    ``RedisUnavailable``, ``RunLost``, and ``RuntimeError`` inside an open transaction.
+    ``RedisUnavailable``, ``ArchiveUnavailable``, ``RunLost``, and ``RuntimeError`` inside an open transaction.
     """
     scope = PurgeScope(
         mode=mode,

@@ -13,6 +13,7 @@ from rest_framework.exceptions import APIException, MethodNotAllowed
 
 from dealpurge.api.errors import LIMIT_EXCEEDED, RETRY_HEADER, InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
+    ArchiveUnavailable,
     AuditUnavailable,
     DealPurgeError,
     LimitExceeded,
@@ -103,9 +104,10 @@ def _(exc: TooManyRequests) -> JsonResponse:
 
 
 @to_answer.register(RedisUnavailable)
+@to_answer.register(ArchiveUnavailable)
 @to_answer.register(RunLost)
 @to_answer.register(OutOfTime)
-def _(exc: RedisUnavailable | RunLost | OutOfTime) -> JsonResponse:
+def _(exc: RedisUnavailable | ArchiveUnavailable | RunLost | OutOfTime) -> JsonResponse:
     return answer(503, str(exc), run_id=exc.run_id, report=exc.report, headers=_retry_after(exc))
 
 

@@ -106,8 +106,8 @@ PURGE_RESPONSES = {
     ),
     429: refusal("Too many purges.", str(TooManyRequests(10))),
     503: refusal(
-        "Redis or the database cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds and the run was "
-        "stopped, its status `cancelled`. What was deleted by then stands in the report.",
+        "Redis, the database or the archive cannot be used; or the request took `DEALPURGE_REQUEST_TIMEOUT` seconds "
+        "and the run was stopped, its status `cancelled`. What was deleted by then stands in the report.",
         messages.OUT_OF_TIME.format(20),
         bodies.PurgeRedisError,
         run_id=str(examples.RUN),

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from dealpurge import services
 from dealpurge.engine import purging
 from dealpurge.exceptions import (
+    ArchiveUnavailable,
     OutOfTime,
     PurgeConfigurationError,
     RedisFailure,
@@ -68,6 +69,14 @@ def test_redis_that_is_away_may_come_back(post: Post, monkeypatch: pytest.Monkey
 
     expected = OUTAGE if reason == "unreachable" else None
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, expected)
+
+
+def test_a_storage_that_is_away_may_come_back(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "purge", raising(ArchiveUnavailable("The archive.")))
+
+    answer = post(ALL)
+
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, OUTAGE)
 
 
 def test_a_redis_that_is_not_there(post: Post) -> None:

@@ -17,7 +17,7 @@ from dealpurge.api.answers import examples
 from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, answer
 from dealpurge.api.handler import to_answer
 from dealpurge.models import PurgeRun
-from dealpurge.report import LIST_LIMIT, MissingDeal, SkippedDeal, Status
+from dealpurge.report import LIST_LIMIT, ArchiveReport, MissingDeal, SkippedDeal, Status
 from dealpurge.scope import PurgeScope
 from dealpurge.services import PhaseProgress, ProgressDetails, ServerProgress
 from tests.support.published import Schema, document, operations, refusals
@@ -36,6 +36,7 @@ REPORT = replace(
         MissingDeal(org_id="acme", deal_id="dael-1", did_you_mean=("acme", "deal-1")),
     ),
     unclaimed_sample=("notes:deal-1",) * LIST_LIMIT,
+    archive=ArchiveReport(bytes=9, chunks=1, until=None),
     warnings=("Read this.",),
 )
 #: With null wherever progress may have it, and without.
@@ -63,6 +64,7 @@ ITEMS = [
 ANSWERS: dict[str, tuple[str, int, Any]] = {
     **{f"a {word} report": ("purge_deals", 200, replace(REPORT, status=word).as_dict()) for word in get_args(Status)},
     **{f"a {word} run": ("purge_run", 200, examples.run(status=word)) for word in PurgeRun.Status.values},
+    "a report without an archive": ("purge_deals", 200, replace(REPORT, archive=None).as_dict()),
     "a run that is over": ("purge_run", 200, examples.run(report=REPORT.as_dict(), finished_at=examples.BEGAN)),
     "a run on a cluster": ("purge_run", 200, examples.run(status="running", progress=ON_A_CLUSTER.as_dict())),
     "a queued run": ("purge_deals", 202, examples.run()),

@@ -151,6 +151,22 @@ def test_where_there_is_none_to_decline_no_reason_is_asked_for(
 # The preview, and the purge made of it
 
 
+def test_a_storage_that_cannot_be_written_is_told_on_the_page_of_the_purge(
+    browser: Client, deals: redis.Redis, archive: Path
+) -> None:
+    archive.write_text("a file where a folder should be")
+    before = deals.dbsize()
+    browser.post(FORM, KEPT)
+    preview = latest()
+    page(browser, page_of(preview))
+
+    browser.post(page_of(preview, "apply"), {"typed": "purge 3"})
+
+    shown = page(browser, page_of(latest()))
+    assert "Failed: The archive cannot be written; nothing unarchived was deleted." in shown
+    assert deals.dbsize() == before
+
+
 def test_the_purge_goes_without_it_as_the_form_said(browser: Client, deals: redis.Redis, archive: Path) -> None:
     browser.post(FORM, {**DECLINED, "mode": "organisation", "org_id": "acme"})
     preview = latest()

@@ -38,7 +38,14 @@ from tests.support.readme_blocks import ROOT
 PACKAGE = ROOT / "dealpurge"
 TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 #: Errors whose words are stored where they end a run, or are shown where they prevent one.
-ERRORS = {"AuditUnavailable", "PurgeConfigurationError", "PurgeNotAllowed", "RedisUnavailable", "TemplateError"}
+ERRORS = {
+    "ArchiveUnavailable",
+    "AuditUnavailable",
+    "PurgeConfigurationError",
+    "PurgeNotAllowed",
+    "RedisUnavailable",
+    "TemplateError",
+}
 #: Its only error is about a setting of the API, which answers in English.
 OF_THE_API = {"runs/throttling.py"}
 #: As many parameters as any sentence has.

@@ -90,6 +90,14 @@ class PurgeKeyCounts(serializers.Serializer[Any]):
     unclaimed = count("With the deal's id, and of no family, so they stay. Null if not looked for.", allow_null=True)
 
 
+class PurgeArchive(serializers.Serializer[Any]):
+    """What is kept of what was deleted."""
+
+    bytes = count("In the storage.")
+    chunks = count("Files. 0 where nothing was deleted.")
+    until = serializers.DateTimeField(allow_null=True, help_text="UTC. Until then; null where no end is set.")
+
+
 class PurgeScopeFields(serializers.Serializer[Any]):
     """What was asked."""
 
@@ -140,6 +148,9 @@ class PurgeReport(PurgeScopeFields):
         child=serializers.ListField(child=serializers.CharField(), max_length=SAMPLE_SIZE),
         required=False,
         help_text=f"In a dry run: up to {SAMPLE_SIZE} keys of each family that would go, picked at random.",
+    )
+    archive = PurgeArchive(
+        allow_null=True, help_text="Null in a dry run, and where the settings or who asked for the purge want none."
     )
     warnings = serializers.ListField(child=serializers.CharField(), help_text="Sentences for who reads the report.")
     started_at = serializers.DateTimeField(help_text="UTC.")
@@ -205,7 +216,7 @@ class PurgeConflict(PurgeRunError):
 
 
 class PurgeRedisError(PurgeError):
-    """Where Redis or the database cannot be used, or the request took too long."""
+    """Where Redis, the database or the archive cannot be used, or the request took too long."""
 
     run_id = serializers.UUIDField(required=False, help_text="The run, if there was one.")
     deleted = count("Keys deleted by then.", required=False)

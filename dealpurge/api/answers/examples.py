@@ -13,7 +13,7 @@ from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.api.errors import ErrorItem
 from dealpurge.keys.families import CHECKPOINTS, FAMILIES
 from dealpurge.models import PurgeRun
-from dealpurge.report import DealCounts, KeyCounts, PurgeReport, SkippedDeal
+from dealpurge.report import ArchiveReport, DealCounts, KeyCounts, PurgeReport, SkippedDeal
 from dealpurge.scope import PurgeScope
 from dealpurge.services import PhaseProgress, ProgressDetails
 
@@ -61,6 +61,7 @@ REPORT = PurgeReport(
     keys=KeyCounts(scanned=1180000, matched=940000, deleted=939953, checkpoints_kept=40000),
     families=families(19999),
     skipped=(SkippedDeal(org_id="org037", deal_id="a5399c2e", last_active_at=BEGAN - timedelta(minutes=10)),),
+    archive=ArchiveReport(bytes=948_316_207, chunks=241, until=BEGAN + timedelta(days=7)),
     started_at=BEGAN,
     duration_ms=2750,
 )
@@ -71,6 +72,7 @@ REFUSED = replace(
     deals=DealCounts(matched=20000, skipped_active=1),
     keys=replace(REPORT.keys, deleted=0),
     families=families(0),
+    archive=ArchiveReport(bytes=0, chunks=0, until=BEGAN + timedelta(days=7)),
 )
 OUT_OF_TIME = replace(
     REPORT,
@@ -78,6 +80,7 @@ OUT_OF_TIME = replace(
     deals=DealCounts(matched=7101, purged=7100, skipped_active=1, organisations=15),
     keys=replace(REPORT.keys, deleted=333700),
     families=families(7100),
+    archive=ArchiveReport(bytes=336_645_800, chunks=86, until=BEGAN + timedelta(days=7)),
     duration_ms=20004,
 )
 
