@@ -52,6 +52,25 @@ def test_the_button_that_copies_a_command_covers_none_of_it(
     assert room <= box["x"]
 
 
+@pytest.mark.usefixtures("archive")
+def test_a_box_that_is_not_ticked_says_what_that_means(person: Callable[..., Person], deals: redis.Redis) -> None:
+    somebody = person()
+    somebody.go(f"{LIST}purge/")
+    notes = somebody.page.locator(".dp-off")
+
+    def shown() -> list[str]:
+        return [note.inner_text().strip().partition(" ")[0] for note in notes.all() if note.is_visible()]
+
+    assert shown() == []
+    somebody.page.uncheck("[name=guard]")
+    assert shown() == ["Deals"]
+    somebody.page.uncheck("[name=keep_archive]")
+    assert shown() == ["Deals", "Without"]
+    assert "can be undone until" not in somebody.text()
+    somebody.page.check("[name=guard]")
+    assert shown() == ["Without"]
+
+
 @pytest.mark.parametrize("width", [1280, 1360])
 def test_the_list_fits_a_laptop_between_navigation_and_filter(
     person: Callable[..., Person], deals: redis.Redis, width: int

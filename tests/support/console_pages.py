@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import redis
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -172,8 +173,10 @@ def settings_for(server: RedisServer) -> dict[str, Any]:
     """Those of a site in production whose Redis this is."""
     return {
         "CACHES": cache_settings(server.url),
+        "DEALPURGE_ARCHIVE": "archive",
         "DEALPURGE_CONFIRM_DEALS": 10,
         "DEALPURGE_ENVIRONMENT": {"name": "production", "tone": "production"},
+        "STORAGES": {**settings.STORAGES, "archive": {"BACKEND": "django.core.files.storage.InMemoryStorage"}},
         "TASKS": {"default": {"BACKEND": IMMEDIATE_TASKS}},
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
     }

@@ -29,6 +29,19 @@ def ended(pages: Pages, status: str, *, counts: Mapping[str, int] = NOTHING, **f
     return pages.change(pages.run(status, report=report(status, counts=counts), **fields))
 
 
+def archived(pages: Pages, **fields: Any) -> str:
+    """As `ended`, with the archive of a run that came to its end."""
+    told = report("completed") | {"archive": {"bytes": 948_000_000, "chunks": 241, "until": None}}
+    until = timezone.now() + timedelta(days=7)
+    return pages.change(pages.run("completed", report=told, archive_alias="archive", archived_until=until, **fields))
+
+
+def lost_with_an_archive(pages: Pages) -> str:
+    run = pages.run("failed", archive_alias="archive", archived_until=timezone.now() + timedelta(days=7))
+    run.archive_chunks.create(server=1, number=1, name="1", keys=17200, size=1, length=1, families={})
+    return pages.change(run)
+
+
 def applied(pages: Pages) -> str:
     preview = pages.preview("deal-1")
     pages.run("completed", rows=False, report=report("completed"), preview=preview)
@@ -63,6 +76,11 @@ STATES: dict[str, State] = {
     "form with errors": State(
         lambda pages: reverse(FORM), shows="Please correct the error", press=".dp-content button.default"
     ),
+    "form without an archive": State(
+        lambda pages: reverse(FORM),
+        shows="Without an archive the purge cannot be undone.",
+        press="input[name=keep_archive]",
+    ),
     "form with the guard off": State(
         lambda pages: reverse(FORM), shows="Deals go even while somebody works on them.", press="input[name=guard]"
     ),
@@ -81,6 +99,9 @@ STATES: dict[str, State] = {
     "preview, high risk": State(
         lambda pages: pages.change(pages.preview(exclude_active_within_secs=None, include_checkpoints=True)),
         shows="High risk",
+    ),
+    "preview, without an archive": State(
+        lambda pages: pages.change(pages.preview(org_id="acme", keep_archive=False)), shows="gone for good"
     ),
     "preview, keys shown": State(
         lambda pages: f"{pages.change(pages.preview(org_id='acme'))}?sample=image_crops", shows="Hide keys"
@@ -128,6 +149,11 @@ STATES: dict[str, State] = {
         shows="Stopping…",
     ),
     "done": State(lambda pages: ended(pages, "completed"), shows="Done: 183 deals purged"),
+    "done, archived": State(archived, shows="Archived: 948 MB until"),
+    "done, its archive removed": State(
+        lambda pages: archived(pages, archive_removed_at=timezone.now(), archive_removed_by="d.silva"),
+        shows="Archive removed by d.silva on",
+    ),
     "done with warnings": State(
         lambda pages: pages.change(
             pages.run("completed", report=report("completed", warnings=["Another pass was made.", "x" * 255]))
@@ -147,6 +173,7 @@ STATES: dict[str, State] = {
         lambda pages: pages.change(pages.run("failed", error="Lost.", finished_at=timezone.now())),
         shows="Lost: no sign of life",
     ),
+    "lost, partly archived": State(lost_with_an_archive, shows="17,200 keys can be restored."),
     "list": State(lambda pages: reverse(LIST)),
     "list, searched": State(lambda pages: f"{reverse(LIST)}?q=acme:deal-1"),
     "timeline": State(lambda pages: timeline("deal-1"), shows="Everything that happened"),
