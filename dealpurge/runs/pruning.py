@@ -92,7 +92,8 @@ class Pruning:
         elif name == INVENTORY_DEALS:
             yield from _of_runs(InventoryDeal.objects.using(alias()).all(), runs.filter(inventory=True))
         elif name == LIVE_RUNS:
-            yield runs.filter(dry_run=False)
+            without_archive = Q(archive_alias="") | Q(archive_removed_at__isnull=False)
+            yield runs.filter(without_archive, dry_run=False)
         else:
             became = stored().filter(preview=OuterRef("pk"))
             if self.live_runs and dry_run:  # those that would be gone by now do not keep their previews

@@ -16,7 +16,7 @@ from dealpurge.report import ArchiveReport
 from dealpurge.runs import retry
 from dealpurge.runs.archive import storage
 from dealpurge.runs.archive.manifest import MANIFEST, manifest
-from dealpurge.runs.database import alias, durable, update
+from dealpurge.runs.database import alias, durable, stored, update
 from dealpurge.text import redacted
 
 logger = logging.getLogger("dealpurge")
@@ -51,6 +51,8 @@ class ArchiveKeeper:
 
         def write() -> None:
             with durable():
+                if not stored().filter(pk=self._run.pk, status=PurgeRun.Status.RUNNING).exists():
+                    raise RunLost(f"Run {self._run.pk} is no longer running.")
                 # Of a COMMIT whose answer was lost the row may be there.
                 self._rows().filter(name__in=[name, instead_of]).delete()
                 self._row(chunk, name).save(force_insert=True, using=alias())
