@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from dealpurge.exceptions import AuditUnavailable
 from dealpurge.models import LOST_AFTER, PurgeRun
 from dealpurge.runs.database import bounded, stored
 from dealpurge.runs.label import Label
 from dealpurge.runs.progress import percent
+from dealpurge.runs.termination import fail_lost_runs
 from dealpurge.scope import PurgeScope
 from dealpurge.text import plain
 
@@ -48,11 +51,24 @@ class Meanwhile(NamedTuple):
 
 def purges_meeting(scope: PurgeScope, label: Label, *, since: datetime | None = None) -> Iterator[Meanwhile]:
     """Live purges of the same Redis that are under way, or ended after ``since``, newest first."""
+    runs = _read(since)
+    if any(map(_seems_lost, runs)):
+        with suppress(AuditUnavailable):
+            fail_lost_runs()
+        runs = _read(since)
+    for run in runs:
+        if Label.of_run(run).agrees_with(label) and run.scope.meets(scope):
+            yield Meanwhile(run, bool(scope.single))
+
+
+def _read(since: datetime | None) -> list[PurgeRun]:
     wanted = Q(status__in=(Status.QUEUED, Status.RUNNING))
     if since:  # the last sign of life is in an index, and an end comes soon behind it
         wanted |= Q(status__in=ENDED, heartbeat_at__gte=since - LOST_AFTER, finished_at__gte=since)
     with bounded():
-        runs = list(stored().filter(wanted, dry_run=False).order_by("-created_at").defer(*UNUSED)[:READ])
-    for run in runs:
-        if Label.of_run(run).agrees_with(label) and run.scope.meets(scope):
-            yield Meanwhile(run, bool(scope.single))
+        return list(stored().filter(wanted, dry_run=False).order_by("-created_at").defer(*UNUSED)[:READ])
+
+
+def _seems_lost(run: PurgeRun) -> bool:
+    """Whether it has been silent for so long that it is worth a write to ask the database."""
+    return not run.is_over and datetime.now(UTC) - (run.heartbeat_at or run.created_at) > LOST_AFTER

@@ -99,3 +99,19 @@ def test_what_is_no_purge_of_these_deals_here(fields: dict[str, Any]) -> None:
     purge(**fields)
 
     assert told() == []
+
+
+def test_a_purge_whose_process_died_is_not_under_way() -> None:
+    now = datetime.now(UTC)
+    silent = now - timedelta(minutes=2)
+    purge(heartbeat_at=silent, started_at=silent)
+
+    assert told(since=silent) == ["A purge of this deal by d.silva has ended since this preview was made."]
+    assert told(since=now) == told(since=None) == []
+
+
+def test_a_purge_that_no_worker_took_is_not_under_way() -> None:
+    run = purge("queued")
+    PurgeRun.objects.filter(pk=run.pk).update(created_at=datetime.now(UTC) - timedelta(days=1))
+
+    assert told() == []
