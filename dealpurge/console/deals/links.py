@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
@@ -38,7 +39,7 @@ def nearly(site: AdminSite, request: HttpRequest, deal: Deal) -> Deal | None:
 
 
 def addresses(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> dict[Deal, str]:
-    """The pages of deals that this user may see, a query for each admin of deals."""
+    """The pages of deals that this user may see, a query or two for each admin of deals."""
     wanted = list(deals)
     found: dict[Deal, str] = {}
     if not wanted:
@@ -47,6 +48,13 @@ def addresses(site: AdminSite, request: HttpRequest, deals: Iterable[Deal]) -> d
         if not admin.has_view_or_change_permission(request):
             continue
         view = f"admin:{admin.opts.app_label}_{admin.opts.model_name}_change"
-        for deal, item in admin.purge_find(wanted).items():
+        for deal, item in _shown(admin, request, admin.purge_find(wanted)):
             found.setdefault(deal, reverse(view, args=[item.pk], current_app=site.name))
     return found
+
+
+def _shown(admin: DealPurgeAdminMixin, request: HttpRequest, items: dict[Deal, Any]) -> Iterator[tuple[Deal, Any]]:
+    """Those that the host's own page would open for this user: it may hide rows from somebody."""
+    keys = {item.pk for item in items.values()}
+    shown = set(admin.get_queryset(request).filter(pk__in=keys).values_list("pk", flat=True)) if keys else ()
+    yield from ((deal, item) for deal, item in items.items() if item.pk in shown)

@@ -77,13 +77,14 @@ class MissingDeals:
     def _all(self) -> list[Missing]:
         # What was escaped for the report is no id of any deal.
         deals: list[Deal] = [(item["org_id"], item["deal_id"]) for item in self._listed]
-        in_database = known(self._site, self._request, [deal for deal in deals if "\\" not in f"{deal[0]}{deal[1]}"])
+        as_named = [deal for deal in deals if "\\" not in f"{deal[0]}{deal[1]}"]
+        in_database = known(self._site, self._request, as_named)
         strangers = self._unknown_organisations({org_id for org_id, _deal in deals if org_id is not None})
         meant, began = [_meant(item) for item in self._listed], clock.seconds()
         for place, deal in enumerate(deals):
             if deal in in_database:
                 meant[place] = None
-            elif place < SHOWN and meant[place] is None and clock.seconds() - began < MOST_SECONDS:
+            elif place < SHOWN and meant[place] is None and deal in as_named and clock.seconds() - began < MOST_SECONDS:
                 meant[place] = nearly(self._site, self._request, deal)
         return [
             Missing(

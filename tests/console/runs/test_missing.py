@@ -205,3 +205,27 @@ def test_a_name_that_the_database_has_is_right(browser: Client, make_preview: Ma
 
     assert "In the database, but it has no keys in Redis. Nothing to do." in shown
     assert "Did you mean" not in shown
+
+
+def test_deals_that_the_hosts_page_hides_from_somebody_are_not_told_of(
+    browser: Client, make_preview: MakePreview, purger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    for name in ("deal-7", "deal-80"):
+        Deal.objects.create(deal_id=name, organization=acme, name="A")
+    monkeypatch.setattr(admin.site._registry[Deal], "get_queryset", lambda request: Deal.objects.none())
+    told = report(2, ("acme", "dael-7", None), ("acme", "deal-80", None))
+
+    shown = note(browser, make_preview(purger, report=told, **NAMED))
+
+    assert "Did you mean" not in shown
+    assert "In the database" not in shown
+
+
+def test_what_was_escaped_for_the_report_is_no_slip(browser: Client, make_preview: MakePreview, purger: User) -> None:
+    acme = Organization.objects.create(slug="acme", name="Acme")
+    Deal.objects.create(deal_id="a\\b", organization=acme, name="A")
+
+    shown = note(browser, make_preview(purger, report=report(1, ("acme", "a\\\\b", None)), **NAMED))
+
+    assert "Did you mean" not in shown
