@@ -395,3 +395,15 @@ def test_checkpoints_of_each_deal_are_told_where_they_would_go(
     assert [row.deal_id for row in shown.rows] == ["many", "few"]
     page = browser.get(page_of(run)).content.decode()
     assert ('data-label="checkpoints">1,044<' in page) == included
+
+
+def test_none_is_told_apart_from_what_an_older_worker_did_not_count(
+    browser: Client, make_preview: MakePreview, purger: User
+) -> None:
+    run = make_preview(purger, outcomes={"would_be_purged": 2}, include_checkpoints=True)
+    for deal, count in (("none", 0), ("unknown", None)):
+        run.run_deals.create(org_id="acme", deal_id=deal, outcome="would_be_purged", checkpoints=count)
+
+    page = browser.get(page_of(run), {"sort": "-checkpoints"}).content.decode()
+
+    assert [cell.partition("<")[0] for cell in page.split('data-label="checkpoints">')[1:]] == ["0", "\N{EN DASH}"]
