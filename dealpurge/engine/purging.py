@@ -27,10 +27,9 @@ def purge(
     archive: Archive | None = None,
     look: bool = False,
 ) -> None:
-    """Carry out ``scope`` and count into ``tally``, whatever ends it. Only this thread calls ``keep_going``, and
-    ``keep_active``, which writes down who was seen active. ``archive``: takes what is deleted. ``look``: tell who works
-    on deals in a dry run that spares none. Raises ``RedisUnavailable``, ``ArchiveUnavailable``, ``LimitExceeded``,
-    ``PurgeConfigurationError``, and what these two raise."""
+    """Carry out ``scope`` and count into ``tally``, whatever ends it; what is deleted goes into ``archive`` first. Only
+    this thread calls ``keep_going`` and ``keep_active``. ``look``: tell who works on deals in a dry run that spares
+    none. Raises ``RedisUnavailable``, ``ArchiveUnavailable``, ``LimitExceeded``, ``PurgeConfigurationError``."""
     finished, budget = False, Budget.of(scope)
     try:
         if budget and not scope.guarded:  # whose plan tells

@@ -49,11 +49,9 @@ class Opening:
         behind: Sequence[bytes] = (),
     ) -> Opening:
         """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. ``singly``: the answers are too much to be in
-        flight together. ``behind``: what ``pack_commit`` made, which goes first. Raises what ``LOST`` names.
-
-        Nothing is queued before MULTI is known to be accepted: behind a refused one an UNLINK would be carried out,
-        watched keys or not.
-        """
+        flight together. ``behind``: what ``pack_commit`` made, which goes first. Raises what ``LOST`` names."""
+        # Nothing is queued before MULTI is known to be accepted: behind a refused one an UNLINK would be carried out,
+        # watched keys or not.
         watches: list[Command] = [("WATCH", *part) for part in connection.parts(list(keys)) if part]
         opening = [*questions, ("MULTI",)]
         late = opening if singly or any(isinstance(question, Alone) for question in questions) else []
