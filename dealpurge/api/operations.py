@@ -29,6 +29,9 @@ own: `families` in a report names them all.
 `include_checkpoints`. Deals that somebody is working on stay with `exclude_active_within_secs`: each is judged by its \
 newest `canvas:events` entry, and again at the moment of its deletion. Without it no deal is spared.
 
+**What is kept:** where the site has an archive, a copy of what went is there for some days: `archive` in the report \
+says until when.
+
 **Two modes:** `by_deal` purges the deal of `deal_id`, which is required then; `all` purges every deal in Redis and \
 refuses a `deal_id`. `org_id` narrows either to one organisation.
 

@@ -93,7 +93,8 @@ def test_everything_that_was_left_is_said() -> None:
     [
         ({"archive": (3, 63)}, "Archived: 948 MB until 6 Mar 2026, 03:04 UTC."),
         ({"archive": (3, None)}, "Archived: 948 MB."),
-        ({"archive": (0, 7)}, None),
+        ({"archive": (0, 7)}, "No archive was kept. This cannot be undone."),
+        ({"archive": (0, 7), "keys": KeyCounts()}, None),
         ({}, None),
         ({"keep_archive": False}, "No archive was kept. This cannot be undone."),
         ({"keep_archive": False, "keys": KeyCounts()}, None),

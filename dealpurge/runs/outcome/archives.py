@@ -46,7 +46,8 @@ def kept_by(report: PurgeReport) -> str:
     archive = report.archive
     if archive and archive.chunks:
         return _archived(archive.bytes, archive.until)
-    return _none() if report.keys.deleted and not report.scope.keep_archive else ""
+    spoken_of = archive is not None or not report.scope.keep_archive
+    return _none() if spoken_of and report.keys.deleted else ""
 
 
 def _archived(size: int, until: datetime | None) -> str:
