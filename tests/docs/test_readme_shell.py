@@ -204,7 +204,7 @@ def test_lines_for_cron(shell: Shell, kept: set[str]) -> None:
     variables = [line for line in block.commands if re.fullmatch(r"[A-Z_]+=\S+", line)]
     jobs = [line for line in block.commands if line not in variables]
     assert {line.partition("=")[0] for line in variables} == {"MAILTO", "REDIS_URL"}
-    assert len(jobs) == 2
+    assert len(jobs) == 3
     assert "%" not in block.text  # a line's end to cron
     for job in jobs:
         *schedule, command = job.split(None, 5)
