@@ -229,8 +229,9 @@ def valkey_settings(
 def archive(settings: Settings, tmp_path: Path) -> Path:
     """The folder of a storage that keeps what purges delete."""
     folder = tmp_path / "archive"
-    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
-    settings.STORAGES = {**settings.STORAGES, "archive": options}
+    options = {"location": str(folder), "file_permissions_mode": 0o600}
+    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "archive": storage}
     settings.DEALPURGE_ARCHIVE = "archive"
     return folder
 

@@ -26,9 +26,9 @@ LIVE = {"mode": "all", "dry_run": False}
 
 @pytest.fixture
 def deals(valkey_settings: Settings, valkey_client: redis.Redis) -> redis.Redis:
-    """A deal of several chunks."""
+    """A deal of more keys than are read at once."""
     valkey_settings.DEALPURGE_RETRY_SECONDS = 0.1
-    seed_deal(valkey_client, "acme", "deal-1", image_crops=600)
+    seed_deal(valkey_client, "acme", "deal-1", image_crops=3500)
     return valkey_client
 
 
@@ -80,8 +80,8 @@ def test_what_was_archived_before_is_deleted_and_told(
     post: Post, deals: redis.Redis, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = deals.dbsize()
-    monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 1000)
-    monkeypatch.setattr(archiver, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 1)
+    monkeypatch.setattr(archiver, "CHUNK_BYTES", 1)
     writes = iter(range(2))
     save = FileSystemStorage.save
 
