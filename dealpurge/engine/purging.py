@@ -46,6 +46,9 @@ def purge(
             archive.close()
         # A sweep may have more keys of any deal before it; a guarded purge has done deals whole.
         left = tally.begun if scope.guarded else tally.matched_deals - tally.untouched
+        if archive and not finished and not scope.guarded:  # which keeps a page before it deletes it
+            untouched = {token for token in left if not tally.gone[token]} - tally.begun
+            left, tally.untouched = left - untouched, tally.untouched | untouched
         if left and not finished and not scope.dry_run:
             tally.warn(BROKEN_OFF_WARNING)
             tally.interrupted |= left

@@ -12,6 +12,11 @@ from dealpurge.i18n import SENTENCES
 CODES = """
 activity_untold 0
 address_unreadable 0
+archive_changing 0
+archive_full 0
+archive_oversized 0
+archive_unchecked 0
+archive_unwritable 0
 broken_off 0
 callable_is_address 1
 callable_not_imported 2
@@ -50,10 +55,12 @@ no_environment 0
 no_events 0
 no_handshake 1
 no_limit 2
+no_on_full 0
 no_primary 1
 no_sentinel 1
 no_server_label 0
 no_service 1
+no_storage 0
 no_yes_or_no 0
 not_allowed 0
 not_callable 1

@@ -105,8 +105,10 @@ class ArchivedSweep:
         try:
             self._again(removal.run)
         except BaseException:
-            self.archive.settle_later(saved, removal.settled())
+            settled = removal.settled()
+            self.archive.settle_later(saved, settled)
             self._count_removal(removal)
+            self.selection.tally.begun.update([entry.token for entry in settled])
             raise
         self.archive.keep_only(saved, removal.settled())
         self._count_removal(removal)

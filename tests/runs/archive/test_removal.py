@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.archive import archiver
+from dealpurge.engine.archive import archived_sweep, archiver
 from dealpurge.exceptions import ArchiveRefused
 from dealpurge.models import PurgeArchiveChunk, PurgeRun
 from dealpurge.runs import database
@@ -40,6 +40,7 @@ def place(valkey_settings: Settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def archived(valkey_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PurgeRun]:
     """A purge with an archive of several chunks."""
+    monkeypatch.setattr(archived_sweep, "READ_AT_ONCE", 1)
     monkeypatch.setattr(archiver, "CHUNK_BYTES", 1)
     monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 1)
 
