@@ -59,6 +59,7 @@ class ArchivedGuard(ArchivedDelete):
         self._unread: list[Held] = []
         self._read: list[Held] = []
         self._entries: list[Entry] = []
+        self._size = 0
         self._in_flight: deque[tuple[Saving, list[Held]]] = deque()
         #: Deals that are more than may be held.
         self._large: set[bytes] = set()
@@ -115,8 +116,10 @@ class ArchivedGuard(ArchivedDelete):
                 self._large.add(first.token)
             for units, look in unread:
                 self._sort(units, look, rest, stuck)
-            self._entries += [entry for entry in values.entries if entry.token not in rest | stuck]
-            if size_of(self._entries) >= self.archive.chunk_bytes:
+            whole = [entry for entry in values.entries if entry.token not in rest | stuck]
+            self._entries += whole
+            self._size += size_of(whole)
+            if self._size >= self.archive.chunk_bytes:
                 self._close_chunk()
 
     def _sort(self, units: Sequence[Unit], look: Any, rest: set[bytes], stuck: set[bytes]) -> None:
@@ -132,7 +135,7 @@ class ArchivedGuard(ArchivedDelete):
         self._unread += [Held(again, look)] if again else []
 
     def _close_chunk(self) -> None:
-        entries, self._entries = self._entries, []
+        entries, self._entries, self._size = self._entries, [], 0
         read, self._read = self._read, []
         if entries:
             self._in_flight.append((self.archive.begin(self.connection, entries, in_order=True), read))
