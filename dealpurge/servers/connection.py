@@ -165,9 +165,9 @@ class ServerConnection:
             replies.append(self.read())
             try:
                 there = received(self._connection, number - len(replies))
-            except BaseException:
+            except BaseException as exc:
                 self._break()
-                raise
+                raise_unread(exc)
             self.owed -= len(there)
             replies += there
         return replies

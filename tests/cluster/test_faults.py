@@ -254,12 +254,12 @@ def down(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             commands = [("CLUSTERDOWN",) if command is unlinks[1] else command for command in commands]
         return send(connection, commands)
 
-    def read(connection: NodeConnection) -> Any:
-        reply = ServerConnection.read(connection)
-        return ClusterDownError("The cluster is down") if "CLUSTERDOWN" in str(reply) else reply
+    def read_all(connection: NodeConnection, number: int) -> list[Any]:
+        replies = ServerConnection.read_all(connection, number)
+        return [ClusterDownError("The cluster is down") if "CLUSTERDOWN" in str(reply) else reply for reply in replies]
 
     monkeypatch.setattr(NodeConnection, "send_all", send_all)
-    monkeypatch.setattr(NodeConnection, "read", read)
+    monkeypatch.setattr(NodeConnection, "read_all", read_all)
     return answered
 
 

@@ -67,7 +67,7 @@ def assert_told(outcome: Outcome, server: ScriptedServer, since: float) -> None:
 @pytest.fixture(autouse=True)
 def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DEALPURGE_RETRY_SECONDS = 0.3
-    monkeypatch.setattr("dealpurge.engine.guard.units.TRANSACTION_KEYS", 100)
+    monkeypatch.setattr("dealpurge.engine.guard.piecemeal.Piecemeal.transaction_keys", 100)
     monkeypatch.setattr("dealpurge.engine.guard.lookahead.JUDGED_AT_ONCE", 20)
 
 
