@@ -24,27 +24,43 @@ class Deleting:
     def __init__(self, saved: Saved | None = None) -> None:
         self.saved = saved
         self.values = {entry.key: entry for entry in saved.entries} if saved else {}
-        self.gone, self._vanished, self._doubtful = set[bytes](), set[bytes](), set[bytes]()
+        #: What went, and what came again after it went or may have: that stays, for the archive has what was before it.
+        self.gone, self.came_back = set[bytes](), set[bytes]()
+        #: What was as it was saved when it was looked at last, and may have been sent.
+        self._equal, self._vanished, self._doubtful = set[bytes](), set[bytes](), set[bytes]()
 
     def note(self, compared: Compared) -> None:
-        """What is gone was deleted by others, unless it may have been one of ours; what is there was not deleted."""
-        self._vanished.update(entry.key for entry in compared.gone if entry.key not in self._doubtful)
-        self._doubtful.difference_update(entry.key for entry in (*compared.equal, *compared.changed))
+        """What is gone was deleted by others, unless it may have been one of ours. A deal's keys that changed are taken
+        out of ``compared`` where one of them came again."""
+        equal = {entry.key for entry in compared.equal}
+        self._equal |= equal
+        self._doubtful -= equal
+        self._vanished -= equal
+        if not (compared.changed or compared.gone):  # as nearly always
+            return
+        self._equal.difference_update(entry.key for entry in (*compared.changed, *compared.gone))
+        self._vanished.update(entry.key for entry in compared.gone if not self._went(entry.key))
+        tokens = {entry.token for entry in compared.changed if self._went(entry.key)}
+        self.came_back.update(entry.key for entry in compared.changed if entry.token in tokens)
+        compared.changed = [entry for entry in compared.changed if entry.token not in tokens]
 
     def doubt(self, keys: Sequence[bytes]) -> None:
         """The answer to their UNLINK was lost."""
-        self._doubtful.update(key for key in keys if key in self.values and key not in self.gone)
+        self._doubtful.update(key for key in keys if key in self._equal and key not in self.gone)
 
     def without(self, keys: Sequence[bytes]) -> list[Entry]:
-        """The chunk's entries but for these, which are known no more."""
+        """The chunk's entries but for those of these that did not go, which are known no more."""
         for key in keys:
-            self.values.pop(key, None)
+            if not self._went(key):
+                self.values.pop(key, None)
         return list(self.values.values())
 
     def settled(self) -> list[Entry]:
         """What was deleted, or may have been."""
-        went = self.gone - self._vanished | self._doubtful
-        return [entry for key, entry in self.values.items() if key in went]
+        return [entry for key, entry in self.values.items() if self._went(key)]
+
+    def _went(self, key: bytes) -> bool:
+        return key in self._doubtful or (key in self.gone and key not in self._vanished)
 
 
 class ArchiveCheck(Check):

@@ -95,10 +95,13 @@ class ArchivedDelete(Guard):
         return Passing(steady, [entry.key for entry in compared.equal if entry.token in going])
 
     def _record(self, batch: Batch, removal: Removal) -> None:
+        deleted = self._deleted
+        if deleted:  # before it is counted, which on a cluster may take a question that fails
+            back = [key for key in batch.keys if key in deleted.came_back]
+            left = {*removal.left, *back}
+            deleted.gone.update(key for key in batch.keys if key not in left)
+            removal = Removal(removal.deleted, tuple(left))
         super()._record(batch, removal)
-        if self._deleted:
-            left = set(removal.left)
-            self._deleted.gone.update(key for key in batch.keys if key not in left)
 
     def _note_begun(self, units: Sequence[Unit]) -> None:
         super()._note_begun(units)
