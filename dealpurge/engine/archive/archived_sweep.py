@@ -110,8 +110,8 @@ class ArchivedSweep:
             self._count_removal(removal)
             self.selection.tally.begun.update([entry.token for entry in settled])
             raise
-        self.archive.keep_only(saved, removal.settled())
-        self._count_removal(removal)
+        self._count_removal(removal)  # whatever becomes of the archive
+        self.archive.keep_only(self.connection, saved, removal.settled())
         if removal.full:
             self._full = not self._unchecked
             self.selection.tally.warn(UNCHECKED_WARNING if self._unchecked else FULL_WARNING)

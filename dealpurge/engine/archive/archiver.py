@@ -25,6 +25,8 @@ CHUNK_BYTES, LEAST_CHUNK_BYTES = 4 << 20, 512 << 10
 IN_FLIGHT = 2
 #: Seconds between two signs of life while a file is written.
 TICK = 0.2
+#: Seconds for which files are still waited for when the run ends: a storage that hangs must not keep it from that.
+GRACE = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -75,13 +77,15 @@ class Archive:
         """In the calling thread, at the end: leave nothing in the archive that was surely not deleted, as far as that
         can be done by now."""
         self._stop.set()
-        self._threads.shutdown(wait=True)
+        rewritings = [(saved, self._write_again(saved, kept)) for saved, kept in self._uneven]
+        wait([each.future for each in (*self._unfinished, *(again for _, again in rewritings))], GRACE)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for saving in self._unfinished:
             with suppress(Exception):
-                self.keeper.drop(saving.future.result()[1])
-        for saved, kept in self._uneven:
+                self.keeper.drop(saving.future.result(0)[1])
+        for saved, again in rewritings:
             try:
-                self._write_again(saved, kept)
+                self._replace(saved, again, 0)
             except Exception as exc:  # it has more than was deleted, and what is still there is not overwritten
                 logger.warning("the archive has keys that were not deleted: %s", type(exc).__name__)
 
@@ -92,10 +96,8 @@ class Archive:
 
     def finish(self, connection: ServerConnection, saving: Saving) -> Saved:
         """Wait until it is saved and written down. Raises ``ArchiveUnavailable``, ``RunLost``, ``Stopped``."""
+        self._wait(connection, saving)
         try:
-            while not wait([saving.future], TICK).done:
-                if not connection.keep_going():
-                    raise Stopped
             chunk, name = saving.future.result()
             in_calling_thread(lambda: self.keeper.commit(chunk, name))
         except BaseException:
@@ -107,13 +109,15 @@ class Archive:
         """Save them and write that down before this returns. Raises as ``finish``."""
         return self.finish(connection, self.begin(connection, entries, in_order=in_order))
 
-    def keep_only(self, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
+    def keep_only(self, connection: ServerConnection, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
         """The others of its keys did not go; the chunk that takes its place. Raises as ``finish``."""
         if len(kept) == len(saved.entries):
             return saved
+        again = self._write_again(saved, kept)
         try:
-            return in_calling_thread(lambda: self._write_again(saved, kept))
-        except BaseException:
+            self._wait(connection, again)
+            return in_calling_thread(lambda: self._replace(saved, again))
+        except BaseException:  # it may belong to the archive by now, so it is not left
             self.settle_later(saved, kept)
             raise
 
@@ -128,6 +132,15 @@ class Archive:
             with self._lock:
                 self._uneven.append((saved, kept))
 
+    def _wait(self, connection: ServerConnection, saving: Saving) -> None:
+        try:
+            while not wait([saving.future], TICK).done:
+                if not connection.keep_going():
+                    raise Stopped
+        except BaseException:
+            self.leave(saving)
+            raise
+
     def _pack_and_save(
         self, connection: ServerConnection, entries: Sequence[Entry], in_order: bool
     ) -> tuple[Chunk, str]:
@@ -140,17 +153,25 @@ class Archive:
             number = next(self._numbers[server])
         return Chunk.of(entries, server=server, number=number, server_version=version, in_order=in_order)
 
-    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
+    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> Saving:
         """Another file takes its place: whoever loads the files by hand finds each key once."""
-        if not kept:
-            self.keeper.drop(saved.name)
-            return None
+        return Saving(kept, saved.in_order, self._threads.submit(self._save_again, saved, kept))
+
+    def _save_again(self, saved: Saved, kept: Sequence[Entry]) -> tuple[Chunk, str]:
         old = saved.chunk
+        if not kept:
+            return old, ""
         with self._lock:
             number = next(self._numbers[old.server])
         chunk = Chunk.of(
             kept, server=old.server, number=number, server_version=old.server_version, in_order=saved.in_order
         )
-        name = self.keeper.save(chunk, lambda: True)
+        return chunk, self.keeper.save(chunk, lambda: True)
+
+    def _replace(self, saved: Saved, again: Saving, seconds: float | None = None) -> Saved | None:
+        chunk, name = again.future.result(seconds)
+        if not name:
+            self.keeper.drop(saved.name)
+            return None
         self.keeper.commit(chunk, name, instead_of=saved.name)
-        return Saved(kept, saved.in_order, chunk, name)
+        return Saved(again.entries, again.in_order, chunk, name)

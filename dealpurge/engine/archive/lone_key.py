@@ -82,10 +82,10 @@ def commit_saved(
         kept = saved.entries  # from here on they may go
         removal = commit(connection, [entry.key for entry in saved.entries])
     except (Aborted, Refused):
-        archive.keep_only(saved, [])
+        archive.keep_only(connection, saved, [])
         raise
     except BaseException:
         archive.settle_later(saved, kept)
         raise
-    archive.keep_only(saved, [entry for entry in saved.entries if entry.key not in removal.left])
+    archive.keep_only(connection, saved, [entry for entry in saved.entries if entry.key not in removal.left])
     return removal

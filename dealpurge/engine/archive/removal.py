@@ -77,7 +77,7 @@ class CheckedRemoval:
         """What has gone, or may have, whatever ended it."""
         others = chain(self.fates.refused, *self._groups)
         begun = [entry for entry in others if entry.key in self._sent]
-        return [*self.fates.deleted, *self.fates.doubtful, *begun]
+        return list(dict.fromkeys([*self.fates.deleted, *self.fates.doubtful, *begun]))
 
     def _together(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         """So few that neither WATCH nor the answers take long; on a cluster those of a slot."""
@@ -148,9 +148,9 @@ class CheckedRemoval:
 
     def _note_deleted(self, group: Sequence[Entry], removal: Removal) -> None:
         left = set(removal.left)
-        self._sent.difference_update(entry.key for entry in group)
         for entry in group:
             (self.fates.refused if entry.key in left else self.fates.deleted).append(entry)
+        self._sent.difference_update(entry.key for entry in group)
 
     def _refuse(self, refused: Refused) -> None:
         group = self._groups[0]

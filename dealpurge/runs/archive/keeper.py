@@ -63,7 +63,7 @@ class ArchiveKeeper:
             self._forget(instead_of)
 
     def drop(self, name: str) -> None:
-        """The file does not belong to the archive, or no more. Raises ``RunLost``, and what the storage does."""
+        """The file does not belong to the archive, or no more. Raises ``RunLost``."""
 
         def delete() -> None:
             with durable():
@@ -89,7 +89,10 @@ class ArchiveKeeper:
 
     def _forget(self, name: str) -> None:
         self._sizes.pop(name, None)
-        storage.remove(self._storage, name)
+        try:
+            storage.remove(self._storage, name)
+        except Exception as exc:  # of one that may not delete, or is in trouble: no row names the file any more
+            logger.warning("a file that is no part of the archive stays: %s", redacted(f"{type(exc).__name__}: {exc}"))
 
     def _rows(self) -> QuerySet[PurgeArchiveChunk]:
         return PurgeArchiveChunk.objects.using(alias()).filter(run=self._run)

@@ -118,7 +118,7 @@ class ArchivedDelete(Guard):
         except Changed:
             deleted = self._deleted
             if deleted and deleted.saved:  # before another chunk has its keys
-                deleted.saved = self.archive.keep_only(deleted.saved, deleted.without(chunk.keys))
+                deleted.saved = self.archive.keep_only(self.connection, deleted.saved, deleted.without(chunk.keys))
             return self._remove_alone(unit, chunk)
 
     def _remove_alone(self, unit: Unit, chunk: Batch) -> Verdict | None:

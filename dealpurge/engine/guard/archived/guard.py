@@ -210,7 +210,7 @@ class ArchivedGuard(ArchivedDelete):
         """What is in the chunk and did not go is taken out of it."""
         deleted, self._deleted = self._deleted, None
         if deleted and deleted.saved:
-            self.archive.keep_only(deleted.saved, deleted.settled())
+            self.archive.keep_only(self.connection, deleted.saved, deleted.settled())
 
 
 class ArchivedClusterGuard(ArchivedGuard, ClusterGuard):
