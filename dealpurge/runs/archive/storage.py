@@ -52,6 +52,8 @@ def write(storage: Storage, name: str, data: bytes, may_go_on: Callable[[], bool
         try:
             return _write(storage, name, data)
         except Exception as exc:  # whatever a storage raises
+            with suppress(Exception):  # half a file would be loaded with the whole ones
+                storage.delete(name)
             if monotonic() >= deadline:
                 logger.error("the archive cannot be written: %s", redacted(f"{type(exc).__name__}: {exc}"))
                 raise ArchiveUnavailable(UNWRITABLE) from exc
