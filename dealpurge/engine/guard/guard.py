@@ -158,12 +158,16 @@ class Guard(Piecemeal):
                     aborts = 0
             except Refused as refused:
                 self._refusal = str(refused)
-                # It frees memory, so the next ones may have their transaction again.
-                self._piecemeal(group[0], self._remove_plainly)
-                waiting.extendleft([group[1:]] if group[1:] else [])
+                waiting.extendleft(reversed(self._refused(group)))
             else:
                 aborts = 0
             trouble = None
+
+    def _refused(self, group: list[Unit]) -> list[list[Unit]]:
+        """The first one goes without a transaction; the others, that are to be tried again."""
+        # It frees memory, so the next ones may have their transaction again.
+        self._piecemeal(group[0], self._remove_plainly)
+        return [group[1:]] if group[1:] else []
 
     def _together(self, group: Sequence[Unit]) -> None:
         """One transaction by itself. Raises ``Aborted``, ``Refused``."""

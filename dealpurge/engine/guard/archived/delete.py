@@ -79,7 +79,9 @@ class ArchivedDelete(Guard):
     def _goes_alone(self, group: Sequence[Unit]) -> bool:
         values = self._deleted.values if self._deleted else {}
         size = size_of([values[key] for unit in group for key in unit.keys if key in values])
-        return super()._goes_alone(group) or size > self._reader(self.connection).in_flight
+        # Where it is opened anew nothing is in flight.
+        reader = self._readers.get(self.connection) or self._with_retry(partial(self._reader, self.connection))
+        return super()._goes_alone(group) or size > reader.in_flight
 
     def _passing(self, group: Sequence[Unit], opening: Opening) -> Passing:
         answers, check = opening.answers(), self._opened
@@ -111,6 +113,12 @@ class ArchivedDelete(Guard):
     def _leave(self, batch: Batch) -> None:
         if batch.keys:
             super()._record(batch, Removal(0, tuple(batch.keys)))
+
+    def _refused(self, group: list[Unit]) -> list[list[Unit]]:
+        """What is refused without a transaction stays, so that one of them must not keep back the others."""
+        if len(group) > 1 and "OOM" not in self._refusal:
+            return [[unit] for unit in group]
+        return super()._refused(group)
 
     def _remove_chunk(self, unit: Unit, chunk: Batch) -> Verdict | None:
         try:
@@ -204,5 +212,5 @@ class ArchivedDelete(Guard):
         return self._readers[connection]
 
     def _reopen(self) -> None:
-        super()._reopen()
         self._readers.clear()
+        super()._reopen()
