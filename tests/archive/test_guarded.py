@@ -220,3 +220,28 @@ def test_a_connection_that_is_cut_costs_no_key(
     assert server.dbsize() == 0
     assert_exact(keeper, before, server, other)
     assert tally.deleted + tally.vanished == len(before)
+
+
+def test_a_use_of_such_events_in_front_of_our_reading_is_seen(
+    server: redis.Redis, other: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our reading hides from the second look that somebody wrote them behind the first one."""
+    key = key_of("events", "acme", "1")
+    server.hset(key, "a", "b")
+    server.restore(key, 0, server.dump(key) or b"", replace=True, idletime=2 * HOUR)
+    server.set(key.replace("events", "lock"), "me")
+    read_some = archived_guard.ArchivedGuard._read_some
+
+    def later(self: archived_guard.ArchivedGuard) -> None:
+        if self._unread:
+            server.hset(key, "a", "c")
+        read_some(self)
+
+    monkeypatch.setattr(archived_guard.ArchivedGuard, "_read_some", later)
+    keeper = MemoryKeeper()
+
+    tally = purge_into(keeper, **GUARD)
+
+    assert server.dbsize() == 2
+    assert keeper.keys == []
+    assert report_of(tally).deals.skipped_active == 1

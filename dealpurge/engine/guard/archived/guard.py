@@ -107,12 +107,13 @@ class ArchivedGuard(ArchivedDelete):
 
     def _read_some(self) -> None:
         """Deals are held that were read whole; one that is larger than may be held goes in portions."""
+        self._unread = [self._looked_again(held) for held in self._unread]
         while self._unread:
             unread, self._unread = self._unread, []
             values = self._values_of([row for units, _ in unread for row in batch_of(units).rows()])
             rest, stuck = {row[2] for row in values.rest}, {row[2] for row in values.stuck}
-            first = unread[0].units[0]
-            if first.token in rest:
+            first = next((unit for units, _ in unread for unit in units), None)
+            if first and first.token in rest:
                 self._large.add(first.token)
             for units, look in unread:
                 self._sort(units, look, rest, stuck)
@@ -222,6 +223,14 @@ class ArchivedClusterGuard(ArchivedGuard, ClusterGuard):
     def _set_look(self, look: Any) -> None:
         first, self._looks = look
         super()._set_look(first)
+
+    def _look_anew(self, events: Sequence[bytes]) -> Readings:
+        self._looks = self.cluster_activity.again(events, self._looks)
+        self._first_look = self._looks.readings.get(self.connection.node, Reading(0))
+        return self._looks
+
+    def _first_looks(self) -> list[Reading]:
+        return list(self._looks.readings.values())
 
     def _looks_at(self, reading: Readings) -> Iterator[tuple[Reading, Reading]]:
         before = self._looks.readings
