@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,9 +10,10 @@ import redis
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine import transaction
-from dealpurge.engine.archive import removal
+from dealpurge.engine.archive import archived_sweep, removal
 from dealpurge.engine.archive.check import Compared
 from dealpurge.engine.archive.entry import Entry
+from dealpurge.servers import backoff
 from dealpurge.servers.connection import ServerConnection
 from tests.support.archiving import MemoryKeeper, load, purge_into, snapshot
 from tests.support.seeding import key_of
@@ -167,3 +169,24 @@ def test_a_key_by_itself_is_archived_once(
     assert archived(keeper, other) == dict.fromkeys(KEYS, b"as it was")
     assert sorted(keeper.keys) == sorted(KEYS)
     assert seeded.dbsize() == 0
+
+
+def test_a_connection_for_the_archive_is_tried_as_long_as_any_other(
+    seeded: redis.Redis, keeper: MemoryKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was reached before, so it is no address that never answered."""
+    monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.0)
+    open_, losses = ServerConnection.connect, iter(["once"])
+
+    def connect(connection: ServerConnection) -> None:
+        if archived_sweep.ArchivedSweep.open.__code__ in {frame.frame.f_code for frame in inspect.stack()}:
+            for loss in losses:
+                raise redis.ConnectionError(loss)
+        open_(connection)
+
+    monkeypatch.setattr(ServerConnection, "connect", connect)
+
+    purge_into(keeper)
+
+    assert seeded.dbsize() == 0
+    assert sorted(keeper.keys) == sorted(KEYS)

@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from dealpurge.engine import transaction
 from dealpurge.engine.guard import pipeline
+from dealpurge.engine.guard.archived.delete import ArchivedDelete
 from dealpurge.servers.connection import ServerConnection
 from tests.support.archiving import MemoryKeeper, load, purge_into, snapshot
 from tests.support.purging import report_of
@@ -116,3 +117,23 @@ def test_what_went_of_a_deal_stays_archived_when_somebody_begins_to_work_on_it(
     assert_kept(keeper, before, server, other)
     assert server.keys() == [key_of("events", "acme", "1").encode()]
     assert report_of(tally).deals.purged == 4
+
+
+def test_what_went_stays_archived_where_a_signal_comes_before_it_is_counted(
+    server: redis.Redis, other: RedisServer, keeper: MemoryKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_deal(server, "acme", "1", age=2 * HOUR)
+    for key in CROPS:
+        server.set(key, "as it was")
+    before = snapshot(server)
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ArchivedDelete, "_record", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        purge_into(keeper, **GUARD)
+
+    assert server.dbsize() < len(before)
+    assert_kept(keeper, before, server, other)

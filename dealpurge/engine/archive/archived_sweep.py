@@ -153,7 +153,7 @@ def sweep_into(archive: Archive, connection: ServerConnection, selection: Select
     """Scan a server and delete what is archived, over a connection of its own; False if told to stop before the end.
     ``met``: takes in the processes that this one met. Raises what a scan raises, and ``ArchiveUnavailable``."""
     own = connection.twin()
-    own.clustered = connection.clustered
+    own.clustered, own.backoff.met = connection.clustered, True
     sweep = ArchivedSweep(own, selection, archive)
     scan = Scan(connection, selection, sweep.take)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -13,9 +14,10 @@ from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.guard.active_deals import INEXACT
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.guard.piecemeal import Changed, Check
-from dealpurge.engine.transaction import discard
+from dealpurge.engine.transaction import Aborted, Refused, discard
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.errors import LOST, Stopped, Transient
 
 
 class Deleting:
@@ -47,6 +49,17 @@ class Deleting:
     def doubt(self, keys: Sequence[bytes]) -> None:
         """The answer to their UNLINK was lost."""
         self._doubtful.update(key for key in keys if key in self._equal and key not in self.gone)
+
+    @contextmanager
+    def noting(self, keys: Sequence[bytes]) -> Iterator[None]:
+        """Around a delete and its count, between which a signal's handler may raise."""
+        try:
+            yield
+        except (Aborted, Refused, Stopped, Transient, *LOST):
+            raise
+        except BaseException:
+            self.doubt(keys)
+            raise
 
     def without(self, keys: Sequence[bytes]) -> list[Entry]:
         """The chunk's entries but for those of these that did not go, which are known no more."""

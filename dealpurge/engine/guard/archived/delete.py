@@ -110,6 +110,14 @@ class ArchivedDelete(Guard):
         if self._deleted:
             self._deleted.doubt([key for unit in units for key in unit.keys])
 
+    def _together(self, group: Sequence[Unit]) -> None:
+        with (self._deleted or Deleting()).noting([key for unit in group for key in unit.keys]):
+            super()._together(group)
+
+    def _commit(self, unit: Unit, chunk: Batch, keys: list[bytes], connection: ServerConnection) -> None:
+        with (self._deleted or Deleting()).noting(keys):
+            super()._commit(unit, chunk, keys, connection)
+
     def _leave(self, batch: Batch) -> None:
         if batch.keys:
             super()._record(batch, Removal(0, tuple(batch.keys)))
@@ -174,7 +182,7 @@ class ArchivedDelete(Guard):
         self.connection.backoff.confirm()
         with self._deleting([unit]):
             removal = remove(home, [entry.key for entry in compared.equal])
-        self._record(chunk, Removal(removal.deleted, (*removal.left, *(entry.key for entry in compared.changed))))
+            self._record(chunk, Removal(removal.deleted, (*removal.left, *(entry.key for entry in compared.changed))))
         return None
 
     def _try_changed_again(self) -> None:
