@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import redis
 
+from dealpurge.engine import transaction
 from dealpurge.engine.archive.chunk import Chunk
+from dealpurge.engine.guard import piecemeal
 from dealpurge.engine.guard.archived import guard as archived_guard
 from dealpurge.engine.sweep.tally import Tally
+from dealpurge.engine.sweep.unlink import Removal
+from dealpurge.servers.connection import ServerConnection
 from tests.support.archiving import MemoryKeeper, load, purge_into, snapshot
 from tests.support.purging import carry_out, report_of
 from tests.support.seeding import HOUR, key_of, names, seed_deal, touch
@@ -245,3 +249,28 @@ def test_a_use_of_such_events_in_front_of_our_reading_is_seen(
     assert server.dbsize() == 2
     assert keeper.keys == []
     assert report_of(tally).deals.skipped_active == 1
+
+
+def test_a_large_deal_that_becomes_active_is_archived_as_far_as_it_went(
+    server: redis.Redis, other: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed(server, 3)
+    for number in range(700):
+        server.set(key_of("image_crops", "acme", "1", number), f"{number}")
+    before, keeper = snapshot(server), MemoryKeeper()
+    commits = iter(range(3))
+
+    def commit(connection: ServerConnection, keys: list[bytes]) -> Removal:
+        if next(commits, None) is None:
+            touch(server, "acme", "1")
+        return transaction.commit(connection, keys)
+
+    monkeypatch.setattr(piecemeal, "commit", commit)
+
+    tally = purge_into(keeper, **GUARD)
+
+    left = snapshot(server)
+    del before[key_of("events", "acme", "1").encode()]
+    assert sorted(keeper.keys) == sorted(before.keys() - left.keys())
+    assert (deals_left(server), tally.deleted) == ({"1"}, len(keeper.keys))
+    assert report_of(tally).deals.interrupted == 1

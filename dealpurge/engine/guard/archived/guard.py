@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from dealpurge.engine.archive.entry import Entry, Row, size_of
 from dealpurge.engine.archive.reader import Values
 from dealpurge.engine.archive.warnings import OVERSIZED_WARNING
 from dealpurge.engine.guard.active_deals import ActiveDeals
-from dealpurge.engine.guard.activity import Reading, Readings
+from dealpurge.engine.guard.activity import Reading, Readings, Verdict
 from dealpurge.engine.guard.archived.check import Deleting
 from dealpurge.engine.guard.archived.delete import ArchivedDelete, Held
 from dealpurge.engine.guard.cluster_activity import ReadingsByNode
@@ -158,6 +158,11 @@ class ArchivedGuard(ArchivedDelete):
         for connection, some in homes.items():
             values.add(self._reader(connection).read(some, self.archive.most_bytes - size_of(values.entries)))
         return values
+
+    def _piecemeal(self, unit: Unit, remove: Callable[[Unit, Batch], Verdict | None]) -> None:
+        super()._piecemeal(unit, remove)
+        if self._is_large(unit):  # one that stays from here on has a portion that did not go
+            self._settle()
 
     def _chunks(self, unit: Unit) -> Iterator[Batch]:
         """Those of a deal too large to be held are read and saved in portions, each before it is asked for."""
