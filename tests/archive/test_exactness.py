@@ -79,7 +79,7 @@ def test_what_goes_comes_back_as_it_was(
 
 
 @pytest.mark.slow
-@settings(max_examples=sample(250, 2500), report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
+@settings(max_examples=sample(100, 2500), report_multiple_bugs=False, suppress_health_check=FIXTURES_STAY)
 @given(drawn=filled())
 def test_what_goes_comes_back_as_it_was_at_length(
     server: redis.Redis, other: RedisServer, drawn: tuple[Case, dict[bytes, Content]]

@@ -82,7 +82,7 @@ def test_a_slot_that_moves_meanwhile(ring: Ring, settings: Settings, spare: Redi
             super().commit(chunk, name, instead_of)
             if not moved:
                 source, target = ring.primaries()[:2]
-                slots = [slot for slot in range(16384) if ring.owner(slot) == source][:40]
+                slots = [slot for slot in range(16384) if ring.owner(slot) == source][:12]
                 moved.extend(slots)
                 for slot in slots:
                     ring.move(slot, target)
