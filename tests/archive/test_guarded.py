@@ -251,6 +251,35 @@ def test_a_use_of_such_events_in_front_of_our_reading_is_seen(
     assert report_of(tally).deals.skipped_active == 1
 
 
+def test_a_use_of_the_events_of_a_large_deal_in_front_of_our_reading_is_seen(
+    server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read last, long after the first look."""
+    key = key_of("events", "acme", "1")
+    server.hset(key, "a", "b")
+    server.restore(key, 0, server.dump(key) or b"", replace=True, idletime=2 * HOUR)
+    for number in range(700):
+        server.set(key_of("image_crops", "acme", "1", number), f"{number}")
+    portions, keeper = archived_guard.ArchivedGuard._portions, MemoryKeeper()
+
+    def meddled(self: Any, unit: Any, pieces: Any) -> Any:
+        def coming() -> Any:
+            for piece in pieces:
+                if key.encode() in piece.keys:
+                    server.hset(key, "a", "c")
+                yield piece
+
+        return portions(self, unit, coming())
+
+    monkeypatch.setattr(archived_guard.ArchivedGuard, "_portions", meddled)
+
+    tally = purge_into(keeper, **GUARD)
+
+    assert server.dbsize() == 701
+    assert keeper.keys == []
+    assert report_of(tally).deals.skipped_active == 1
+
+
 def test_a_large_deal_that_becomes_active_is_archived_as_far_as_it_went(
     server: redis.Redis, other: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

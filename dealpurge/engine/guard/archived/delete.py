@@ -202,15 +202,18 @@ class ArchivedDelete(Guard):
         return super()._verdict(unit, reading)
 
     def _looked_again(self, held: Held) -> Held:
-        """To be called in front of our reading. Where that counts as a use and idle times are what tells, nobody sees
-        behind it that somebody used the events between the first look and our reading."""
+        """To be called in front of our reading: those on whom nobody works by a look that this does not hide."""
         events = events_of(held.units)
         self._set_look(held.look)
-        if self.activity.no_touch or not any(
-            key in look.idle and key not in look.marks for look in self._first_looks() for key in events
-        ):
+        if not self._hides_use(events):
             return held
         return Held(self._idle_of(held.units, self._with_retry(partial(self._look_anew, events))), self._look_state())
+
+    def _hides_use(self, events: Sequence[bytes]) -> bool:
+        """Whether idle times tell of these events, which our reading resets: behind it nobody sees that somebody used
+        them between the first look and our reading."""
+        looks = [] if self.activity.no_touch else self._first_looks()
+        return any(key in look.idle and key not in look.marks for look in looks for key in events)
 
     def _look_anew(self, events: Sequence[bytes]) -> Readings:
         self._first_look = self.activity.read(events, self._first_look)

@@ -170,16 +170,20 @@ class ArchivedGuard(ArchivedDelete):
         if not self._is_large(unit):
             yield from pieces
             return
-        for portion, entries in self._portions(pieces):
+        for portion, entries in self._portions(unit, pieces):
             if entries:
                 self._deleted = Deleting(self.archive.save(self.connection, entries, in_order=True))
             yield from portion
             self._settle()
 
-    def _portions(self, pieces: Iterator[Batch]) -> Iterator[tuple[list[Batch], list[Entry]]]:
-        portion, entries = list[Batch](), list[Entry]()
+    def _portions(self, unit: Unit, pieces: Iterator[Batch]) -> Iterator[tuple[list[Batch], list[Entry]]]:
+        portion, entries, read = list[Batch](), list[Entry](), False
         for piece in pieces:
             rows = list(piece.rows())
+            if self._events_family in piece.families and not read and self._hides_use(unit.events):
+                self._with_retry(partial(self._look_anew, unit.events))
+                self._set_look(self._look_state())  # by which the deal is judged behind its WATCH
+            read = read or self._events_family in piece.families
             while rows:
                 values = self._values_of(rows)
                 self._leave(Batch.of(values.stuck))
