@@ -127,7 +127,7 @@ class ArchivedSweep:
         """What changed since it was read goes into a later chunk, and then by itself."""
         for row in rows:
             self._changes[row[0]] += 1
-            if self._changes[row[0]] < MOST_CHANGES:
+            if self._full or self._changes[row[0]] < MOST_CHANGES:  # of a full server they are left then
                 self._waiting.append(row)
             else:
                 self._remove_alone(row)
