@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from dealpurge.engine.steps import Steps
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import LOST, Stopped, Transient
 
@@ -18,11 +19,22 @@ def with_retry(connection: ServerConnection, step: Callable[[], T], reopen: Call
     A purge takes many steps, so each asks whether to go on. Raises ``Stopped``, ``Departed``, ``RedisUnavailable``.
     """
     while True:
-        if not connection.keep_going():
-            raise Stopped
-        connection.check_place()
+        _check(connection)
         try:
             done = step()
+        except (*LOST, Transient) as exc:
+            recover(connection, exc, reopen)
+        else:
+            connection.progressed()
+            return done
+
+
+def retried(connection: ServerConnection, steps: Callable[[], Steps[T]], reopen: Callable[[], object]) -> Steps[T]:
+    """As ``with_retry``, for work in steps, of which a fault loses all."""
+    while True:
+        _check(connection)
+        try:
+            done = yield from steps()
         except (*LOST, Transient) as exc:
             recover(connection, exc, reopen)
         else:
@@ -35,3 +47,9 @@ def recover(connection: ServerConnection, exc: Exception, reopen: Callable[[], o
     connection.recover(exc)
     with suppress(*LOST):  # the step that follows fails again then, and says so itself
         reopen()
+
+
+def _check(connection: ServerConnection) -> None:
+    if not connection.keep_going():
+        raise Stopped
+    connection.check_place()

@@ -11,7 +11,8 @@ from redis.exceptions import ExecAbortError, NoPermissionError, OutOfMemoryError
 from dealpurge.engine.sweep.unlink import Removal, removal_by_reply
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command, replies_to
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import MOVED_AWAY, PER_KEY, Transient, failure, forbids_command, raise_transient
 from dealpurge.servers.replies import expect_ok, nonsense
 from dealpurge.servers.sockets import Alone
@@ -42,23 +43,26 @@ class Opening:
     def send(
         cls,
         connection: ServerConnection,
-        keys: Sequence[bytes],
+        keys: Sequence[bytes] | bytes,
         questions: Sequence[Command],
         *,
         singly: bool = False,
         behind: Sequence[bytes] = (),
     ) -> Opening:
-        """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. ``singly``: the answers are too much to be in
-        flight together. ``behind``: what ``pack_commit`` made, which goes first. Raises what ``LOST`` names."""
+        """WATCH ``keys``, existing or not, ask ``questions``, and MULTI. ``keys``: or the command that watches them.
+        ``singly``: the answers are too much to be in flight together. ``behind``: what ``pack_commit`` made, which goes
+        first. Raises what ``LOST`` names."""
         # Nothing is queued before MULTI is known to be accepted: behind a refused one an UNLINK would be carried out,
         # watched keys or not.
-        watches: list[Command] = [("WATCH", *part) for part in connection.parts(list(keys)) if part]
+        watches: list[Command] = (
+            [keys] if isinstance(keys, bytes) else [("WATCH", *part) for part in connection.parts(list(keys)) if part]
+        )
         opening = [*questions, ("MULTI",)]
         late = opening if singly or any(isinstance(question, Alone) for question in questions) else []
         commands = [*watches, *([] if late else opening)]
         packed = b"".join([*behind, *connection.pack(commands)])
-        connection.send_packed([packed] if packed else [], len(commands) + (2 if behind else 0))
-        return cls(connection, len(watches), len(questions), late)
+        connection.send_packed([packed] if packed else [], replies_to(commands) + (2 if behind else 0))
+        return cls(connection, len(watches), replies_to(questions), late)
 
     def answers(self) -> list[Any]:
         """The answers to the questions. Raises ``Refused``, ``Transient``, ``RedisUnavailable``."""
@@ -70,7 +74,8 @@ class Opening:
                 if isinstance(reply, MOVED_AWAY):
                     raise Refused(str(reply))
                 expect_ok(reply, "WATCH")
-        replies += [connection.ask_all([question])[0] for question in self.late]
+        for question in self.late:
+            replies += connection.ask_all([question])
         if isinstance(replies[-1], ResponseError):
             raise _refusal(connection, replies[-1])
         expect_ok(replies[-1], "MULTI")  # what carries out commands at once would say something else
@@ -107,9 +112,10 @@ def commit(connection: ServerConnection, keys: list[bytes]) -> Removal:
     return committed(connection, keys, connection.read_all(2))
 
 
-def pack_commit(connection: ServerConnection, keys: list[bytes]) -> Sequence[bytes]:
-    """UNLINK and EXEC as they go over the wire; to be made while Redis is at work. Raises what is ``LOST``."""
-    return connection.pack([("UNLINK", *keys), ("EXEC",)])
+def pack_commit(connection: ServerConnection, keys: list[bytes] | bytes) -> Sequence[bytes]:
+    """UNLINK and EXEC as they go over the wire; to be made while Redis is at work. ``keys``: or the command that
+    unlinks them. Raises what is ``LOST``."""
+    return connection.pack([keys if isinstance(keys, bytes) else ("UNLINK", *keys), ("EXEC",)])
 
 
 def send_commit(connection: ServerConnection, keys: list[bytes], packed: Sequence[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Protocol
 
@@ -10,9 +10,9 @@ from redis.exceptions import AskError, MovedError, TryAgainError
 
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.backoff import KeepGoing
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command, slot_of
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import CLUSTER_DOWN, MOVED_AWAY, Departed, Transient
-from dealpurge.servers.hashing import slot_of
 from dealpurge.servers.slots import Address, Node
 
 #: Redirects of one command that are followed before the cluster is given time to agree with itself.
@@ -78,18 +78,16 @@ class NodeConnection(ServerConnection):
         super().back_off(exc)
         self._check_departed()
 
-    def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
+    def followed(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
         """Replies to commands of a single key each, from wherever the cluster has the key.
 
         A node that was replaced is not given up before ``check_place``: what it has answered would be in no count.
         """
-        asked = list(commands)
-        replies = self.ask_all(asked)
         self._redirected = self._redirected or any(isinstance(reply, MovedError) for reply in replies)
         try:
             return [
                 self._follow(command, reply) if isinstance(reply, MOVED_AWAY) else reply
-                for command, reply in zip(asked, replies, strict=True)
+                for command, reply in zip(commands, replies, strict=True)
             ]
         except BaseException:
             self.broken = True  # the replies that came are lost too

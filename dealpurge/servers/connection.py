@@ -7,8 +7,6 @@ a place in a pool of ``max_connections=1`` nor leaves one there that is watching
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from redis.exceptions import ConnectionError, ResponseError
@@ -16,20 +14,15 @@ from redis.exceptions import ConnectionError, ResponseError
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers import errors
 from dealpurge.servers.backoff import Backoff, KeepGoing
+from dealpurge.servers.commands import Command, by_slot, pack, replies_to
 from dealpurge.servers.construction import connect, new_connection, speaks_tls
 from dealpurge.servers.errors import LOST, Transient, dropped, failure, raise_reason, raise_unread
-from dealpurge.servers.hashing import by_slot
 from dealpurge.servers.identity import Identity, Info, ask_info, peer_of
 from dealpurge.servers.replies import received
 from dealpurge.servers.sockets import Alone, ReplyLimit
 
-#: redis-py's own packing looks at every argument in Python, which a batch of keys does not need.
-_pack: Any = getattr(import_module("hiredis"), "pack_command", None) if find_spec("hiredis") else None
-
 #: A server that is another process this often is not going to be read through.
 MAX_PROCESSES = 50
-
-Command = Sequence[Any]  # its words, or, as bytes, what goes over the wire
 
 
 class ServerConnection:
@@ -121,16 +114,16 @@ class ServerConnection:
 
     def send_all(self, commands: Sequence[Command]) -> int:
         """Send several commands in one go; how many replies they will have. Raises what ``LOST`` names."""
+        replies = replies_to(commands)
         if commands:
-            self.send_packed(self.pack(commands), len(commands))
-        return len(commands)
+            self.send_packed(self.pack(commands), replies)
+        return replies
 
     def pack(self, commands: Sequence[Command]) -> Sequence[bytes]:
         """The commands as they go over the wire. Raises what is ``LOST``."""
         if self._connection is None:  # redis-py would connect anew, and nobody would know
             raise ConnectionError("The connection is closed.")
-        pack = _pack or (lambda command: b"".join(self._connection.pack_command(*command)))
-        return [b"".join([command if type(command) is bytes else pack(command) for command in commands])]
+        return pack(self._connection, commands)
 
     def send_packed(self, packed: Sequence[bytes], replies: int) -> None:
         """Send what ``pack`` made, which will have so many replies. Raises what ``LOST`` names."""
@@ -186,7 +179,12 @@ class ServerConnection:
 
     def ask_keys(self, commands: Iterable[Command]) -> list[Any]:
         """Like ``ask_all``, for commands of a single key each: on a cluster they are followed to where the key is."""
-        return self.ask_all(commands)
+        asked = list(commands)
+        return self.followed(asked, self.ask_all(asked))
+
+    def followed(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
+        """The replies to such commands, from where the keys are."""
+        return replies
 
     def parts(self, keys: list[bytes]) -> list[list[bytes]]:
         """The keys in groups that one command may name: all of them, or on a cluster those of a slot."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, NamedTuple
 
 from redis.exceptions import ConnectionError, ResponseError
@@ -29,7 +31,7 @@ _parsers: Any = import_module("redis._parsers.hiredis") if find_spec("hiredis") 
 _MISSING: Any = getattr(_parsers, "NOT_ENOUGH_DATA", None)
 _PUSH: Any = getattr(import_module("hiredis"), "PushNotification", None) if find_spec("hiredis") else None
 #: Nearly all that we ask for.
-_PLAIN = (bytes, int, type(None))
+_PLAIN = frozenset((bytes, int, list, type(None)))
 
 
 def nonsense(command: str) -> RedisUnavailable:
@@ -129,14 +131,12 @@ def received(connection: Any, number: int) -> list[Any]:
     raises it for: a reply such as LOADING."""
     reader = getattr(getattr(connection, "_parser", None), "_reader", None)
     gets = getattr(reader, "gets", None)
-    replies: list[Any] = []
     if _MISSING is None or gets is None:
+        return []
+    replies = list(islice(iter(partial(gets, False), _MISSING), number))
+    if _PLAIN.issuperset(map(type, replies)):
         return replies
-    while len(replies) < number and (reply := gets(False)) is not _MISSING:
-        if type(reply) in _PLAIN:
-            replies.append(reply)
-        elif isinstance(reply, ConnectionError):
+    for reply in replies:
+        if isinstance(reply, ConnectionError):
             raise reply
-        elif type(reply) is not _PUSH:  # which nobody waits for
-            replies.append(reply)
-    return replies
+    return [reply for reply in replies if type(reply) is not _PUSH]  # which nobody waits for

@@ -11,7 +11,7 @@ import redis
 
 from dealpurge.engine.archive import chunk as chunks
 from dealpurge.engine.archive.chunk import Chunk, compress
-from dealpurge.engine.archive.entry import Entry, rdb_version
+from dealpurge.engine.archive.entries import Entries
 from tests.support.archiving import commands_in
 from tests.support.contents import LATER
 
@@ -19,28 +19,43 @@ from tests.support.contents import LATER
 PAYLOAD = b"\x04\x02\x01f\x01v" + b"\x0b\x00" + b"checksum"
 
 
-def entry(key: bytes = b"k", value: bytes = b"v", **options: Any) -> Entry:
-    fields: dict[str, Any] = {"family": 0, "token": b"acme:1", "expires_at": 0, "is_string": True, "argument": b""}
-    return Entry(key, value=value, **fields | options)
+def entry(
+    key: bytes = b"k",
+    value: bytes = b"v",
+    *,
+    family: int = 0,
+    token: bytes = b"acme:1",
+    until: int = 0,
+    is_string: bool = True,
+) -> Entries:
+    return Entries.of([(key, family, token)], [value], [until], [b""], are_strings=is_string)
 
 
-def chunk_of(*entries: Entry, in_order: bool = False) -> Chunk:
-    return Chunk.of(entries, server=1, number=3, server_version="7.0.15", in_order=in_order)
+def entries_of(*several: Entries) -> Entries:
+    entries = Entries()
+    for each in several:
+        entries.add(each)
+    return entries
+
+
+def chunk_of(*several: Entries, in_order: bool = False) -> Chunk:
+    entries = entries_of(*several)
+    return Chunk.of(entries, entries.commands(), server=1, number=3, server_version="7.0.15", in_order=in_order)
 
 
 def test_a_string_is_set_where_there_is_none() -> None:
-    assert entry().command() == b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nNX\r\n"
+    assert entry().commands() == b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nNX\r\n"
 
 
 def test_a_string_with_a_time_to_live_is_set_until_then() -> None:
-    command = entry(expires_at=LATER).command()
+    command = entry(until=LATER).commands()
 
     assert list(commands_in(command)) == [[b"SET", b"k", b"v", b"NX", b"PXAT", b"%d" % LATER]]
 
 
 @pytest.mark.parametrize("until", [0, 1, LATER])
 def test_anything_else_is_restored_with_an_absolute_time(until: int) -> None:
-    command = entry(value=PAYLOAD, expires_at=until, is_string=False).command()
+    command = entry(value=PAYLOAD, until=until, is_string=False).commands()
 
     assert list(commands_in(command)) == [[b"RESTORE", b"k", b"%d" % until, PAYLOAD, b"ABSTTL"]]
 
@@ -48,7 +63,7 @@ def test_anything_else_is_restored_with_an_absolute_time(until: int) -> None:
 @pytest.mark.parametrize("text", [b"", b"\r\n", b"$3\r\nabc\r\n", b"\x00\xff", "é".encode(), b"%d%b%s", b"x" * 70_000])
 @pytest.mark.parametrize("is_string", [True, False])
 def test_any_bytes_are_keys_and_values(text: bytes, is_string: bool) -> None:
-    (words,) = commands_in(entry(text, text, is_string=is_string).command())
+    (words,) = commands_in(entry(text, text, is_string=is_string).commands())
 
     assert words[1] == text
     assert words[2 if is_string else 3] == text
@@ -60,16 +75,16 @@ def test_what_is_there_is_not_overwritten(server: redis.Redis) -> None:
     payload = server.dump("hash")
     server.mset({"k": "mine", "hash": "mine"})
 
-    assert execute(*next(commands_in(entry().command()))) is None
+    assert execute(*next(commands_in(entry().commands()))) is None
     with pytest.raises(redis.ResponseError, match="BUSYKEY"):
-        execute(*next(commands_in(entry(b"hash", bytes(payload or b""), is_string=False).command())))
+        execute(*next(commands_in(entry(b"hash", bytes(payload or b""), is_string=False).commands())))
 
     assert server.mget("k", "hash") == [b"mine", b"mine"]
 
 
 def test_a_chunk_tells_what_is_in_it() -> None:
     entries = [entry(b"a", family=2), entry(b"b", family=0), entry(b"c", PAYLOAD, family=2, is_string=False)]
-    commands = b"".join(item.command() for item in entries)
+    commands = b"".join(item.commands() for item in entries)
 
     chunk = chunk_of(*entries)
 
@@ -87,8 +102,8 @@ def test_between_which_deals_a_sorted_chunk_is() -> None:
 
 
 def test_strings_have_no_version_of_a_format() -> None:
-    assert rdb_version([entry(value=PAYLOAD)]) is None
-    assert rdb_version([entry(), entry(value=PAYLOAD, is_string=False)]) == 11
+    assert entry(value=PAYLOAD).rdb_version() is None
+    assert entries_of(entry(), entry(value=PAYLOAD, is_string=False)).rdb_version() == 11
 
 
 def test_the_version_is_the_one_that_the_server_writes(server: redis.Redis) -> None:
@@ -96,7 +111,7 @@ def test_the_version_is_the_one_that_the_server_writes(server: redis.Redis) -> N
     payload = bytes(server.dump("list") or b"")
     other = payload[:-10] + b"\xff\xff" + payload[-8:]
 
-    version = rdb_version([entry(value=payload, is_string=False)])
+    version = entry(value=payload, is_string=False).rdb_version()
 
     assert version in range(9, 100)
     assert server.restore("copy", 0, payload) == b"OK"

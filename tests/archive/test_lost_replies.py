@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from dealpurge.engine import transaction
 from dealpurge.engine.archive import archived_sweep, removal
 from dealpurge.engine.archive.check import Compared
-from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.entries import Entries
 from dealpurge.servers import backoff
 from dealpurge.servers.connection import ServerConnection
 from tests.support.archiving import MemoryKeeper, load, purge_into, snapshot
@@ -156,9 +156,9 @@ def test_a_key_by_itself_is_archived_once(
     monkeypatch.setattr("dealpurge.engine.archive.archived_sweep.MOST_CHANGES", 1)
     changed = list[bytes]()
 
-    def compare(reader: object, entries: Sequence[Entry], replies: object) -> Compared:
-        changed.extend(entry.key for entry in entries)
-        return Compared(changed=list(entries))
+    def compare(reader: object, entries: Entries, replies: object) -> Compared:
+        changed.extend(entries.keys)
+        return Compared(changed=entries)
 
     monkeypatch.setattr(removal, "compare", compare)
     answers_lost(carried_out=carried_out)

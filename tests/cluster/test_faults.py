@@ -11,7 +11,8 @@ from redis.exceptions import ClusterDownError
 
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.servers.cluster_node import NodeConnection
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command
+from dealpurge.servers.connection import ServerConnection
 from tests.support.cluster import Ring, slot_of
 from tests.support.purging import Outcome, When, run, while_deleting, while_scanning
 from tests.support.seeding import Scene, key_of, seed_deal, seed_scene, tagged

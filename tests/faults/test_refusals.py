@@ -17,7 +17,8 @@ import redis
 from pytest_django.fixtures import Settings
 
 from dealpurge.engine.transaction import Opening
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command
+from dealpurge.servers.connection import ServerConnection
 from tests.conftest import PointCacheAt
 from tests.support.purging import Outcome, run
 from tests.support.seeding import HOUR, event_id, key_of, seed_scene

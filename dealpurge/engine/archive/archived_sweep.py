@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 from dealpurge.conf import conf
-from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saving
-from dealpurge.engine.archive.entry import Entry, Row, batch_of, size_of
+from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saved, Saving
+from dealpurge.engine.archive.entries import Entries, Row
 from dealpurge.engine.archive.lone_key import LoneKeys, remove_alone
-from dealpurge.engine.archive.reader import ValueReader
-from dealpurge.engine.archive.removal import CheckedRemoval
+from dealpurge.engine.archive.reader import ValueReader, Values
+from dealpurge.engine.archive.removal import CheckedRemoval, groups_of
 from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, OVERSIZED_WARNING, UNCHECKED_WARNING
-from dealpurge.engine.retry import with_retry
+from dealpurge.engine.retry import retried, with_retry
+from dealpurge.engine.steps import Steps
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal
@@ -22,26 +22,66 @@ from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.identity import Identity
 
-#: Keys that are read in one go, about.
-READ_AT_ONCE = 1000
+#: Connections of a server's own: some read keys, and some delete them.
+READERS, DELETERS = 2, 2
+#: Keys that are read in one go, about, and transactions of deletes meanwhile.
+READ_AT_ONCE, STEPS = 256, 2
 #: How often a key may have changed since it was saved before it is saved by itself.
 MOST_CHANGES = 2
 
-T = TypeVar("T")
+
+class Deletion:
+    """A saved chunk on its way out, over several connections in turn."""
+
+    def __init__(self, saved: Saved, readers: Sequence[ValueReader], *, unchecked: bool) -> None:
+        self.saved = saved
+        groups = list(groups_of(readers[0], saved.entries))
+        self.removals = [
+            CheckedRemoval(reader, groups[place :: len(readers)], unchecked=unchecked)
+            for place, reader in enumerate(readers)
+        ]
+        self._works = deque(retried(each.connection, each.steps, each.reader.open) for each in self.removals)
+
+    def goes_on(self) -> bool:
+        """Carry out a step, if one is left. Raises what that raises."""
+        while self._works:
+            if next(self._works[0], self) is not self:
+                self._works.rotate()
+                return True
+            self._works.popleft()
+        return False
+
+    def break_off(self) -> None:
+        """What Redis does already belongs into the counts."""
+        for removal in self.removals:
+            removal.finish_under_way()
+
+    def settled(self) -> Entries:
+        """What has gone, or may have."""
+        settled = Entries()
+        for removal in self.removals:
+            settled.add(removal.settled())
+        return settled
 
 
 class ArchivedSweep:
-    """What a scan of one server finds, on its way. The connection is its own: the scan has another one."""
+    """What a scan of one server finds, on its way, over connections of its own: step by step keys are read over two of
+    them and deleted over the others, so that Redis is at work for some while the answer of one is gone through."""
 
-    def __init__(self, connection: ServerConnection, selection: Selection, archive: Archive) -> None:
-        self.connection = connection
+    def __init__(self, connections: Sequence[ServerConnection], selection: Selection, archive: Archive) -> None:
         self.selection = selection
         self.archive = archive
-        self.reader = ValueReader(connection, archive.largest)
+        readers = [ValueReader(each, archive.largest, share=len(connections)) for each in connections]
+        self.readers, self.deleters = readers[:READERS], readers[READERS:]
+        self._readings = [self._reading(reader) for reader in self.readers]
         self._waiting: list[Row] = []
-        self._entries: list[Entry] = []
+        #: How many keys are being read.
+        self._asked = 0
+        self._read = Entries()
+        self._commands: list[bytes] = []
         self._size = 0
-        self._in_flight: deque[Saving] = deque()
+        self._saving: deque[Saving] = deque()
+        self._deletion: Deletion | None = None
         self._changes = Counter[bytes]()
         self._unchecked = conf.archive_on_full == "unchecked"
         #: Whether the server is too full for what makes a delete safe: then nothing more is read.
@@ -49,79 +89,118 @@ class ArchivedSweep:
 
     def open(self) -> None:
         """Connect. Raises ``RedisUnavailable``, ``Stopped``."""
-        self.connection.open()
-        self._again(self.reader.open)
+        for reader in (*self.readers, *self.deleters):
+            reader.connection.open()
+            with_retry(reader.connection, reader.open, reader.open)
 
     def take(self, keys: Sequence[bytes]) -> None:
         """A page: what the scope asks for goes its way. Raises ``ArchiveUnavailable`` and what a scan raises."""
-        batch = self.selection.take(keys)
-        self._waiting += batch.rows()
-        while len(self._waiting) >= READ_AT_ONCE:
-            self._read_some()
+        self._waiting += self.selection.take(keys).rows()
+        while len(self._waiting) >= READ_AT_ONCE * READERS:
+            self._go_on()
 
     def finish(self) -> None:
         """All pages were taken: do what is left to do."""
-        while self._waiting or self._entries or self._in_flight:
-            if self._waiting:
-                self._read_some()
-            elif self._entries:
+        while True:
+            if self._waiting or self._asked:
+                self._go_on()
+            elif self._read:
                 self._close_chunk()
+            elif self._saving or self._deletion is not None:
+                self._delete_next()
             else:
-                self._delete(self._in_flight.popleft())
+                return
 
     def abandon(self) -> None:
         """Whatever ended it: what was not deleted does not belong into the archive."""
-        for saving in self._in_flight:
+        for saving in self._saving:
             self.archive.leave(saving)
+        deletion, self._deletion = self._deletion, None
+        if deletion:
+            deletion.break_off()
+            settled = deletion.settled()
+            self.archive.settle_later(deletion.saved, settled)
+            self._count_removals(deletion)
+            self.selection.tally.begun.update(settled.tokens)
 
-    def _again(self, step: Callable[[], T]) -> T:
-        return with_retry(self.connection, step, self.reader.open)
+    def _go_on(self) -> None:
+        """A step of everything."""
+        for reading in self._readings:
+            next(reading)
+            self._delete_some()
 
-    def _read_some(self) -> None:
-        rows, self._waiting = self._waiting[:READ_AT_ONCE], self._waiting[READ_AT_ONCE:]
-        if self._full:
-            self._leave(Batch.of(rows))
-            return
-        values = self._again(partial(self.reader.read, rows, self.archive.chunk_bytes - self._size))
+    def _reading(self, reader: ValueReader) -> Steps[None]:
+        """What waits is read, without end."""
+        while True:
+            rows, self._waiting = self._waiting[:READ_AT_ONCE], self._waiting[READ_AT_ONCE:]
+            if self._full:
+                self._leave(Batch.of(rows))
+            elif rows:
+                self._asked += len(rows)
+                steps = partial(reader.steps, rows, max(self.archive.chunk_bytes - self._size, 1) // READERS)
+                values = yield from retried(reader.connection, steps, reader.open)
+                self._asked -= len(rows)
+                self._take_values(values)
+                continue
+            yield
+
+    def _take_values(self, values: Values) -> None:
         self._waiting = values.rest + self._waiting
         self._count(Batch.of(values.gone), deleted=0)
         self._leave(Batch.of(values.stuck))
         if values.oversized:
             self.selection.tally.warn(OVERSIZED_WARNING)
-        self._entries += values.entries
-        self._size += size_of(values.entries)
+        self._read.add(values.entries)
+        self._commands.append(values.entries.commands())
+        self._size += len(self._commands[-1])
         if self._size >= self.archive.chunk_bytes:
             self._close_chunk()
 
     def _close_chunk(self) -> None:
-        entries, self._entries, self._size = self._entries, [], 0
-        self._in_flight.append(self.archive.begin(self.connection, entries))
-        if len(self._in_flight) > IN_FLIGHT - 1:
-            self._delete(self._in_flight.popleft())
+        entries, commands, self._read, self._commands, self._size = self._read, self._commands, Entries(), [], 0
+        while len(self._saving) + (self._deletion is not None) >= IN_FLIGHT:
+            self._delete_next()
+        if entries:
+            self._saving.append(self.archive.begin(self.readers[0].connection, entries, b"".join(commands)))
 
-    def _delete(self, saving: Saving) -> None:
-        saved = self.archive.finish(self.connection, saving)
-        removal = CheckedRemoval(self.reader, saved.entries, unchecked=self._unchecked)
-        try:
-            self._again(removal.run)
-        except BaseException:
-            settled = removal.settled()
-            self.archive.settle_later(saved, settled)
-            self._count_removal(removal)
-            self.selection.tally.begun.update([entry.token for entry in settled])
-            raise
-        self._count_removal(removal)  # whatever becomes of the archive
-        self.archive.keep_only(self.connection, saved, removal.settled())
-        if removal.full:
+    def _delete_next(self) -> None:
+        """The chunk that is being deleted, or else the one that was saved first, to its end."""
+        if self._deletion is None:
+            self._deletion = self._next_deletion()
+        while self._deletion is not None:
+            self._delete_some()
+
+    def _delete_some(self) -> None:
+        """Of the chunk that is being deleted, or will be, once it is saved."""
+        if self._deletion is None and self._saving and self._saving[0].future.done():
+            self._deletion = self._next_deletion()
+        for _ in range(STEPS):
+            if self._deletion is not None and not self._deletion.goes_on():
+                self._end_deletion(self._deletion)
+
+    def _next_deletion(self) -> Deletion:
+        saved = self.archive.finish(self.readers[0].connection, self._saving.popleft())
+        return Deletion(saved, self.deleters, unchecked=self._unchecked)
+
+    def _end_deletion(self, deletion: Deletion) -> None:
+        self._deletion = None
+        self._count_removals(deletion)  # whatever becomes of the archive
+        self.archive.keep_only(self.readers[0].connection, deletion.saved, deletion.settled())
+        if any(removal.full for removal in deletion.removals):
             self._full = not self._unchecked
             self.selection.tally.warn(UNCHECKED_WARNING if self._unchecked else FULL_WARNING)
-        self._retry(list(batch_of(removal.fates.changed).rows()))
+        self._retry([row for removal in deletion.removals for row in removal.fates.changed.batch().rows()])
+
+    def _count_removals(self, deletion: Deletion) -> None:
+        for removal in deletion.removals:
+            self._count_removal(removal)
 
     def _count_removal(self, removal: CheckedRemoval) -> None:
         fates = removal.fates
-        self._count(batch_of(fates.deleted), deleted=len(fates.deleted))
-        self._count(batch_of([*fates.gone, *fates.doubtful]), deleted=0)
-        self._leave(batch_of(fates.refused))
+        self._count(fates.deleted.batch(), deleted=len(fates.deleted))
+        self._count(fates.gone.batch(), deleted=0)
+        self._count(fates.doubtful.batch(), deleted=0)
+        self._leave(fates.refused.batch())
 
     def _retry(self, rows: Sequence[Row]) -> None:
         """What changed since it was read goes into a later chunk, and then by itself."""
@@ -133,7 +212,10 @@ class ArchivedSweep:
                 self._remove_alone(row)
 
     def _remove_alone(self, row: Row) -> None:
-        removal = self._again(partial(remove_alone, LoneKeys(self.archive, [row]), self.reader))
+        deleter = self.deleters[0]
+        removal = with_retry(
+            deleter.connection, partial(remove_alone, LoneKeys(self.archive, [row]), deleter), deleter.open
+        )
         if removal is None:
             self.selection.tally.warn(CHANGING_WARNING)
             self._leave(Batch.of([row]))
@@ -150,10 +232,11 @@ class ArchivedSweep:
 
 
 def sweep_into(archive: Archive, connection: ServerConnection, selection: Selection, met: set[Identity]) -> bool:
-    """Scan a server and delete what is archived, over a connection of its own; False if told to stop before the end.
-    ``met``: takes in the processes that this one met. Raises what a scan raises, and ``ArchiveUnavailable``."""
-    own = connection.twin()
-    own.clustered, own.backoff.met = connection.clustered, True
+    """Scan a server and delete what is archived, over connections of its own; False if told to stop before the end.
+    ``met``: takes in the processes that these met. Raises what a scan raises, and ``ArchiveUnavailable``."""
+    own = [connection.twin() for _ in range(READERS + DELETERS)]
+    for each in own:
+        each.clustered, each.backoff.met = connection.clustered, True
     sweep = ArchivedSweep(own, selection, archive)
     scan = Scan(connection, selection, sweep.take)
     try:
@@ -163,7 +246,10 @@ def sweep_into(archive: Archive, connection: ServerConnection, selection: Select
             sweep.finish()
     finally:
         sweep.abandon()
-        connection.broken = connection.broken or own.broken or own.owed > 0
-        met.update(own.processes)
-        own.close()
+        for each in own:
+            met.update(each.processes)
+        for each in own[READERS:]:  # what was read is in no count
+            connection.broken = connection.broken or each.broken or each.owed > 0
+        for each in own:
+            each.close()
     return not scan.stopped

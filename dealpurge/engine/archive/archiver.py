@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from itertools import count
 from threading import Event, Lock
 
 from dealpurge.engine.archive.chunk import Chunk, Keeper
-from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.entries import Entries
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import Stopped
 from dealpurge.servers.parallel import in_calling_thread
@@ -33,7 +32,7 @@ GRACE = 5.0
 class Saving:
     """A chunk that is being saved."""
 
-    entries: Sequence[Entry]
+    entries: Entries
     in_order: bool
     future: Future[tuple[Chunk, str]]
 
@@ -42,7 +41,7 @@ class Saving:
 class Saved:
     """A chunk that belongs to the archive."""
 
-    entries: Sequence[Entry]
+    entries: Entries
     in_order: bool
     chunk: Chunk
     name: str
@@ -61,7 +60,7 @@ class Archive:
         self._numbers: defaultdict[int, count[int]] = defaultdict(lambda: count(1))
         #: What an end left behind: chunks on their way, and those of which only some keys went.
         self._unfinished: list[Saving] = []
-        self._uneven: list[tuple[Saved, Sequence[Entry]]] = []
+        self._uneven: list[tuple[Saved, Entries]] = []
         self._lock = Lock()
 
     def begin_pass(self, servers: int) -> None:
@@ -89,9 +88,11 @@ class Archive:
             except Exception as exc:  # it has more than was deleted, and what is still there is not overwritten
                 logger.warning("the archive has keys that were not deleted: %s", type(exc).__name__)
 
-    def begin(self, connection: ServerConnection, entries: Sequence[Entry], *, in_order: bool = False) -> Saving:
-        """Have them saved; to be waited for by ``finish``."""
-        future = self._threads.submit(self._pack_and_save, connection, entries, in_order)
+    def begin(
+        self, connection: ServerConnection, entries: Entries, commands: bytes, *, in_order: bool = False
+    ) -> Saving:
+        """Have their commands saved; to be waited for by ``finish``."""
+        future = self._threads.submit(self._pack_and_save, connection, entries, commands, in_order)
         return Saving(entries, in_order, future)
 
     def finish(self, connection: ServerConnection, saving: Saving) -> Saved:
@@ -105,11 +106,11 @@ class Archive:
             raise
         return Saved(saving.entries, saving.in_order, chunk, name)
 
-    def save(self, connection: ServerConnection, entries: Sequence[Entry], *, in_order: bool = False) -> Saved:
+    def save(self, connection: ServerConnection, entries: Entries, *, in_order: bool = False) -> Saved:
         """Save them and write that down before this returns. Raises as ``finish``."""
-        return self.finish(connection, self.begin(connection, entries, in_order=in_order))
+        return self.finish(connection, self.begin(connection, entries, entries.commands(), in_order=in_order))
 
-    def keep_only(self, connection: ServerConnection, saved: Saved, kept: Sequence[Entry]) -> Saved | None:
+    def keep_only(self, connection: ServerConnection, saved: Saved, kept: Entries) -> Saved | None:
         """The others of its keys did not go; the chunk that takes its place. Raises as ``finish``."""
         if len(kept) == len(saved.entries):
             return saved
@@ -126,7 +127,7 @@ class Archive:
         with self._lock:
             self._unfinished.append(saving)
 
-    def settle_later(self, saved: Saved, kept: Sequence[Entry]) -> None:
+    def settle_later(self, saved: Saved, kept: Entries) -> None:
         """As ``keep_only``, when the run ends."""
         if len(kept) < len(saved.entries):
             with self._lock:
@@ -142,29 +143,34 @@ class Archive:
             raise
 
     def _pack_and_save(
-        self, connection: ServerConnection, entries: Sequence[Entry], in_order: bool
+        self, connection: ServerConnection, entries: Entries, commands: bytes, in_order: bool
     ) -> tuple[Chunk, str]:
-        chunk = self._pack(connection.node, connection.info.version, entries, in_order)
+        chunk = self._pack(connection.node, connection.info.version, entries, commands, in_order)
         return chunk, self.keeper.save(chunk, lambda: not self._stop.is_set())
 
-    def _pack(self, node: object, version: str, entries: Sequence[Entry], in_order: bool) -> Chunk:
+    def _pack(self, node: object, version: str, entries: Entries, commands: bytes, in_order: bool) -> Chunk:
         with self._lock:
             server = self._servers[node]
             number = next(self._numbers[server])
-        return Chunk.of(entries, server=server, number=number, server_version=version, in_order=in_order)
+        return Chunk.of(entries, commands, server=server, number=number, server_version=version, in_order=in_order)
 
-    def _write_again(self, saved: Saved, kept: Sequence[Entry]) -> Saving:
+    def _write_again(self, saved: Saved, kept: Entries) -> Saving:
         """Another file takes its place: whoever loads the files by hand finds each key once."""
         return Saving(kept, saved.in_order, self._threads.submit(self._save_again, saved, kept))
 
-    def _save_again(self, saved: Saved, kept: Sequence[Entry]) -> tuple[Chunk, str]:
+    def _save_again(self, saved: Saved, kept: Entries) -> tuple[Chunk, str]:
         old = saved.chunk
         if not kept:
             return old, ""
         with self._lock:
             number = next(self._numbers[old.server])
         chunk = Chunk.of(
-            kept, server=old.server, number=number, server_version=old.server_version, in_order=saved.in_order
+            kept,
+            kept.commands(),
+            server=old.server,
+            number=number,
+            server_version=old.server_version,
+            in_order=saved.in_order,
         )
         return chunk, self.keeper.save(chunk, lambda: True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dealpurge.engine.archive.archiver import Archive, Saved
-from dealpurge.engine.archive.entry import Entry, Row
+from dealpurge.engine.archive.entries import Entries, Row
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.sweep.unlink import Removal
 from dealpurge.engine.transaction import Aborted, Refused, begin, commit, unwatch, watch
@@ -31,10 +31,10 @@ class LoneKeys:
         connection, before = reader.connection, self._unanswered
         values = reader.read(self.rows, self.archive.most_bytes)
         stuck = values.rest or values.stuck
-        if not values.entries or stuck or (before and not _are_equal(before.entries, values.entries)):
+        if not values.entries.keys or stuck or (before and not _are_equal(before.entries, values.entries)):
             unwatch(connection)
             # What came in the place of one that may have gone stays: the archive has a key once.
-            return Removal(0, tuple(row[0] for row in self.rows) if stuck or values.entries else ())
+            return Removal(0, tuple(row[0] for row in self.rows) if stuck or values.entries.keys else ())
         saved = before or self.archive.save(connection, values.entries, in_order=True)
 
         def from_here_on() -> None:
@@ -61,8 +61,11 @@ def remove_alone(lone: LoneKeys, reader: ValueReader) -> Removal | None:
     return None
 
 
-def _are_equal(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
-    return [(entry.value, entry.expires_at) for entry in some] == [(entry.value, entry.expires_at) for entry in others]
+def _are_equal(some: Entries, others: Entries) -> bool:
+    first, second = (
+        dict(zip(each.keys, zip(each.values, each.moments, strict=True), strict=True)) for each in (some, others)
+    )
+    return first == second
 
 
 def commit_saved(
@@ -75,17 +78,17 @@ def commit_saved(
 ) -> Removal:
     """Delete a chunk's keys, watched since before they were read. Raises ``Aborted``, ``Refused`` and what ``commit``
     raises; what did not go is in the archive no more. ``may_be_gone``: an EXEC of theirs was not answered."""
-    kept: Sequence[Entry] = saved.entries if may_be_gone else ()
+    kept = saved.entries if may_be_gone else Entries()
     try:
         begin(connection, [], [])
         before_delete()
         kept = saved.entries  # from here on they may go
-        removal = commit(connection, [entry.key for entry in saved.entries])
+        removal = commit(connection, saved.entries.keys)
     except (Aborted, Refused):
-        archive.keep_only(connection, saved, [])
+        archive.keep_only(connection, saved, Entries())
         raise
     except BaseException:
         archive.settle_later(saved, kept)
         raise
-    archive.keep_only(connection, saved, [entry for entry in saved.entries if entry.key not in removal.left])
+    archive.keep_only(connection, saved, saved.entries.only([key not in removal.left for key in saved.entries.keys]))
     return removal

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 
 from dealpurge.engine.archive.check import Compared, compare, questions
-from dealpurge.engine.archive.entry import Entry
+from dealpurge.engine.archive.entries import Entries
 from dealpurge.engine.archive.reader import ValueReader
+from dealpurge.engine.steps import Steps
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.engine.transaction import (
     Aborted,
@@ -21,11 +23,11 @@ from dealpurge.engine.transaction import (
     pack_commit,
     send_commit,
 )
+from dealpurge.servers.commands import naming, slot_of
 from dealpurge.servers.connection import ServerConnection
-from dealpurge.servers.hashing import slot_of
 
 #: Keys of a transaction: WATCH takes as long as the square of their number (redis/redis, 20,000 keys: 1.8 s).
-WATCHED_KEYS = 64
+WATCHED_KEYS = 96
 #: A transaction that was aborted this often has keys that do not come to rest.
 MOST_ABORTS = 3
 
@@ -34,17 +36,45 @@ MOST_ABORTS = 3
 class Fates:
     """What became of entries. ``doubtful``: gone, and perhaps by a transaction of ours whose answer was lost."""
 
-    deleted: list[Entry] = field(default_factory=list)
-    gone: list[Entry] = field(default_factory=list)
-    doubtful: list[Entry] = field(default_factory=list)
-    changed: list[Entry] = field(default_factory=list)
-    refused: list[Entry] = field(default_factory=list)
+    deleted: Entries = field(default_factory=Entries)
+    gone: Entries = field(default_factory=Entries)
+    doubtful: Entries = field(default_factory=Entries)
+    changed: Entries = field(default_factory=Entries)
+    refused: Entries = field(default_factory=Entries)
+
+
+def groups_of(reader: ValueReader, entries: Entries) -> Iterator[Entries]:
+    """So few that neither WATCH nor the answers take long; on a cluster those of a slot. Neighbours are parted: SCAN
+    lists keys of like hashes one behind the other, among which WATCH looks for each (64 keys: 125 us, or 45)."""
+    parts = iter([entries])
+    if reader.connection.clustered:
+        slots = list(map(slot_of, entries.keys))
+        ordered = groupby(sorted(range(len(entries)), key=slots.__getitem__), key=slots.__getitem__)
+        parts = (entries.at(list(places)) for _, places in ordered)
+    for part in parts:
+        number = -(-len(part) // WATCHED_KEYS)
+        for start in range(number):
+            yield from _of_few_bytes(part.every(number, start), reader.in_flight)
+
+
+def _of_few_bytes(entries: Entries, most: int) -> Iterator[Entries]:
+    if sum(entries.sizes()) <= most:  # as nearly always
+        yield entries
+        return
+    places, total = list[int](), 0
+    for place, size in enumerate(entries.sizes()):
+        if places and total + size > most:
+            yield entries.at(places)
+            places, total = [], 0
+        places.append(place)
+        total += size
+    yield entries.at(places)
 
 
 class CheckedRemoval:
-    """The removal of a chunk's entries over one connection; ``run`` goes on where it was after a fault."""
+    """The removal of entries over one connection; ``steps`` go on where they were after a fault."""
 
-    def __init__(self, reader: ValueReader, entries: Sequence[Entry], *, unchecked: bool) -> None:
+    def __init__(self, reader: ValueReader, groups: Iterable[Entries], *, unchecked: bool) -> None:
         """``unchecked``: delete after a look alone where the server is full and takes no transaction."""
         self.connection: ServerConnection = reader.connection
         self.reader = reader
@@ -52,18 +82,20 @@ class CheckedRemoval:
         #: Whether the server was too full for a transaction.
         self.full = False
         self._unchecked = unchecked
-        self._groups = deque(self._together(entries))
+        self._groups = deque(groups)
         self._aborts = 0
         #: Entries of which UNLINK was sent and not answered.
         self._sent: set[bytes] = set()
         self._opening: Opening | None = None
+        #: What was sent, and not answered yet.
+        self._under_way: tuple[Entries, Opening | None] | None = None
 
-    def run(self) -> None:
+    def steps(self) -> Steps[None]:
         """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
-        self._opening = None
+        self._opening = self._under_way = None
         while self._groups:
             try:
-                self._transaction()
+                yield from self._transaction()
             except Aborted:
                 self._aborts += 1
                 if self._aborts == MOST_ABORTS:
@@ -73,51 +105,53 @@ class CheckedRemoval:
                 self._opening = None
                 self._refuse(refused)
 
-    def settled(self) -> list[Entry]:
+    def finish_under_way(self) -> None:
+        """Whatever ended it: what Redis does already belongs into the counts."""
+        if self._under_way:
+            with suppress(Exception):
+                self._finish(*self._under_way)
+
+    def settled(self) -> Entries:
         """What has gone, or may have, whatever ended it."""
-        others = chain(self.fates.refused, *self._groups)
-        begun = [entry for entry in others if entry.key in self._sent]
-        return list(dict.fromkeys([*self.fates.deleted, *self.fates.doubtful, *begun]))
+        settled = Entries()
+        settled.add(self.fates.deleted)
+        settled.add(self.fates.doubtful)
+        known = set(settled.keys)
+        for others in (self.fates.refused, *self._groups):
+            settled.add(others.only([key in self._sent and key not in known for key in others.keys]))
+        return settled
 
-    def _together(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-        """So few that neither WATCH nor the answers take long; on a cluster those of a slot."""
-        parts: Iterator[list[Entry]] = iter([list(entries)])
-        if self.connection.clustered:
-            slots = sorted(((slot_of(entry.key), entry) for entry in entries), key=lambda pair: pair[0])
-            parts = ([entry for _, entry in part] for _, part in groupby(slots, key=lambda pair: pair[0]))
-        for part in parts:
-            group, total = list[Entry](), 0
-            for entry in part:
-                size = len(entry.value)
-                if group and (len(group) == WATCHED_KEYS or total + size > self.reader.in_flight):
-                    yield group
-                    group, total = [], 0
-                group.append(entry)
-                total += size
-            yield group
+    def _open(self, group: Entries, behind: Sequence[bytes] = ()) -> Opening:
+        watch = naming(b"WATCH", group.arguments)
+        return Opening.send(self.connection, watch, questions(self.reader, group), behind=behind)
 
-    def _open(self, group: Sequence[Entry], behind: Sequence[bytes] = ()) -> Opening:
-        keys, asked = [entry.key for entry in group], questions(self.reader, group)
-        return Opening.send(self.connection, keys, asked, behind=behind)
-
-    def _transaction(self) -> None:
+    def _transaction(self) -> Steps[None]:
         """The first group's, and the opening of the next one behind it. Raises ``Aborted``, ``Refused``."""
         connection = self.connection
-        opening, self._opening = self._opening or self._open(self._groups[0]), None
+        if self._opening is None:
+            self._opening = self._open(self._groups[0])
+            yield
+        opening, self._opening = self._opening, None
         group = self._settle(compare(self.reader, self._groups[0], opening.answers()))
         if not group:
             discard(connection)
             self._next_group()
             return
-        keys = [entry.key for entry in group]
-        packed = pack_commit(connection, keys)
+        packed = pack_commit(connection, naming(b"UNLINK", group.arguments))
         connection.backoff.confirm()
-        self._sent.update(keys)
+        self._sent.update(group.keys)
         following = None
         if len(self._groups) > 1:
             following = self._open(self._groups[1], packed)
         else:
-            send_commit(connection, keys, packed)
+            send_commit(connection, group.keys, packed)
+        self._under_way = group, following
+        yield
+        self._finish(group, following)
+
+    def _finish(self, group: Entries, following: Opening | None) -> None:
+        """What became of the group. Raises ``Aborted``, ``Refused``."""
+        connection, keys, self._under_way = self.connection, group.keys, None
         replies = connection.read_all(2)
         if replies[1] != [len(keys)] and following:
             clear(connection)
@@ -135,22 +169,31 @@ class CheckedRemoval:
         self._groups.popleft()
         self._aborts = 0
 
-    def _settle(self, compared: Compared) -> list[Entry]:
+    def _settle(self, compared: Compared) -> Entries:
         """What of the first group is not as it was saved is done with; the others, which are that group now."""
-        for entry in compared.changed:
+        changed, gone, fates = compared.changed, compared.gone, self.fates
+        if changed or gone:
             # What may have gone is archived, so what came in its place stays: the archive has a key once.
-            (self.fates.refused if entry.key in self._sent else self.fates.changed).append(entry)
-        for entry in compared.gone:
-            (self.fates.doubtful if entry.key in self._sent else self.fates.gone).append(entry)
-            self._sent.discard(entry.key)
+            self._sort(changed, fates.refused, fates.changed)
+            self._sort(gone, fates.doubtful, fates.gone)
+            self._sent.difference_update(gone.keys)
         self._groups[0] = compared.equal
         return compared.equal
 
-    def _note_deleted(self, group: Sequence[Entry], removal: Removal) -> None:
-        left = set(removal.left)
-        for entry in group:
-            (self.fates.refused if entry.key in left else self.fates.deleted).append(entry)
-        self._sent.difference_update(entry.key for entry in group)
+    def _sort(self, entries: Entries, sent: Entries, others: Entries) -> None:
+        """Those of which UNLINK was sent and not answered, and the others."""
+        were_sent = [key in self._sent for key in entries.keys]
+        sent.add(entries.only(were_sent))
+        others.add(entries.only([not was_sent for was_sent in were_sent]))
+
+    def _note_deleted(self, group: Entries, removal: Removal) -> None:
+        if removal.left:
+            left = [key in removal.left for key in group.keys]
+            self.fates.refused.add(group.only(left))
+            self.fates.deleted.add(group.only([not is_left for is_left in left]))
+        else:
+            self.fates.deleted.add(group)
+        self._sent.difference_update(group.keys)
 
     def _refuse(self, refused: Refused) -> None:
         group = self._groups[0]
@@ -159,9 +202,9 @@ class CheckedRemoval:
             self._remove_plainly()
         elif "OOM" not in str(refused) and len(group) > 1:  # of a single key, perhaps
             self._next_group()
-            self._groups.extendleft([entry] for entry in reversed(group))
+            self._groups.extendleft(group.at([place]) for place in reversed(range(len(group))))
         else:
-            self.fates.refused += group
+            self.fates.refused.add(group)
             self._next_group()
 
     def _remove_plainly(self) -> None:
@@ -170,7 +213,6 @@ class CheckedRemoval:
         group = self._settle(compare(self.reader, group, connection.ask_all(questions(self.reader, group))))
         if group:
             connection.backoff.confirm()
-            keys = [entry.key for entry in group]
-            self._sent.update(keys)
-            self._note_deleted(group, remove(connection, keys))
+            self._sent.update(group.keys)
+            self._note_deleted(group, remove(connection, group.keys))
         self._next_group()

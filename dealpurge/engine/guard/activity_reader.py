@@ -11,7 +11,8 @@ from dealpurge.engine.guard.activity import READ, Reading, mark_of, moment_of
 from dealpurge.engine.guard.look_sizes import LookSizes, narrowed, together
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import failure, forbids_command, raise_transient
 from dealpurge.servers.replies import milliseconds, word
 from dealpurge.servers.sockets import Alone

@@ -22,8 +22,8 @@ from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import remove
 from dealpurge.engine.transaction import begin, discard
 from dealpurge.keys.matching import Batch
+from dealpurge.servers.commands import slot_of
 from dealpurge.servers.connection import ServerConnection
-from dealpurge.servers.hashing import slot_of
 
 
 def share_out(connections: Sequence[ServerConnection], plan: Plan) -> dict[ServerConnection, list[bytes]]:

@@ -12,7 +12,8 @@ from typing import Any
 from dealpurge.engine.guard.activity import Reading
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.i18n import gettext_noop
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command
+from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import PER_KEY, forbids_command
 from dealpurge.servers.replies import memory
 

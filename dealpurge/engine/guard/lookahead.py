@@ -11,7 +11,7 @@ from dealpurge.engine.guard.activity_reader import ActivityReader, ReadSteps
 from dealpurge.engine.guard.plan import Unit
 from dealpurge.engine.guard.units import events_of
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers.connection import Command
+from dealpurge.servers.commands import Command
 from dealpurge.servers.errors import Transient
 from dealpurge.servers.sockets import Alone
 

@@ -15,7 +15,8 @@ from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.engine.transaction import Aborted, Refused, begin, commit, discard
 from dealpurge.keys.matching import Batch
-from dealpurge.servers.connection import Command, ServerConnection
+from dealpurge.servers.commands import Command
+from dealpurge.servers.connection import ServerConnection
 
 #: A single deal whose transaction is aborted this often by its own events is being worked on.
 MOST_ABORTS = 3

@@ -92,11 +92,12 @@ class Pipeline:
             units, keys = self._judge(group, opening)
         except Refused as refused:
             return [*remainders, Remainder(group, look, refused)]
-        if keys is not None or len(units) < len(group):
+        everything = batch.keys
+        if len(units) < len(group):
             batch = batch_of(units)
-            keys = batch.keys if keys is None else keys
-            packed = pack_commit(self.connection, keys)
         keys = batch.keys if keys is None else keys
+        if keys != everything:
+            packed = pack_commit(self.connection, keys)
         if not keys:
             discard(self.connection)
             self._done(units, batch, Removal(0))

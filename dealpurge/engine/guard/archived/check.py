@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from time import monotonic
 from typing import Any
 
 from dealpurge.engine.archive.archiver import Saved
 from dealpurge.engine.archive.check import Compared, compare, questions
-from dealpurge.engine.archive.entry import Entry, size_of
+from dealpurge.engine.archive.entries import Entries
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.guard.active_deals import INEXACT
 from dealpurge.engine.guard.activity import Reading
@@ -25,7 +26,9 @@ class Deleting:
 
     def __init__(self, saved: Saved | None = None) -> None:
         self.saved = saved
-        self.values = {entry.key: entry for entry in saved.entries} if saved else {}
+        self.entries = saved.entries if saved else Entries()
+        #: Where each key of it stands.
+        self.places = {key: place for place, key in enumerate(self.entries.keys)}
         #: What went, and what came again after it went or may have: that stays, for the archive has what was before it.
         self.gone, self.came_back = set[bytes](), set[bytes]()
         #: What was as it was saved when it was looked at last, and may have been sent.
@@ -34,17 +37,19 @@ class Deleting:
     def note(self, compared: Compared) -> None:
         """What is gone was deleted by others, unless it may have been one of ours. A deal's keys that changed are taken
         out of ``compared`` where one of them came again."""
-        equal = {entry.key for entry in compared.equal}
+        equal = set(compared.equal.keys)
         self._equal |= equal
         self._doubtful -= equal
         self._vanished -= equal
         if not (compared.changed or compared.gone):  # as nearly always
             return
-        self._equal.difference_update(entry.key for entry in (*compared.changed, *compared.gone))
-        self._vanished.update(entry.key for entry in compared.gone if not self._went(entry.key))
-        tokens = {entry.token for entry in compared.changed if self._went(entry.key)}
-        self.came_back.update(entry.key for entry in compared.changed if entry.token in tokens)
-        compared.changed = [entry for entry in compared.changed if entry.token not in tokens]
+        changed = compared.changed
+        self._equal.difference_update(changed.keys, compared.gone.keys)
+        self._vanished.update(key for key in compared.gone.keys if not self._went(key))
+        tokens = {token for key, token in zip(changed.keys, changed.tokens, strict=True) if self._went(key)}
+        back = [token in tokens for token in changed.tokens]
+        self.came_back.update(compress(changed.keys, back))
+        compared.changed = changed.only([not is_back for is_back in back])
 
     def doubt(self, keys: Sequence[bytes]) -> None:
         """The answer to their UNLINK was lost."""
@@ -61,16 +66,27 @@ class Deleting:
             self.doubt(keys)
             raise
 
-    def without(self, keys: Sequence[bytes]) -> list[Entry]:
+    def without(self, keys: Sequence[bytes]) -> Entries:
         """The chunk's entries but for those of these that did not go, which are known no more."""
         for key in keys:
             if not self._went(key):
-                self.values.pop(key, None)
-        return list(self.values.values())
+                self.places.pop(key, None)
+        return self.entries.at(list(self.places.values()))
 
-    def settled(self) -> list[Entry]:
+    def settled(self) -> Entries:
         """What was deleted, or may have been."""
-        return [entry for key, entry in self.values.items() if self._went(key)]
+        if self.gone.issuperset(self.places) and not self._vanished and len(self.places) == len(self.entries):
+            return self.entries  # as nearly always
+        return self.entries.at([place for key, place in self.places.items() if self._went(key)])
+
+    def size_of(self, keys: Iterable[bytes]) -> int:
+        """Bytes of their values."""
+        values, places = self.entries.values, self.places
+        return sum(len(values[places[key]]) for key in keys if key in places)
+
+    def of(self, keys: Iterable[bytes]) -> Entries:
+        """Those of ``keys`` that are in the chunk."""
+        return self.entries.at([self.places[key] for key in keys if key in self.places])
 
     def _went(self, key: bytes) -> bool:
         return key in self._doubtful or (key in self.gone and key not in self._vanished)
@@ -81,9 +97,9 @@ class ArchiveCheck(Check):
 
     def __init__(self, reader: ValueReader, deleting: Deleting, keys: Sequence[bytes]) -> None:
         self._reader, self._deleting = reader, deleting
-        self._entries = [deleting.values[key] for key in keys if key in deleting.values]
-        self.keys = [entry.key for entry in self._entries]
-        self.singly = size_of(self._entries) > reader.in_flight
+        self._entries = deleting.of(keys)
+        self.keys = self._entries.keys
+        self.singly = self._entries.size > reader.in_flight
         self.questions = questions(reader, self._entries, singly=self.singly) if self._entries else []
 
     def compare(self, answers: Sequence[Any]) -> Compared:
@@ -98,7 +114,7 @@ class ArchiveCheck(Check):
         if compared.changed:
             discard(connection)
             raise Changed
-        return [entry.key for entry in compared.equal]
+        return compared.equal.keys
 
 
 def forgive(later: Reading, before: Reading, keys: Iterable[bytes], since: float) -> None:

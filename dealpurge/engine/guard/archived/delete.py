@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import compress
 from time import monotonic
 from typing import Any, NamedTuple
 
 from dealpurge.conf import conf
 from dealpurge.engine.archive.archiver import Archive
-from dealpurge.engine.archive.entry import size_of
 from dealpurge.engine.archive.lone_key import TRIES, LoneKeys
 from dealpurge.engine.archive.reader import ValueReader
 from dealpurge.engine.archive.removal import WATCHED_KEYS
@@ -26,6 +26,7 @@ from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.engine.transaction import Aborted, Opening, Refused, unwatch, watch
 from dealpurge.keys.matching import Batch
+from dealpurge.servers.commands import replies_to
 from dealpurge.servers.connection import ServerConnection
 
 #: Keys of a deal that goes whole or not at all: WATCH of as many takes Redis some two milliseconds.
@@ -77,24 +78,24 @@ class ArchivedDelete(Guard):
         return Opening.send(self.connection, keys, asked, singly=check.singly)
 
     def _goes_alone(self, group: Sequence[Unit]) -> bool:
-        values = self._deleted.values if self._deleted else {}
-        size = size_of([values[key] for unit in group for key in unit.keys if key in values])
+        size = self._deleted.size_of(key for unit in group for key in unit.keys) if self._deleted else 0
         # Where it is opened anew nothing is in flight.
         reader = self._readers.get(self.connection) or self._with_retry(partial(self._reader, self.connection))
         return super()._goes_alone(group) or size > reader.in_flight
 
     def _passing(self, group: Sequence[Unit], opening: Opening) -> Passing:
         answers, check = opening.answers(), self._opened
-        look = len(answers) - len(check.questions)
+        look = len(answers) - replies_to(check.questions)
         idle = self._idle_of(group, self.activity.answers(events_of(group), self._first_look, answers[:look]))
         compared = check.compare(answers[look:])
-        changed = {entry.token for entry in compared.changed}
+        changed = set(compared.changed.tokens)
         tokens = {unit.token for unit in group}
         self._changed = [held for held in self._changed if held.units[0].token not in tokens]  # of an earlier try
         self._changed += [Held([unit], self._look_state()) for unit in idle if unit.token in changed]
         steady = [unit for unit in idle if unit.token not in changed]
         going = {unit.token for unit in steady}
-        return Passing(steady, [entry.key for entry in compared.equal if entry.token in going])
+        equal = compared.equal
+        return Passing(steady, list(compress(equal.keys, map(going.__contains__, equal.tokens))))
 
     def _record(self, batch: Batch, removal: Removal) -> None:
         deleted = self._deleted
@@ -177,12 +178,12 @@ class ArchivedDelete(Guard):
         if verdict.stays:
             return verdict
         home = self.connection.home(chunk.keys[0])
-        compared = check.compare([home.ask_all([question])[0] for question in check.questions])
+        compared = check.compare([reply for question in check.questions for reply in home.ask_all([question])])
         self.tally.warn(UNCHECKED_WARNING)
         self.connection.backoff.confirm()
         with self._deleting([unit]):
-            removal = remove(home, [entry.key for entry in compared.equal])
-            self._record(chunk, Removal(removal.deleted, (*removal.left, *(entry.key for entry in compared.changed))))
+            removal = remove(home, compared.equal.keys)
+            self._record(chunk, Removal(removal.deleted, (*removal.left, *compared.changed.keys)))
         return None
 
     def _try_changed_again(self) -> None:

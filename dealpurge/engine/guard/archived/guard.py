@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saving
-from dealpurge.engine.archive.entry import Entry, Row, size_of
+from dealpurge.engine.archive.entries import Entries, Row
 from dealpurge.engine.archive.reader import Values
 from dealpurge.engine.archive.warnings import OVERSIZED_WARNING
 from dealpurge.engine.guard.active_deals import ActiveDeals
@@ -58,7 +58,8 @@ class ArchivedGuard(ArchivedDelete):
         #: Groups to be read, those that were read and what was read of them, and those that are being saved.
         self._unread: list[Held] = []
         self._read: list[Held] = []
-        self._entries: list[Entry] = []
+        self._entries = Entries()
+        self._commands: list[bytes] = []
         self._size = 0
         self._in_flight: deque[tuple[Saving, list[Held]]] = deque()
         #: Deals that are more than may be held.
@@ -117,9 +118,12 @@ class ArchivedGuard(ArchivedDelete):
                 self._large.add(first.token)
             for units, look in unread:
                 self._sort(units, look, rest, stuck)
-            whole = [entry for entry in values.entries if entry.token not in rest | stuck]
-            self._entries += whole
-            self._size += size_of(whole)
+            whole = values.entries
+            if rest or stuck:
+                whole = whole.only([token not in rest | stuck for token in whole.tokens])
+            self._entries.add(whole)
+            self._commands.append(whole.commands())
+            self._size += len(self._commands[-1])
             if self._size >= self.archive.chunk_bytes:
                 self._close_chunk()
 
@@ -136,10 +140,16 @@ class ArchivedGuard(ArchivedDelete):
         self._unread += [Held(again, look)] if again else []
 
     def _close_chunk(self) -> None:
-        entries, self._entries, self._size = self._entries, [], 0
+        entries, commands, self._entries, self._commands, self._size = (
+            self._entries,
+            b"".join(self._commands),
+            Entries(),
+            [],
+            0,
+        )
         read, self._read = self._read, []
         if entries:
-            self._in_flight.append((self.archive.begin(self.connection, entries, in_order=True), read))
+            self._in_flight.append((self.archive.begin(self.connection, entries, commands, in_order=True), read))
         else:  # their keys are gone
             self._delete_all(read)
         if len(self._in_flight) > IN_FLIGHT - 1:
@@ -156,7 +166,7 @@ class ArchivedGuard(ArchivedDelete):
         for row in rows:
             homes.setdefault(self.connection.home(row[0]), []).append(row)
         for connection, some in homes.items():
-            values.add(self._reader(connection).read(some, self.archive.most_bytes - size_of(values.entries)))
+            values.add(self._reader(connection).read(some, self.archive.most_bytes - values.entries.size))
         return values
 
     def _piecemeal(self, unit: Unit, remove: Callable[[Unit, Batch], Verdict | None]) -> None:
@@ -176,8 +186,8 @@ class ArchivedGuard(ArchivedDelete):
             yield from portion
             self._settle()
 
-    def _portions(self, unit: Unit, pieces: Iterator[Batch]) -> Iterator[tuple[list[Batch], list[Entry]]]:
-        portion, entries, read = list[Batch](), list[Entry](), False
+    def _portions(self, unit: Unit, pieces: Iterator[Batch]) -> Iterator[tuple[list[Batch], Entries]]:
+        portion, entries, read = list[Batch](), Entries(), False
         for piece in pieces:
             rows = list(piece.rows())
             if self._events_family in piece.families and not read and self._hides_use(unit.events):
@@ -189,11 +199,11 @@ class ArchivedGuard(ArchivedDelete):
                 self._leave(Batch.of(values.stuck))
                 left = {row[0] for row in (*values.rest, *values.stuck)}
                 portion.append(Batch.of([row for row in rows if row[0] not in left]))
-                entries += values.entries
+                entries.add(values.entries)
                 rows = values.rest
-                if size_of(entries) >= self.archive.chunk_bytes:
+                if entries.size >= self.archive.chunk_bytes:
                     yield portion, entries
-                    portion, entries = [], []
+                    portion, entries = [], Entries()
         yield portion, entries
 
     # Deleting
