@@ -20,3 +20,20 @@ def finish(steps: Steps[T], meanwhile: Callable[[], object] = lambda: None) -> T
             done: T = stop.value
             return done
         meanwhile()
+
+
+class Turn:
+    """What one of several works may have at a time."""
+
+    taken = False
+
+
+def alone(turn: Turn, steps: Steps[T]) -> Steps[T]:
+    """Carry it out while no other work has the turn."""
+    while turn.taken:
+        yield
+    turn.taken = True
+    try:
+        return (yield from steps)
+    finally:
+        turn.taken = False

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from dealpurge.exceptions import RedisUnavailable
-from dealpurge.servers import connection
+from dealpurge.servers import commands
 from tests.conftest import PointCacheAt, start_server
 from tests.support.purging import purge
 from tests.support.seeding import HOUR, names, seed_deal
@@ -236,7 +236,7 @@ def test_over_tls(tls_server: RedisServer, point: Any, location: str, extra: dic
 
 
 def test_without_hiredis(server: RedisServer, point: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_pack", None)
+    monkeypatch.setattr(commands, "_pack", None)
     point(server, *CACHES["Python's parser"])
 
     with server.client() as client:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from dealpurge.conf import conf
-from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saved, Saving
-from dealpurge.engine.archive.entries import Entries, Row
+from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Gathered, Saving
+from dealpurge.engine.archive.deletion import Deletion
+from dealpurge.engine.archive.entries import Row
 from dealpurge.engine.archive.lone_key import LoneKeys, remove_alone
-from dealpurge.engine.archive.reader import ValueReader, Values
-from dealpurge.engine.archive.removal import CheckedRemoval, groups_of
+from dealpurge.engine.archive.measured import Values
+from dealpurge.engine.archive.reader import ValueReader
+from dealpurge.engine.archive.removal import CheckedRemoval
 from dealpurge.engine.archive.warnings import CHANGING_WARNING, FULL_WARNING, OVERSIZED_WARNING, UNCHECKED_WARNING
 from dealpurge.engine.retry import retried, with_retry
-from dealpurge.engine.steps import Steps
+from dealpurge.engine.steps import Steps, Turn
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal
@@ -30,40 +32,6 @@ READ_AT_ONCE, STEPS = 256, 2
 MOST_CHANGES = 2
 
 
-class Deletion:
-    """A saved chunk on its way out, over several connections in turn."""
-
-    def __init__(self, saved: Saved, readers: Sequence[ValueReader], *, unchecked: bool) -> None:
-        self.saved = saved
-        groups = list(groups_of(readers[0], saved.entries))
-        self.removals = [
-            CheckedRemoval(reader, groups[place :: len(readers)], unchecked=unchecked)
-            for place, reader in enumerate(readers)
-        ]
-        self._works = deque(retried(each.connection, each.steps, each.reader.open) for each in self.removals)
-
-    def goes_on(self) -> bool:
-        """Carry out a step, if one is left. Raises what that raises."""
-        while self._works:
-            if next(self._works[0], self) is not self:
-                self._works.rotate()
-                return True
-            self._works.popleft()
-        return False
-
-    def break_off(self) -> None:
-        """What Redis does already belongs into the counts."""
-        for removal in self.removals:
-            removal.finish_under_way()
-
-    def settled(self) -> Entries:
-        """What has gone, or may have."""
-        settled = Entries()
-        for removal in self.removals:
-            settled.add(removal.settled())
-        return settled
-
-
 class ArchivedSweep:
     """What a scan of one server finds, on its way, over connections of its own: step by step keys are read over two of
     them and deleted over the others, so that Redis is at work for some while the answer of one is gone through."""
@@ -71,18 +39,19 @@ class ArchivedSweep:
     def __init__(self, connections: Sequence[ServerConnection], selection: Selection, archive: Archive) -> None:
         self.selection = selection
         self.archive = archive
-        readers = [ValueReader(each, archive.largest, share=len(connections)) for each in connections]
+        self._turn = turn = Turn()
+        readers = [ValueReader(each, archive.largest, share=len(connections), turn=turn) for each in connections]
         self.readers, self.deleters = readers[:READERS], readers[READERS:]
         self._readings = [self._reading(reader) for reader in self.readers]
         self._waiting: list[Row] = []
         #: How many keys are being read.
         self._asked = 0
-        self._read = Entries()
-        self._commands: list[bytes] = []
-        self._size = 0
+        self._read = Gathered()
         self._saving: deque[Saving] = deque()
         self._deletion: Deletion | None = None
         self._changes = Counter[bytes]()
+        #: Keys that go by themselves, once nothing else is under way.
+        self._restless: list[Row] = []
         self._unchecked = conf.archive_on_full == "unchecked"
         #: Whether the server is too full for what makes a delete safe: then nothing more is read.
         self._full = False
@@ -104,9 +73,9 @@ class ArchivedSweep:
         while True:
             if self._waiting or self._asked:
                 self._go_on()
-            elif self._read:
+            elif self._read.entries:
                 self._close_chunk()
-            elif self._saving or self._deletion is not None:
+            elif self._saving or self._deletion is not None or self._restless:
                 self._delete_next()
             else:
                 return
@@ -125,6 +94,11 @@ class ArchivedSweep:
 
     def _go_on(self) -> None:
         """A step of everything."""
+        self._step()
+        if self._read.size >= self.archive.chunk_bytes:
+            self._close_chunk()
+
+    def _step(self) -> None:
         for reading in self._readings:
             next(reading)
             self._delete_some()
@@ -132,12 +106,13 @@ class ArchivedSweep:
     def _reading(self, reader: ValueReader) -> Steps[None]:
         """What waits is read, without end."""
         while True:
-            rows, self._waiting = self._waiting[:READ_AT_ONCE], self._waiting[READ_AT_ONCE:]
+            rows = [] if self._read.size >= self.archive.chunk_bytes else self._waiting[:READ_AT_ONCE]
+            self._waiting = self._waiting[len(rows) :]
             if self._full:
                 self._leave(Batch.of(rows))
             elif rows:
                 self._asked += len(rows)
-                steps = partial(reader.steps, rows, max(self.archive.chunk_bytes - self._size, 1) // READERS)
+                steps = partial(reader.steps, rows, max(self.archive.chunk_bytes - self._read.size, 1) // READERS)
                 values = yield from retried(reader.connection, steps, reader.open)
                 self._asked -= len(rows)
                 self._take_values(values)
@@ -151,24 +126,25 @@ class ArchivedSweep:
         if values.oversized:
             self.selection.tally.warn(OVERSIZED_WARNING)
         self._read.add(values.entries)
-        self._commands.append(values.entries.commands())
-        self._size += len(self._commands[-1])
-        if self._size >= self.archive.chunk_bytes:
-            self._close_chunk()
 
     def _close_chunk(self) -> None:
-        entries, commands, self._read, self._commands, self._size = self._read, self._commands, Entries(), [], 0
+        while self._asked:  # or else what is deleted might wait for its turn for ever
+            self._step()
+        read, self._read = self._read, Gathered()
         while len(self._saving) + (self._deletion is not None) >= IN_FLIGHT:
             self._delete_next()
-        if entries:
-            self._saving.append(self.archive.begin(self.readers[0].connection, entries, b"".join(commands)))
+        if read.entries:
+            self._saving.append(self.archive.begin(self.readers[0].connection, read))
 
     def _delete_next(self) -> None:
         """The chunk that is being deleted, or else the one that was saved first, to its end."""
-        if self._deletion is None:
+        if self._deletion is None and self._saving:
             self._deletion = self._next_deletion()
         while self._deletion is not None:
             self._delete_some()
+        restless, self._restless = self._restless, []
+        for row in restless:
+            self._remove_alone(row)
 
     def _delete_some(self) -> None:
         """Of the chunk that is being deleted, or will be, once it is saved."""
@@ -180,7 +156,8 @@ class ArchivedSweep:
 
     def _next_deletion(self) -> Deletion:
         saved = self.archive.finish(self.readers[0].connection, self._saving.popleft())
-        return Deletion(saved, self.deleters, unchecked=self._unchecked)
+        most = min(reader.in_flight for reader in self.readers)
+        return Deletion(saved, self.deleters, most=most, turn=self._turn, unchecked=self._unchecked)
 
     def _end_deletion(self, deletion: Deletion) -> None:
         self._deletion = None
@@ -209,7 +186,7 @@ class ArchivedSweep:
             if self._full or self._changes[row[0]] < MOST_CHANGES:  # of a full server they are left then
                 self._waiting.append(row)
             else:
-                self._remove_alone(row)
+                self._restless.append(row)
 
     def _remove_alone(self, row: Row) -> None:
         deleter = self.deleters[0]

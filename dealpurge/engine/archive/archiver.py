@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from threading import Event, Lock
 
@@ -26,6 +26,23 @@ IN_FLIGHT = 2
 TICK = 0.2
 #: Seconds for which files are still waited for when the run ends: a storage that hangs must not keep it from that.
 GRACE = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Gathered:
+    """What is to be a chunk. Its commands are made bit by bit, and not when it is saved: a thread that has Python to
+    itself for so long would hold up the one that deletes."""
+
+    entries: Entries = field(default_factory=Entries)
+    commands: list[bytes] = field(default_factory=list)
+    #: Bytes of the commands.
+    size: int = 0
+
+    def add(self, entries: Entries) -> None:
+        """Take them in too."""
+        self.entries.add(entries)
+        self.commands.append(entries.commands())
+        self.size += len(self.commands[-1])
 
 
 @dataclass(slots=True, eq=False)
@@ -88,12 +105,10 @@ class Archive:
             except Exception as exc:  # it has more than was deleted, and what is still there is not overwritten
                 logger.warning("the archive has keys that were not deleted: %s", type(exc).__name__)
 
-    def begin(
-        self, connection: ServerConnection, entries: Entries, commands: bytes, *, in_order: bool = False
-    ) -> Saving:
-        """Have their commands saved; to be waited for by ``finish``."""
-        future = self._threads.submit(self._pack_and_save, connection, entries, commands, in_order)
-        return Saving(entries, in_order, future)
+    def begin(self, connection: ServerConnection, gathered: Gathered, *, in_order: bool = False) -> Saving:
+        """Have it saved; to be waited for by ``finish``."""
+        future = self._threads.submit(self._pack_and_save, connection, gathered, in_order)
+        return Saving(gathered.entries, in_order, future)
 
     def finish(self, connection: ServerConnection, saving: Saving) -> Saved:
         """Wait until it is saved and written down. Raises ``ArchiveUnavailable``, ``RunLost``, ``Stopped``."""
@@ -108,7 +123,9 @@ class Archive:
 
     def save(self, connection: ServerConnection, entries: Entries, *, in_order: bool = False) -> Saved:
         """Save them and write that down before this returns. Raises as ``finish``."""
-        return self.finish(connection, self.begin(connection, entries, entries.commands(), in_order=in_order))
+        gathered = Gathered()
+        gathered.add(entries)
+        return self.finish(connection, self.begin(connection, gathered, in_order=in_order))
 
     def keep_only(self, connection: ServerConnection, saved: Saved, kept: Entries) -> Saved | None:
         """The others of its keys did not go; the chunk that takes its place. Raises as ``finish``."""
@@ -142,17 +159,19 @@ class Archive:
             self.leave(saving)
             raise
 
-    def _pack_and_save(
-        self, connection: ServerConnection, entries: Entries, commands: bytes, in_order: bool
-    ) -> tuple[Chunk, str]:
-        chunk = self._pack(connection.node, connection.info.version, entries, commands, in_order)
-        return chunk, self.keeper.save(chunk, lambda: not self._stop.is_set())
-
-    def _pack(self, node: object, version: str, entries: Entries, commands: bytes, in_order: bool) -> Chunk:
+    def _pack_and_save(self, connection: ServerConnection, gathered: Gathered, in_order: bool) -> tuple[Chunk, str]:
         with self._lock:
-            server = self._servers[node]
+            server = self._servers[connection.node]
             number = next(self._numbers[server])
-        return Chunk.of(entries, commands, server=server, number=number, server_version=version, in_order=in_order)
+        chunk = Chunk.of(
+            gathered.entries,
+            b"".join(gathered.commands),
+            server=server,
+            number=number,
+            server_version=connection.info.version,
+            in_order=in_order,
+        )
+        return chunk, self.keeper.save(chunk, lambda: not self._stop.is_set())
 
     def _write_again(self, saved: Saved, kept: Entries) -> Saving:
         """Another file takes its place: whoever loads the files by hand finds each key once."""

@@ -1,13 +1,13 @@
-"""Keys whose size is known, about, before their values are asked for."""
+"""Keys whose size is known, about, before their values are asked for, and what became of asking."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
-from dealpurge.engine.archive.entries import Row
+from dealpurge.engine.archive.entries import Entries, Row
 
 #: Bytes of the answers about a key besides its value.
 BESIDES = 64
@@ -21,6 +21,10 @@ class Measured:
     arguments: Sequence[bytes]
     moments: Sequence[Any]
     sizes: Sequence[int | None]
+
+    def is_large(self, most: int) -> bool:
+        """Whether it is one key of more bytes than that, for all that is known."""
+        return len(self.sizes) == 1 and (self.sizes[0] is None or self.sizes[0] + BESIDES > most)
 
     def only(self, chosen: Sequence[bool]) -> Measured:
         """Those at whose place ``chosen`` is true."""
@@ -48,3 +52,27 @@ class Measured:
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         return self.rows, self.arguments, self.moments, self.sizes
+
+
+@dataclass(slots=True)
+class Values:
+    """What was read: entries, and the rows of keys that are gone, too large, not ours to read, or left for later."""
+
+    entries: Entries = field(default_factory=Entries)
+    gone: list[Row] = field(default_factory=list)
+    oversized: list[Row] = field(default_factory=list)
+    forbidden: list[Row] = field(default_factory=list)
+    rest: list[Row] = field(default_factory=list)
+
+    def add(self, other: Values) -> None:
+        """Take in what another server had."""
+        self.entries.add(other.entries)
+        self.gone += other.gone
+        self.oversized += other.oversized
+        self.forbidden += other.forbidden
+        self.rest += other.rest
+
+    @property
+    def stuck(self) -> list[Row]:
+        """What cannot be archived."""
+        return [*self.oversized, *self.forbidden]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from dealpurge.engine.archive.entries import STRING_TYPE, Entries, Row
-from dealpurge.engine.archive.measured import Measured
-from dealpurge.engine.steps import Steps, finish
+from dealpurge.engine.archive.measured import Measured, Values
+from dealpurge.engine.steps import Steps, Turn, alone, finish
 from dealpurge.exceptions import RedisUnavailable
 from dealpurge.servers.commands import Command, Several, naming
 from dealpurge.servers.connection import ServerConnection
@@ -19,9 +18,8 @@ from dealpurge.servers.errors import failure, forbids_command, raise_transient
 from dealpurge.servers.replies import is_unknown_command, memory, milliseconds
 from dealpurge.servers.sockets import MOST_BYTES, OVERSIZED
 
-KIB, MIB = 1 << 10, 1 << 20
 #: Bytes that are read in one go: as many as a server may hold ready for us, and its share of what is free.
-MOST_IN_FLIGHT, LEAST_IN_FLIGHT, SHARE_IN_FLIGHT = MIB, 16 * KIB, 4
+MOST_IN_FLIGHT, LEAST_IN_FLIGHT, SHARE_IN_FLIGHT = 1 << 20, 16 << 10, 4
 #: Keys that are read before the room is asked for again.
 ASK_ROOM_EVERY = 1000
 #: No key has this name. A cluster's node may say that another one has it, which is an answer as well.
@@ -39,38 +37,15 @@ _BYTES, _NUMBERS = frozenset((bytes,)), frozenset((int,))
 Moment = int | None
 
 
-@dataclass(slots=True)
-class Values:
-    """What was read: entries, and the rows of keys that are gone, too large, not ours to read, or left for later."""
-
-    entries: Entries = field(default_factory=Entries)
-    gone: list[Row] = field(default_factory=list)
-    oversized: list[Row] = field(default_factory=list)
-    forbidden: list[Row] = field(default_factory=list)
-    rest: list[Row] = field(default_factory=list)
-
-    def add(self, other: Values) -> None:
-        """Take in what another server had."""
-        self.entries.add(other.entries)
-        self.gone += other.gone
-        self.oversized += other.oversized
-        self.forbidden += other.forbidden
-        self.rest += other.rest
-
-    @property
-    def stuck(self) -> list[Row]:
-        """What cannot be archived."""
-        return [*self.oversized, *self.forbidden]
-
-
 class ValueReader:
     """Reads over one connection. ``largest``: bytes of a value above which it is not kept."""
 
-    def __init__(self, connection: ServerConnection, largest: int, *, share: int = 1) -> None:
-        """``share``: among how many readers of the server what may be in flight is shared."""
+    def __init__(self, connection: ServerConnection, largest: int, *, share: int = 1, turn: Turn | None = None) -> None:
+        """``share``: among how many connections to the server what may be in flight is shared; ``turn``: for a value
+        that is more than such a share."""
         self.connection = connection
         self.largest = largest
-        self._share = share
+        self._share, self._turn = share, turn or Turn()
         #: Bytes that may be in flight, as far as was told last.
         self.in_flight = LEAST_IN_FLIGHT
         #: Keys that may be read before that is asked again.
@@ -83,17 +58,17 @@ class ValueReader:
         """To be called on every new connection. Raises what is ``LOST``."""
         connection = self.connection
         connection.limit.most = max(MOST_BYTES, 2 * self.largest)
-        no_touch, moment = connection.ask_all([("CLIENT", "NO-TOUCH", "ON"), ("PEXPIRETIME", NOBODY)])
-        del no_touch  # which Redis has from 7.2 on
-        self.tells_moment = not is_unknown_command(moment)  # before Redis 7.0
+        # Redis has them from 7.2 and from 7.0 on.
+        _, moment = connection.ask_all([("CLIENT", "NO-TOUCH", "ON"), ("PEXPIRETIME", NOBODY)])
+        self.tells_moment = not is_unknown_command(moment)
 
     def read(self, rows: Sequence[Row], most: int = MOST_BYTES) -> Values:
-        """Once so many bytes are read the rest is left. Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``;
-        to be begun anew then."""
+        """As ``steps``, at once."""
         return finish(self.steps(rows, most))
 
     def steps(self, rows: Sequence[Row], most: int) -> Steps[Values]:
-        """As ``read``."""
+        """Once so many bytes are read the rest is left. Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``;
+        to be begun anew then."""
         values, left = Values(), most
         measured = yield from self._measured(values, rows)
         for group in measured.groups(self.in_flight):
@@ -101,7 +76,8 @@ class ValueReader:
                 values.rest += group.rows
                 continue
             found = Values()
-            yield from self._read_group(found, group)
+            reading = self._read_group(found, group)
+            yield from alone(self._turn, reading) if group.is_large(self.in_flight) else reading
             values.add(found)
             left -= found.entries.size
         return values
@@ -142,8 +118,8 @@ class ValueReader:
         """What was answered about each of so many keys, an error reply as the exception. Raises ``Transient``,
         ``RedisUnavailable``."""
         found = list(replies)
-        if strings and number and (isinstance(replies[0], list) or len(replies) < number):  # of MGET
-            found = replies[0] if isinstance(replies[0], list) else found * number
+        if strings and number and (isinstance(found[0], list) or len(found) < number):  # of MGET
+            found = found[0] if isinstance(found[0], list) else found * number
         if not _BYTES.issuperset(map(type, found)):
             for reply in found:
                 check(reply)

@@ -11,7 +11,7 @@ from itertools import groupby
 from dealpurge.engine.archive.check import Compared, compare, questions
 from dealpurge.engine.archive.entries import Entries
 from dealpurge.engine.archive.reader import ValueReader
-from dealpurge.engine.steps import Steps
+from dealpurge.engine.steps import Steps, Turn, alone
 from dealpurge.engine.sweep.unlink import Removal, remove
 from dealpurge.engine.transaction import (
     Aborted,
@@ -43,18 +43,19 @@ class Fates:
     refused: Entries = field(default_factory=Entries)
 
 
-def groups_of(reader: ValueReader, entries: Entries) -> Iterator[Entries]:
-    """So few that neither WATCH nor the answers take long; on a cluster those of a slot. Neighbours are parted: SCAN
-    lists keys of like hashes one behind the other, among which WATCH looks for each (64 keys: 125 us, or 45)."""
+def groups_of(entries: Entries, most: int, *, clustered: bool) -> Iterator[Entries]:
+    """So few that neither WATCH nor the answers take long, of ``most`` bytes or one key; on a cluster those of a slot.
+    Neighbours are parted: SCAN lists keys of like hashes one behind the other, among which WATCH looks for each
+    (64 keys: 125 us, or 45)."""
     parts = iter([entries])
-    if reader.connection.clustered:
+    if clustered:
         slots = list(map(slot_of, entries.keys))
         ordered = groupby(sorted(range(len(entries)), key=slots.__getitem__), key=slots.__getitem__)
         parts = (entries.at(list(places)) for _, places in ordered)
     for part in parts:
         number = -(-len(part) // WATCHED_KEYS)
         for start in range(number):
-            yield from _of_few_bytes(part.every(number, start), reader.in_flight)
+            yield from _of_few_bytes(part.every(number, start), most)
 
 
 def _of_few_bytes(entries: Entries, most: int) -> Iterator[Entries]:
@@ -74,13 +75,17 @@ def _of_few_bytes(entries: Entries, most: int) -> Iterator[Entries]:
 class CheckedRemoval:
     """The removal of entries over one connection; ``steps`` go on where they were after a fault."""
 
-    def __init__(self, reader: ValueReader, groups: Iterable[Entries], *, unchecked: bool) -> None:
-        """``unchecked``: delete after a look alone where the server is full and takes no transaction."""
+    def __init__(
+        self, reader: ValueReader, groups: Iterable[Entries], *, most: int, turn: Turn, unchecked: bool
+    ) -> None:
+        """``turn``: for a group of more bytes than ``most``. ``unchecked``: delete after a look alone where the server
+        is full and takes no transaction."""
         self.connection: ServerConnection = reader.connection
         self.reader = reader
         self.fates = Fates()
         #: Whether the server was too full for a transaction.
         self.full = False
+        self._most, self._turn = most, turn
         self._unchecked = unchecked
         self._groups = deque(groups)
         self._aborts = 0
@@ -94,8 +99,9 @@ class CheckedRemoval:
         """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
         self._opening = self._under_way = None
         while self._groups:
+            transaction = self._transaction()
             try:
-                yield from self._transaction()
+                yield from alone(self._turn, transaction) if self._is_large(self._groups[0]) else transaction
             except Aborted:
                 self._aborts += 1
                 if self._aborts == MOST_ABORTS:
@@ -107,9 +113,10 @@ class CheckedRemoval:
 
     def finish_under_way(self) -> None:
         """Whatever ended it: what Redis does already belongs into the counts."""
-        if self._under_way:
-            with suppress(Exception):
+        with suppress(Exception):
+            if self._under_way:
                 self._finish(*self._under_way)
+            self.connection.drain()  # of what was only asked no answer is missed
 
     def settled(self) -> Entries:
         """What has gone, or may have, whatever ended it."""
@@ -141,7 +148,7 @@ class CheckedRemoval:
         connection.backoff.confirm()
         self._sent.update(group.keys)
         following = None
-        if len(self._groups) > 1:
+        if len(self._groups) > 1 and not self._is_large(self._groups[1]):
             following = self._open(self._groups[1], packed)
         else:
             send_commit(connection, group.keys, packed)
@@ -164,6 +171,9 @@ class CheckedRemoval:
         self._note_deleted(group, removal)
         self._next_group()
         self._opening = following
+
+    def _is_large(self, group: Entries) -> bool:
+        return sum(group.sizes()) > self._most
 
     def _next_group(self) -> None:
         self._groups.popleft()

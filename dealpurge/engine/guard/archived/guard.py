@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Saving
+from dealpurge.engine.archive.archiver import IN_FLIGHT, Archive, Gathered, Saving
 from dealpurge.engine.archive.entries import Entries, Row
-from dealpurge.engine.archive.reader import Values
+from dealpurge.engine.archive.measured import Values
 from dealpurge.engine.archive.warnings import OVERSIZED_WARNING
 from dealpurge.engine.guard.active_deals import ActiveDeals
 from dealpurge.engine.guard.activity import Reading, Readings, Verdict
@@ -58,9 +58,7 @@ class ArchivedGuard(ArchivedDelete):
         #: Groups to be read, those that were read and what was read of them, and those that are being saved.
         self._unread: list[Held] = []
         self._read: list[Held] = []
-        self._entries = Entries()
-        self._commands: list[bytes] = []
-        self._size = 0
+        self._gathered = Gathered()
         self._in_flight: deque[tuple[Saving, list[Held]]] = deque()
         #: Deals that are more than may be held.
         self._large: set[bytes] = set()
@@ -121,10 +119,8 @@ class ArchivedGuard(ArchivedDelete):
             whole = values.entries
             if rest or stuck:
                 whole = whole.only([token not in rest | stuck for token in whole.tokens])
-            self._entries.add(whole)
-            self._commands.append(whole.commands())
-            self._size += len(self._commands[-1])
-            if self._size >= self.archive.chunk_bytes:
+            self._gathered.add(whole)
+            if self._gathered.size >= self.archive.chunk_bytes:
                 self._close_chunk()
 
     def _sort(self, units: Sequence[Unit], look: Any, rest: set[bytes], stuck: set[bytes]) -> None:
@@ -140,16 +136,10 @@ class ArchivedGuard(ArchivedDelete):
         self._unread += [Held(again, look)] if again else []
 
     def _close_chunk(self) -> None:
-        entries, commands, self._entries, self._commands, self._size = (
-            self._entries,
-            b"".join(self._commands),
-            Entries(),
-            [],
-            0,
-        )
+        gathered, self._gathered = self._gathered, Gathered()
         read, self._read = self._read, []
-        if entries:
-            self._in_flight.append((self.archive.begin(self.connection, entries, commands, in_order=True), read))
+        if gathered.entries:
+            self._in_flight.append((self.archive.begin(self.connection, gathered, in_order=True), read))
         else:  # their keys are gone
             self._delete_all(read)
         if len(self._in_flight) > IN_FLIGHT - 1:
