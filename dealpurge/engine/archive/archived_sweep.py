@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from dealpurge.conf import conf
@@ -221,6 +222,10 @@ def sweep_into(archive: Archive, connection: ServerConnection, selection: Select
         scan.run()
         if not scan.stopped:
             sweep.finish()
+    except Exception:
+        with suppress(Exception):
+            connection.drain()  # a page that was on its way is in no count
+        raise
     finally:
         sweep.abandon()
         for each in own:
