@@ -39,12 +39,13 @@ def test_a_guarded_purge_is_not_far_from_the_floor(rounds_of_all: Rounds) -> Non
 
 def test_an_archive_costs_a_few_times_the_floor(rounds_archived: Rounds) -> None:
     """Each key is read twice and watched, and half of them are of active deals where there is a guard."""
-    assert ratio(rounds_archived, "sweep, archived", "floor") <= 20
-    assert ratio(rounds_archived, "guarded, archived", "floor") <= 20
+    # 5.3 to 7 and 6 to 7.5 is what quiet machines show, the less the more the floor takes on that server.
+    assert ratio(rounds_archived, "sweep, archived", "floor") <= 10
+    assert ratio(rounds_archived, "guarded, archived", "floor") <= 11
 
 
 def test_the_memory_of_an_archive_is_that_of_a_few_chunks(rounds_archived: Rounds) -> None:
-    assert max(item.memory for item in rounds_archived["sweep, archived"]) < 100_000_000
+    assert max(item.memory for item in rounds_archived["sweep, archived"]) < 64 << 20
 
 
 def test_the_memory_of_a_sweep_does_not_grow_with_the_keys(rounds_of_all: Rounds) -> None:
