@@ -119,6 +119,17 @@ def test_everything_comes_back(seeded: redis.Redis, other: RedisServer) -> None:
         assert snapshot(client) == before
 
 
+def test_a_chunk_that_a_single_key_fills(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiver, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 1)
+    server.mset(dict.fromkeys(KEYS[:10], "x"))
+    keeper = MemoryKeeper()
+
+    tally = purge_into(keeper)
+
+    assert (tally.deleted, sorted(keeper.keys)) == (10, sorted(KEYS[:10]))
+
+
 def test_values_that_are_more_than_a_share_wait_for_each_other(server: redis.Redis, other: RedisServer) -> None:
     for number in range(60):
         server.set(key_of("image_crops", "acme", "1", number), large(300_000 + number) if number % 3 else "small")

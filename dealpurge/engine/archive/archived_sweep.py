@@ -113,8 +113,8 @@ class ArchivedSweep:
                 self._leave(Batch.of(rows))
             elif rows:
                 self._asked += len(rows)
-                steps = partial(reader.steps, rows, max(self.archive.chunk_bytes - self._read.size, 1) // READERS)
-                values = yield from retried(reader.connection, steps, reader.open)
+                most = max((self.archive.chunk_bytes - self._read.size) // READERS, 1)
+                values = yield from retried(reader.connection, partial(reader.steps, rows, most), reader.open)
                 self._asked -= len(rows)
                 self._take_values(values)
                 continue
