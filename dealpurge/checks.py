@@ -43,6 +43,7 @@ W007  DEALPURGE_MAX_PLANNED_KEYS has another name, and another unit, now.
 W008  TLS cannot be set up here as the cache's options say: a file is missing or unreadable, or they do not fit.
 W009  Nothing prunes the record (``check --database`` and ``migrate`` ask).
 W010  The storage of DEALPURGE_ARCHIVE gives its files another mode than 0o600.
+W011  Nothing removes archives that are past their time (asked as W009).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.keys.checks import check_families
 from dealpurge.runs import throttling
 from dealpurge.runs.archive.checks import check_archive
-from dealpurge.runs.checks import check_pruning
+from dealpurge.runs.checks import check_expired_archives, check_pruning
 from dealpurge.servers import discovery
 from dealpurge.servers.address import is_made_by_django_redis
 from dealpurge.servers.construction import TlsUnusable
@@ -101,6 +102,7 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 
 register(check_pruning, Tags.database)
+register(check_expired_archives, Tags.database)
 
 
 def setting_names() -> list[str]:
