@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count, pairwise
 
@@ -14,6 +14,7 @@ from dealpurge.engine.archive.archived_sweep import READ_AT_ONCE
 from dealpurge.engine.archive.entries import Entries
 from dealpurge.engine.archive.removal import WATCHED_KEYS, groups_of
 from dealpurge.engine.pass_warnings import BROKEN_WARNING
+from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.servers.errors import Stopped
 from tests.support.archiving import MemoryKeeper, load, purge_into, snapshot
@@ -117,6 +118,25 @@ def test_everything_comes_back(seeded: redis.Redis, other: RedisServer) -> None:
     load(keeper.data, other)
     with other.client() as client:
         assert snapshot(client) == before
+
+
+def test_what_scan_lists_twice_is_archived_once(seeded: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list[bytes]()
+
+    def again(selection: Selection, page: Sequence[bytes]) -> list[bytes]:
+        both = [*before, *page]
+        before[:] = page
+        return both
+
+    monkeypatch.setattr(Selection, "fresh", again)
+    keeper = MemoryKeeper()
+
+    tally = purge_into(keeper)
+
+    assert sorted(keeper.keys) == sorted(KEYS)
+    assert keeper.changes == 0
+    assert tally.deleted == len(KEYS)
+    assert tally.matched == tally.deleted + tally.vanished
 
 
 def test_a_chunk_that_a_single_key_fills(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

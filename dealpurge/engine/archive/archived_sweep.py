@@ -21,6 +21,7 @@ from dealpurge.engine.steps import Steps, Turn
 from dealpurge.engine.sweep.scan import Scan
 from dealpurge.engine.sweep.selection import Selection
 from dealpurge.engine.sweep.unlink import Removal
+from dealpurge.engine.transaction import Refused
 from dealpurge.keys.matching import Batch
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.identity import Identity
@@ -45,6 +46,8 @@ class ArchivedSweep:
         self.readers, self.deleters = readers[:READERS], readers[READERS:]
         self._readings = [self._reading(reader) for reader in self.readers]
         self._waiting: list[Row] = []
+        #: Keys of which it is not settled yet what becomes of them.
+        self._in_hand: set[bytes] = set()
         #: How many keys are being read.
         self._asked = 0
         self._read = Gathered()
@@ -65,7 +68,13 @@ class ArchivedSweep:
 
     def take(self, keys: Sequence[bytes]) -> None:
         """A page: what the scope asks for goes its way. Raises ``ArchiveUnavailable`` and what a scan raises."""
-        self._waiting += self.selection.take(keys).rows()
+        batch = self.selection.take(keys)
+        if not self._in_hand.isdisjoint(batch.keys):  # SCAN may list a key twice, and the archive has it once
+            twice = [key in self._in_hand for key in batch.keys]
+            self.selection.count_removal(batch.only(twice), Removal(0))
+            batch = batch.only([not is_twice for is_twice in twice])
+        self._in_hand.update(batch.keys)
+        self._waiting += batch.rows()
         while len(self._waiting) >= READ_AT_ONCE * READERS:
             self._go_on()
 
@@ -190,23 +199,27 @@ class ArchivedSweep:
                 self._restless.append(row)
 
     def _remove_alone(self, row: Row) -> None:
-        deleter = self.deleters[0]
-        removal = with_retry(
-            deleter.connection, partial(remove_alone, LoneKeys(self.archive, [row]), deleter), deleter.open
-        )
+        deleter, lone = self.deleters[0], LoneKeys(self.archive, [row])
+        try:
+            removal = with_retry(deleter.connection, partial(remove_alone, lone, deleter), deleter.open)
+        except Refused as refused:
+            if "OOM" in str(refused):
+                self.selection.tally.warn(FULL_WARNING)
+            removal = Removal(0, (row[0],))
         if removal is None:
             self.selection.tally.warn(CHANGING_WARNING)
-            self._leave(Batch.of([row]))
-        else:
-            self.selection.count_removal(Batch.of([row]), removal)
+        self._settle(Batch.of([row]), removal or Removal(0, (row[0],)))
 
     def _count(self, batch: Batch, *, deleted: int) -> None:
-        if batch.keys:
-            self.selection.count_removal(batch, Removal(deleted))
+        self._settle(batch, Removal(deleted))
 
     def _leave(self, batch: Batch) -> None:
+        self._settle(batch, Removal(0, tuple(batch.keys)))
+
+    def _settle(self, batch: Batch, removal: Removal) -> None:
         if batch.keys:
-            self.selection.count_removal(batch, Removal(0, tuple(batch.keys)))
+            self._in_hand.difference_update(batch.keys)
+            self.selection.count_removal(batch, removal)
 
 
 def sweep_into(archive: Archive, connection: ServerConnection, selection: Selection, met: set[Identity]) -> bool:

@@ -51,12 +51,12 @@ class LoneKeys:
 
 
 def remove_alone(lone: LoneKeys, reader: ValueReader) -> Removal | None:
-    """What became of a key; None where each try met a write. Raises what ``transaction`` does."""
+    """What became of a key; None where each try met a write. Raises ``Refused`` and what ``transaction`` does else."""
     for _ in range(TRIES):
         try:
             watch(reader.connection, [row[0] for row in lone.rows])
             return lone.transaction(reader, reader.connection.backoff.confirm)
-        except (Aborted, Refused):
+        except Aborted:
             continue
     return None
 

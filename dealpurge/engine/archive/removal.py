@@ -93,7 +93,7 @@ class CheckedRemoval:
         self._sent: set[bytes] = set()
         self._opening: Opening | None = None
         #: What was sent, and not answered yet.
-        self._under_way: tuple[Entries, Opening | None] | None = None
+        self._under_way: tuple[Entries, set[bytes], Opening | None] | None = None
 
     def steps(self) -> Steps[None]:
         """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
@@ -146,17 +146,18 @@ class CheckedRemoval:
             return
         packed = pack_commit(connection, naming(b"UNLINK", group.arguments))
         connection.backoff.confirm()
-        self._sent.update(group.keys)
+        news = set(group.keys) - self._sent
+        self._sent |= news
         following = None
         if len(self._groups) > 1 and not self._is_large(self._groups[1]):
             following = self._open(self._groups[1], packed)
         else:
             send_commit(connection, group.keys, packed)
-        self._under_way = group, following
+        self._under_way = group, news, following
         yield
-        self._finish(group, following)
+        self._finish(group, news, following)
 
-    def _finish(self, group: Entries, following: Opening | None) -> None:
+    def _finish(self, group: Entries, news: set[bytes], following: Opening | None) -> None:
         """What became of the group. Raises ``Aborted``, ``Refused``."""
         connection, keys, self._under_way = self.connection, group.keys, None
         replies = connection.read_all(2)
@@ -166,7 +167,7 @@ class CheckedRemoval:
         try:
             removal = committed(connection, keys, replies)
         except (Aborted, Refused):
-            self._sent.difference_update(keys)  # not those of which an earlier try was never answered
+            self._sent -= news  # but not those of which an earlier try was never answered
             raise
         self._note_deleted(group, removal)
         self._next_group()
