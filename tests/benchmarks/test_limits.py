@@ -39,7 +39,7 @@ def test_a_guarded_purge_is_not_far_from_the_floor(rounds_of_all: Rounds) -> Non
 
 def test_an_archive_costs_a_few_times_the_floor(rounds_archived: Rounds) -> None:
     """Each key is read twice and watched, and half of them are of active deals where there is a guard."""
-    # 5.3 to 7 and 6 to 7.5 is what quiet machines show, the less the more the floor takes on that server.
+    # 5 to 7.5 is what quiet machines show, the less the more the floor takes on that server.
     assert ratio(rounds_archived, "sweep, archived", "floor") <= 10
     assert ratio(rounds_archived, "guarded, archived", "floor") <= 11
 
