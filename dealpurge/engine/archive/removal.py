@@ -26,7 +26,7 @@ from dealpurge.engine.transaction import (
 from dealpurge.servers.commands import naming, slot_of
 from dealpurge.servers.connection import ServerConnection
 
-#: Keys of a transaction. Redis, unlike Valkey 9, takes the square of their number for WATCH (128: 80 us, 20,000: 1.8 s).
+#: Keys of a transaction. Redis, unlike Valkey 9, takes the square of their number for WATCH (20,000: 1.8 s).
 WATCHED_KEYS = 128
 #: A transaction that was aborted this often has keys that do not come to rest.
 MOST_ABORTS = 3
