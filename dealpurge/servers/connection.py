@@ -174,7 +174,8 @@ class ServerConnection:
         """Several commands in one go and their replies, in order; what is to go alone goes one by one."""
         asked = list(commands)
         if any(type(command) is Alone for command in asked):
-            return [self.limit.ask(self.ask, one) if type(one) is Alone else self.ask_all([one])[0] for one in asked]
+            parts = ([self.limit.ask(self.ask, one)] if type(one) is Alone else self.ask_all([one]) for one in asked)
+            return [reply for part in parts for reply in part]
         return self.read_all(self.send_all(asked))
 
     def ask_keys(self, commands: Iterable[Command]) -> list[Any]:

@@ -108,6 +108,27 @@ def test_an_interruption_at_any_moment(seeded: redis.Redis, number: int) -> None
     assert tally.deleted <= len(gone)
 
 
+@pytest.mark.parametrize("every", [5, 11])
+def test_connections_that_end_again_and_again(seeded: redis.Redis, other: RedisServer, every: int) -> None:
+    """Whatever was asked over any of them, and not answered."""
+    before, keeper, asked = snapshot(seeded), MemoryKeeper(), count(1)
+
+    def keep_going() -> bool:
+        number = next(asked)
+        if number % every == 0 and number < 80:
+            seeded.client_kill_filter(_type="normal", skipme=True)
+        return True
+
+    tally = purge_into(keeper, keep_going=keep_going)
+
+    assert seeded.dbsize() == 0
+    assert sorted(keeper.keys) == sorted(KEYS)
+    assert tally.deleted + tally.vanished == tally.matched
+    load(keeper.data, other)
+    with other.client() as client:
+        assert snapshot(client) == before
+
+
 def test_everything_comes_back(seeded: redis.Redis, other: RedisServer) -> None:
     before, keeper = snapshot(seeded), MemoryKeeper()
 

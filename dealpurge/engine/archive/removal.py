@@ -99,6 +99,9 @@ class CheckedRemoval:
         """Raises what is ``LOST``, ``Transient``, ``RedisUnavailable``, ``Stopped``."""
         self._opening = self._under_way = None
         while self._groups:
+            if not self._groups[0]:  # a fault came when all of it was settled
+                self._next_group()
+                continue
             transaction = self._transaction()
             try:
                 yield from alone(self._turn, transaction) if self._is_large(self._groups[0]) else transaction
