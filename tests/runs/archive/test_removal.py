@@ -12,13 +12,11 @@ from uuid import UUID, uuid4
 
 import pytest
 import redis
-from django.core.checks import run_checks
 from django.core.files.storage import FileSystemStorage, Storage
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dealpurge.engine.archive import archived_sweep, archiver
 from dealpurge.exceptions import ArchiveRefused
 from dealpurge.models import PurgeArchiveChunk, PurgeRun
 from dealpurge.runs import database
@@ -26,32 +24,9 @@ from dealpurge.runs.archive.removal import MORE_CAME, Removal
 from tests.support.archive_storages import MINUTE, files_of, keep_archives_in, names_of, purged
 from tests.support.databases import locked_database
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("place")]
 
 MANIFEST = "manifest.json"
-
-
-@pytest.fixture(autouse=True)
-def place(valkey_settings: Settings, tmp_path: Path) -> Path:
-    """Where the archives are."""
-    keep_archives_in(valkey_settings, tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def archived(valkey_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PurgeRun]:
-    """A purge with an archive of several chunks."""
-    monkeypatch.setattr(archived_sweep, "READ_AT_ONCE", 1)
-    monkeypatch.setattr(archived_sweep, "READERS", 1)
-    monkeypatch.setattr(archiver, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(archiver, "LEAST_CHUNK_BYTES", 1)
-
-    def purge(left: timedelta = -MINUTE) -> PurgeRun:
-        run = purged(valkey_client, left=left)
-        assert len(names_of(run)) > 1
-        return run
-
-    return purge
 
 
 def remove(run_id: UUID | None = None, *, dry_run: bool = False) -> Removal:
@@ -466,44 +441,3 @@ def test_a_dry_run_is_not_for_the_log(archived: Any, caplog: pytest.LogCaptureFi
     remove(dry_run=True)
 
     assert caplog.records == []
-
-
-# Whether anybody removes them
-
-
-def findings() -> list[Any]:
-    return [item for item in run_checks(databases=[DEFAULT_DB_ALIAS]) if item.id == "dealpurge.W011"]
-
-
-def test_archives_long_past_their_time_are_found(archived: Callable[..., PurgeRun]) -> None:
-    archived(left=-timedelta(days=1, hours=23))
-    assert findings() == []
-
-    archived(left=-timedelta(days=2, hours=1))
-
-    (found,) = findings()
-    assert found.msg == "Nothing removes archives that are past their time: 1 is still there."
-    assert "purge_archives --no-dry-run" in found.hint
-    assert remove().failed == {}
-    assert findings() == []
-
-
-def test_a_database_that_cannot_be_asked_is_no_finding(archived: Callable[..., PurgeRun]) -> None:
-    archived(left=-timedelta(days=9))
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE dealpurge_purgerun RENAME TO elsewhere")
-    try:
-        assert findings() == []
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE elsewhere RENAME TO dealpurge_purgerun")
-    assert len(findings()) == 1
-
-
-def test_only_the_database_of_the_record_is_asked(
-    archived: Callable[..., PurgeRun], django_assert_num_queries: Any
-) -> None:
-    archived(left=-timedelta(days=9))
-
-    with django_assert_num_queries(0):
-        assert not [item for item in run_checks() if item.id == "dealpurge.W011"]
