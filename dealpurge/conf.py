@@ -65,6 +65,11 @@ class Settings:
         return _callable("DEALPURGE_REDIS_CLIENT")
 
     @property
+    def restore_redis_client(self) -> Callable[[], Any] | None:
+        """Likewise, for restores alone: of a user who may write; None takes the one of the purges."""
+        return _callable("DEALPURGE_RESTORE_REDIS_CLIENT")
+
+    @property
     def key_families(self) -> Mapping[str, str | Sequence[str]]:
         """Family name to template or templates, merged over the built-in table; an empty list drops a family."""
         return getattr(settings, "DEALPURGE_KEY_FAMILIES", {})

@@ -110,6 +110,13 @@ class ArchiveRefused(DealPurgeError):
     """An archive that cannot be removed: there is none, it was removed before, or its run is under way."""
 
 
+class RestoreRefused(DealPurgeError):
+    """An archive that is not restored: it is gone, of another environment, damaged or too large; nothing was written.
+
+    ``run_id`` and ``report`` as in ``RedisUnavailable``, where a run of its own found that out.
+    """
+
+
 class QueueUnavailable(DealPurgeError):
     """The run could not be handed to a worker, so it will not begin; its row says so."""
 

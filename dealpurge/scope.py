@@ -210,6 +210,26 @@ class PurgeScope:
         return _error("leave_never_active", "value_error", message)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreScope:
+    """Which deals and families of an archive, all where none are named. ``leave_mixed``: not those of which keys exist
+    again; ``skip_damaged``: the rest, where files are damaged. Raises ``ScopeError``."""
+
+    deals: tuple[Deal, ...] = ()
+    families: tuple[str, ...] = ()
+    leave_mixed: bool = False
+    skip_damaged: bool = False
+    dry_run: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deals", self.of_deals.deals)
+
+    @property
+    def of_deals(self) -> PurgeScope:
+        """The deals as a purge takes them."""
+        return PurgeScope(mode="by_deal" if self.deals else "all", deals=self.deals, dry_run=self.dry_run)
+
+
 def _is_pair(deal: object) -> bool:
     return isinstance(deal, tuple | list) and len(deal) == 2
 

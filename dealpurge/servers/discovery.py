@@ -88,13 +88,16 @@ class Standalone:
         return None
 
 
-def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing) -> Servers:
-    """The servers that the settings name. Raises ``PurgeConfigurationError``, ``RedisUnavailable``, ``Stopped``."""
+def find(scope: PurgeScope, keyspace: Keyspace, keep_going: KeepGoing, *, restoring: bool = False) -> Servers:
+    """The servers that the settings name, ``restoring``: for the user who may write.
+
+    Raises ``PurgeConfigurationError``, ``RedisUnavailable``, ``Stopped``.
+    """
     backoff = Backoff(keep_going)
     backoff.begin()
     while True:
         try:
-            client = _client()
+            client = _client(restoring=restoring)
         except (RedisError, RedisClusterException) as exc:  # a cluster's client asks its nodes when it is made
             _let_go(exc)
             backoff.back_off(_reason(exc))
@@ -150,21 +153,22 @@ def _try_deletes(connection: ServerConnection, heads: Sequence[bytes]) -> None:
     return None
 
 
-def _client() -> Any:
-    make = conf.redis_client
+def _client(*, restoring: bool = False) -> Any:
+    own = conf.restore_redis_client if restoring else None
+    make, setting = (own, "DEALPURGE_RESTORE_REDIS_CLIENT") if own else (conf.redis_client, "DEALPURGE_REDIS_CLIENT")
     try:
         return make() if make else get_redis_connection(conf.cache_alias)
     # Their texts may quote an address with its password: nothing that is logged may be chained to them.
     except (ImproperlyConfigured, NotImplementedError):
-        problem = NO_CLIENT.format("DEALPURGE_REDIS_CLIENT" if make else "DEALPURGE_CACHE_ALIAS")
+        problem = NO_CLIENT.format(setting if make else "DEALPURGE_CACHE_ALIAS")
     except ValueError:
         problem = UNREADABLE
     except MISTAKES:
-        problem = UNFIT if not make else NO_CLIENT.format("DEALPURGE_REDIS_CLIENT")
+        problem = NO_CLIENT.format(setting) if make else UNFIT
     except RedisClusterException as exc:
         if "in cluster mode" not in str(exc):  # said of options that a cluster's client never takes, such as db=1
             raise
-        problem = UNFIT if not make else NO_CLIENT.format("DEALPURGE_REDIS_CLIENT")
+        problem = NO_CLIENT.format(setting) if make else UNFIT
     raise PurgeConfigurationError(problem)
 
 

@@ -1,0 +1,229 @@
+"""A restore from its first look to its last key: files checked, the server asked, then everything written but events,
+and these last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from time import monotonic, time
+from typing import TypeVar
+
+from redis.exceptions import ResponseError
+
+from dealpurge.engine.restore import memory, words
+from dealpurge.engine.restore.chosen import Choice
+from dealpurge.engine.restore.commands import Commands
+from dealpurge.engine.restore.probe import takes_format
+from dealpurge.engine.restore.reading import commands_of, read_ahead
+from dealpurge.engine.restore.source import ArchivedFile, Damaged, Source
+from dealpurge.engine.restore.tally import DamagedFile, RestoreTally
+from dealpurge.engine.restore.writer import PACKET_BYTES, Full, Writer
+from dealpurge.exceptions import RestoreRefused
+from dealpurge.i18n import Number
+from dealpurge.keys.families import Keyspace
+from dealpurge.scope import PurgeScope, RestoreScope
+from dealpurge.servers import discovery
+from dealpurge.servers.backoff import KeepGoing
+from dealpurge.servers.commands import Command, Several
+from dealpurge.servers.connection import ServerConnection
+from dealpurge.servers.errors import Stopped, raise_transient
+from dealpurge.servers.replies import count, milliseconds
+
+T = TypeVar("T")
+
+#: Bytes of events that are held back; files with more of them are read once more.
+HELD_BYTES = 16 << 20
+EXISTS = b"*2\r\n$6\r\nEXISTS\r\n"
+
+
+def restore(
+    scope: RestoreScope, keyspace: Keyspace, source: Source, tally: RestoreTally, keep_going: KeepGoing
+) -> None:
+    """Write back what ``scope`` asks for, or count what that would be, into ``tally`` whatever ends it. ``keyspace``:
+    by which the keys were archived. Raises ``RestoreRefused`` before anything is written, ``RedisUnavailable``,
+    ``ArchiveUnavailable``, ``PurgeConfigurationError``."""
+    choice = Choice(scope, keyspace)
+    files = [file for file in source.files if choice.may_be_in(file)]
+    tally.total = sum(file.keys for file in files)
+    try:
+        servers = discovery.find(PurgeScope(mode="all"), keyspace, keep_going, restoring=True)
+        tally.meeting.expect(servers.configured)
+        with Writer(servers, tally, keep_going) as writer:
+            Restoring(choice, files, source, writer, keep_going).run()
+        tally.complete = True
+    except Stopped as exc:
+        tally.cancelled = True
+        for trouble in exc.args:
+            tally.warn(trouble)
+    finally:
+        if tally.replaced and not scope.dry_run:
+            tally.warn(words.REPLACED_WARNING)
+
+
+class Restoring:
+    """One restore; its files hold what is asked for, and perhaps more."""
+
+    def __init__(
+        self, choice: Choice, files: Sequence[ArchivedFile], source: Source, writer: Writer, keep_going: KeepGoing
+    ) -> None:
+        self.choice, self.source, self.writer, self.keep_going = choice, source, writer, keep_going
+        self.tally, self._files = writer.tally, files
+        #: Versions of payloads that the server does not take.
+        self._refused: set[int] = set()
+        #: The server's time in milliseconds, and when it was that.
+        self._clock = time() * 1000, monotonic()
+
+    def run(self) -> None:
+        """All of it. Raises as ``restore``."""
+        scope, tally = self.choice.scope, self.tally
+        self._ask_server()
+        tally.phase = "read"
+        looks = scope.dry_run or self.choice.is_narrow or scope.leave_mixed
+        if not looks:
+            self._verify()
+            tally.needed, tally.to_write = memory.needed_at_most(self._files), tally.total
+            looks = self._lacks_room and not tally.damaged  # or so it seems without a look at what is there already
+        if looks:
+            self._survey()
+        if scope.dry_run:
+            self._warn()
+            return
+        if tally.damaged and not scope.skip_damaged:
+            raise RestoreRefused(words.DAMAGED.format(*self._damaged()))
+        if self._lacks_room:
+            raise RestoreRefused(words.NO_ROOM)
+        if looks:
+            self._forget_survey()
+        self._write_all()
+        self._warn()
+
+    @property
+    def _lacks_room(self) -> bool:
+        tally = self.tally
+        return tally.free is not None and tally.needed is not None and tally.needed > tally.free
+
+    def _ask_server(self) -> None:
+        writer = self.writer
+        for version in sorted({file.rdb_version for file in self._files if file.rdb_version is not None}):
+            if not all(writer.each(partial(takes_format, version=version))):
+                self._refused.add(version)
+        now = writer.each(_time)[0]
+        self._clock = (time() * 1000 if now is None else now), monotonic()
+        self.tally.free = memory.total(writer.each(memory.free_on))
+
+    def _verify(self) -> None:
+        """Each file against its checksum, without a look at its keys."""
+        for file, _ in self._read(lambda file: len(self.source.read(file)), self._files):
+            self.tally.read += file.keys
+
+    def _survey(self) -> None:
+        """What would become of each key, were it written now."""
+        tally = self.tally
+        tally.read = tally.needed = 0
+        tally.damaged.clear()
+        for file, commands in self._read(self._commands, self._files):
+            chosen = self.choice.of(commands)
+            tally.meet(chosen)
+            for part in self._writable(file, chosen).pieces(PACKET_BYTES):
+                there = [count(reply, 1, "EXISTS") for reply in self.writer.ask(_existence, part)]
+                fresh = part.only([not exists for exists in there])
+                tally.settle(part.only(there), tally.kept)
+                tally.settle(fresh, tally.restored)
+                tally.needed += memory.needed_by(fresh)
+            tally.read += file.keys
+        tally.to_write = tally.written
+
+    def _forget_survey(self) -> None:
+        """All is counted again, key by key at the write; who is to be left out is known by now."""
+        if self.choice.scope.leave_mixed:
+            self.tally.leave_out_mixed()
+            self.choice.leave_out(self.tally.left_out)
+        self.tally.forget()
+
+    def _write_all(self) -> None:
+        self.tally.phase = "write"
+        try:
+            for piece in self._in_order():
+                self.writer.put(piece)
+            self.writer.settle()
+        except Full:
+            self.tally.warn(words.FULL_WARNING)
+        finally:
+            self.writer.read_owed()
+
+    def _in_order(self) -> Iterator[Commands]:
+        """All that can be written, events last."""
+        choice = self.choice
+        held, size, again = list[tuple[ArchivedFile, Commands]](), 0, list[ArchivedFile]()
+        for file, commands in self._read(self._commands, self._files):
+            chosen = choice.of(commands)
+            self.tally.meet(chosen)
+            events, others = choice.split(chosen)
+            yield from self._writable(file, others).pieces(PACKET_BYTES)
+            size += sum(events.sizes)
+            if size > HELD_BYTES:
+                again.append(file)
+            elif events:
+                held.append((file, events.apart()))
+        for file, events in held:
+            yield from self._writable(file, events).pieces(PACKET_BYTES)
+        for file, commands in self._read(self._commands, again):
+            yield from self._writable(file, choice.split(choice.of(commands))[0]).pieces(PACKET_BYTES)
+
+    def _writable(self, file: ArchivedFile, commands: Commands) -> Commands:
+        """Those that have not expired and that the server takes; the others are counted."""
+        now = self._clock[0] + (monotonic() - self._clock[1]) * 1000
+        if any(commands.moments):
+            expired = [0 < moment <= now for moment in commands.moments]
+            if any(expired):
+                self.tally.settle(commands.only(expired), self.tally.expired)
+                commands = commands.only([not gone for gone in expired])
+        if file.rdb_version in self._refused:
+            self.tally.settle(commands.only([not is_string for is_string in commands.strings]), self.tally.refused)
+            commands = commands.only(commands.strings)
+        return commands
+
+    def _commands(self, file: ArchivedFile) -> Commands:
+        return self.choice.claimed(commands_of(self.source, file))
+
+    def _read(
+        self, work: Callable[[ArchivedFile], T], files: Iterable[ArchivedFile]
+    ) -> Iterator[tuple[ArchivedFile, T]]:
+        """What the work makes of each whole file; the others are noted."""
+        known = {found.file.name for found in self.tally.damaged}
+        for file, made in read_ahead(work, [file for file in files if file.name not in known], self.keep_going):
+            if isinstance(made, Damaged):
+                self.tally.damaged.append(DamagedFile(file, made.damage))
+            else:
+                yield file, made
+
+    def _damaged(self) -> tuple[Number, Number]:
+        damaged = self.tally.damaged
+        return Number(len(damaged)), Number(sum(found.file.keys for found in damaged))
+
+    def _warn(self) -> None:
+        scope, tally = self.choice.scope, self.tally
+        for version in sorted(self._refused):
+            keys = [Number(sum(column.values())) for column in (tally.restored + tally.kept, tally.archived)]
+            tally.warn(words.FORMAT_WARNING.format(str(version), *keys))
+        refused = sum(tally.refused.values())
+        if refused and not self._refused:
+            tally.warn(words.REFUSED_WARNING.format(Number(refused)))
+        if tally.damaged:
+            tally.warn(words.DAMAGED_WARNING.format(*self._damaged()))
+        if scope.dry_run and self._lacks_room:
+            tally.warn(words.NO_ROOM_WARNING)
+        if tally.restored:
+            tally.warn(words.IDLE_WARNING)
+
+
+def _time(connection: ServerConnection) -> int | None:
+    """None where the user may not ask."""
+    reply = connection.ask("TIME")
+    raise_transient(reply)
+    return None if isinstance(reply, ResponseError) else milliseconds(reply)
+
+
+def _existence(connection: ServerConnection, commands: Commands) -> Sequence[Command]:
+    arguments = [b"$%d\r\n%b\r\n" % (len(key), key) for key in commands.keys]
+    return [EXISTS + argument for argument in arguments] if connection.clustered else [Several.of(EXISTS, arguments)]

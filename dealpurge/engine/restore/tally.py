@@ -1,0 +1,141 @@
+"""What a restore counts while it works; its report is made of it, whatever ended it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dealpurge.engine.restore.commands import Commands
+from dealpurge.engine.restore.source import ArchivedFile, Damage
+from dealpurge.engine.sweep.meeting import Meeting
+from dealpurge.i18n import Said
+
+#: Keys of a deal that are named where they exist again.
+NAMED = 10
+
+
+class DamagedFile(NamedTuple):
+    """A file that cannot be restored, and what is wrong with it."""
+
+    file: ArchivedFile
+    damage: Damage
+
+
+class DealCount(NamedTuple):
+    """Keys of one deal: archived, written back (or that would be), left because they exist again, and not written
+    since they have expired; ``names``: some of those that exist again."""
+
+    archived: int
+    restored: int
+    kept: int
+    expired: int
+    names: tuple[bytes, ...]
+
+    @property
+    def missed(self) -> int:
+        """Others, that are not there although they could be."""
+        return self.archived - self.restored - self.kept - self.expired
+
+
+@dataclass(slots=True, eq=False)
+class RestoreTally:
+    """Running counts. Deals are tokens, families are indices of the archived keyspace."""
+
+    meeting: Meeting = field(default_factory=Meeting)
+    #: Keys of all files that are read, and how many are read by now; bytes of them checked before.
+    total: int = 0
+    read: int = 0
+    #: Keys that are dealt with by now, and of how many, as far as is known.
+    written: int = 0
+    to_write: int = 0
+    archived: Counter[bytes] = field(default_factory=Counter)
+    restored: Counter[bytes] = field(default_factory=Counter)
+    kept: Counter[bytes] = field(default_factory=Counter)
+    expired: Counter[bytes] = field(default_factory=Counter)
+    #: Of keys that the server did not take, and those that there was no more room for.
+    refused: Counter[bytes] = field(default_factory=Counter)
+    crowded_out: Counter[bytes] = field(default_factory=Counter)
+    #: Tokens of deals that were to be left out.
+    left_out: set[bytes] = field(default_factory=set)
+    names: dict[bytes, list[bytes]] = field(default_factory=dict)
+    families: Counter[int] = field(default_factory=Counter)
+    damaged: list[DamagedFile] = field(default_factory=list)
+    #: Bytes of memory that are needed, about, and free; None is not known, or without a limit.
+    needed: int | None = None
+    free: int | None = None
+    warnings: dict[str, None] = field(default_factory=dict)
+    cancelled: bool = False
+    #: Whether it came to its end.
+    complete: bool = False
+    #: Whether another process may lack what was written before.
+    replaced: bool = False
+    #: Which part goes on: "read" or "write"; empty before.
+    phase: str = ""
+
+    def warn(self, text: Said) -> None:
+        """Once, however often it is said."""
+        self.warnings[text] = None
+
+    def meet(self, commands: Commands) -> None:
+        """These belong to what is asked for."""
+        self.archived.update(commands.tokens)
+
+    def settle(self, commands: Commands, outcome: Counter[bytes]) -> None:
+        """What became of all of these."""
+        outcome.update(commands.tokens)
+        if outcome is self.restored:
+            self.families.update(commands.families)
+        elif outcome is self.kept:
+            for token, key in zip(commands.tokens, commands.keys, strict=True):
+                names = self.names.setdefault(token, [])
+                if len(names) < NAMED:
+                    names.append(key)
+        self.written += len(commands)
+
+    def leave_out_mixed(self) -> None:
+        """All keys of the deals of which some exist again."""
+        owners = owners_of(self.archived)
+        mixed = {owners[token] for token in self.kept}
+        self.left_out = {token for token, owner in owners.items() if owner in mixed}
+
+    def forget(self) -> None:
+        """Nothing of the keys was counted yet."""
+        counters = (self.archived, self.restored, self.kept, self.expired, self.refused, self.crowded_out)
+        for counter in (*counters, self.families):
+            counter.clear()
+        self.names.clear()
+        self.written = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether anything that was asked for is not there although it could be."""
+        return bool(self.refused or self.crowded_out or self.damaged or self.replaced)
+
+    def deals(self) -> dict[bytes, DealCount]:
+        """By token. Keys without an organisation are told with the only deal of that id, where it is the only one."""
+        owners = owners_of(self.archived)
+        counts = {token: [0, 0, 0, 0] for token in owners.values()}
+        names: dict[bytes, list[bytes]] = {}
+        for place, column in enumerate((self.archived, self.restored, self.kept, self.expired)):
+            for token, count in column.items():
+                counts[owners[token]][place] += count
+        for token, found in self.names.items():
+            names.setdefault(owners[token], []).extend(found)
+        return {
+            token: DealCount(archived, restored, kept, expired, tuple(names.get(token, ())[:NAMED]))
+            for token, (archived, restored, kept, expired) in counts.items()
+        }
+
+
+def owners_of(tokens: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """Whose each token's keys are told as."""
+    known = list(tokens)
+    holders: dict[bytes, list[bytes]] = {}
+    for token in known:
+        if b":" in token:
+            holders.setdefault(token.rpartition(b":")[2], []).append(token)
+    return {
+        token: holders[token][0] if b":" not in token and len(holders.get(token, ())) == 1 else token for token in known
+    }
