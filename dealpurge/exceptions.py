@@ -113,8 +113,13 @@ class ArchiveRefused(DealPurgeError):
 class RestoreRefused(DealPurgeError):
     """An archive that is not restored: it is gone, of another environment, damaged or too large; nothing was written.
 
-    ``run_id`` and ``report`` as in ``RedisUnavailable``, where a run of its own found that out.
+    ``run_id`` and ``report`` as in ``RedisUnavailable``, a ``RestoreReport``, where it was a run that found that out.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.run_id: UUID | None = None
+        self.report: Any = None
 
 
 class QueueUnavailable(DealPurgeError):

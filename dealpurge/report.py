@@ -104,6 +104,26 @@ class PurgeReport:
     started_at: datetime
     duration_ms: int = 0
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """What the list of runs shows."""
+        return {
+            "keys_scanned": self.keys.scanned,
+            "keys_deleted": self.keys.deleted,
+            "keys_to_go": sum(self.families.values()) if self.scope.dry_run else 0,
+            "deals_purged": self.deals.purged,
+        }
+
+    @property
+    def keys_told(self) -> dict[str, int]:
+        """What a run tells of itself while it goes on."""
+        return {"scanned": self.keys.scanned, "deleted": self.keys.deleted}
+
+    @property
+    def log_fields(self) -> dict[str, int]:
+        """What the log tells."""
+        return {"deleted": self.keys.deleted, "deals": self.deals.purged, "duration_ms": self.duration_ms}
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON data; ids and keys escaped for display, times in UTC."""
         return {
@@ -140,7 +160,7 @@ def scope_as_dict(scope: PurgeScope) -> dict[str, Any]:
         "at_most_keys": scope.at_most_keys,
     }
     if len(scope.deals) > 1:
-        body["deals_named"] = [_deal(deal) for deal in scope.deals[:LIST_LIMIT]]
+        body["deals_named"] = [deal_as_dict(deal) for deal in scope.deals[:LIST_LIMIT]]
     return body
 
 
@@ -164,16 +184,17 @@ def _counts(counts: DealCounts | KeyCounts) -> dict[str, int | None]:
     return {item.name: getattr(counts, item.name) for item in fields(counts)}
 
 
-def _deal(deal: Deal) -> dict[str, str | None]:
+def deal_as_dict(deal: Deal) -> dict[str, str | None]:
+    """A deal as JSON data, its ids escaped for display."""
     org_id, deal_id = deal
     return {"org_id": _escape_or_none(org_id), "deal_id": escape(deal_id)}
 
 
 def _skipped(deal: SkippedDeal) -> dict[str, str | None]:
     moment = deal.last_active_at
-    return _deal((deal.org_id, deal.deal_id)) | {"last_active_at": timestamp(moment) if moment else None}
+    return deal_as_dict((deal.org_id, deal.deal_id)) | {"last_active_at": timestamp(moment) if moment else None}
 
 
 def _missing(deal: MissingDeal) -> dict[str, Any]:
     nearly = deal.did_you_mean
-    return {**_deal((deal.org_id, deal.deal_id)), "did_you_mean": _deal(nearly) if nearly else None}
+    return {**deal_as_dict((deal.org_id, deal.deal_id)), "did_you_mean": deal_as_dict(nearly) if nearly else None}

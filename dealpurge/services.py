@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -15,18 +16,23 @@ from dealpurge.clock import Deadline, waited_for
 from dealpurge.engine import inventory, limits
 from dealpurge.engine.tracking.details import PhaseProgress, Progress, ProgressDetails, ServerProgress
 from dealpurge.exceptions import OUTAGE_RETRY_SECONDS, DealPurgeError, QueueUnavailable
-from dealpurge.execution import Execution, Observer, check, run
+from dealpurge.execution.base import Observer
+from dealpurge.execution.purge import Purge, check
+from dealpurge.execution.restore import Restore
+from dealpurge.execution.running import run
 from dealpurge.keys.families import Keyspace
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
 from dealpurge.risk import risk
 from dealpurge.runs import messages, silence, store
+from dealpurge.runs.archive import restores
 from dealpurge.runs.database import bounded, stored
 from dealpurge.runs.log import log_run
 from dealpurge.runs.retry import patience
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_queued, request_cancel
-from dealpurge.scope import Deal, Mode, PurgeScope
+from dealpurge.scope import Deal, Mode, PurgeScope, RestoreScope
 from dealpurge.servers.errors import Stopped
 from dealpurge.text import redacted
 
@@ -42,9 +48,11 @@ __all__ = [
     "last_activity",
     "purge_deals",
     "queue",
+    "queue_restore",
     "risk",
     "run",
     "start",
+    "start_restore",
 ]
 
 logger = logging.getLogger("dealpurge")
@@ -105,7 +113,7 @@ def start(
     ``RequestRepeated`` where the origin's idempotency key has a run."""
     keyspace = check(scope)
     row = store.create(scope, origin, preview=preview, families_digest=_digest(keyspace, scope))
-    return Execution(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
+    return Purge(row, scope, lambda: keyspace, observer, origin.request_id, deadline)()
 
 
 def queue(
@@ -124,10 +132,50 @@ def queue(
     Raises what ``purge_deals`` does except ``RedisUnavailable``, which is then the run's own end, ``RequestRepeated``
     as ``start``, and ``QueueUnavailable`` where it cannot be handed over.
     """
-    from dealpurge import tasks  # this import fails where TASKS cannot be used
+    from dealpurge import tasks  # noqa: F401 - this import fails where TASKS cannot be used
 
     digest = _digest(check(scope), scope)
     row = store.create(scope, origin, queued=True, preview=preview, inventory=inventory, families_digest=digest)
+    return _handed_over(row, origin, deadline)
+
+
+def start_restore(
+    purge_id: UUID,
+    scope: RestoreScope,
+    origin: Origin,
+    *,
+    preview: PurgeRun | None = None,
+    observer: Observer | None = None,
+    deadline: Deadline | None = None,
+) -> RestoreReport:
+    """Write back what a purge archived, or count what that would be, and write it down. Raises ``RestoreRefused``,
+    ``ScopeError``, ``PurgeRun.DoesNotExist``, and what ``start`` raises."""
+    row = _new_restore(purge_id, scope, origin, preview=preview)
+    return Restore(row, lambda: None, observer, origin.request_id, deadline)()
+
+
+def queue_restore(
+    purge_id: UUID,
+    scope: RestoreScope,
+    origin: Origin,
+    *,
+    preview: PurgeRun | None = None,
+    deadline: Deadline | None = None,
+) -> PurgeRun:
+    """``start_restore`` by a worker. Raises as it does before the run begins, and ``QueueUnavailable``."""
+    return _handed_over(_new_restore(purge_id, scope, origin, queued=True, preview=preview), origin, deadline)
+
+
+def _new_restore(purge_id: UUID, scope: RestoreScope, origin: Origin, **how: Any) -> PurgeRun:
+    purge = restores.restorable(purge_id)
+    restores.check(purge, scope)
+    return restores.create(purge, scope, origin, **how)
+
+
+def _handed_over(row: PurgeRun, origin: Origin, deadline: Deadline | None) -> PurgeRun:
+    """The queued run as it is once a worker was told. Raises ``QueueUnavailable``."""
+    from dealpurge import tasks  # this import fails where TASKS cannot be used
+
     log_run("purge queued", row, origin.request_id)
     try:
         with waited_for(deadline):

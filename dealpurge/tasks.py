@@ -11,7 +11,7 @@ from uuid import UUID
 
 from dealpurge.conf import conf
 from dealpurge.exceptions import DealPurgeError, RunTaken
-from dealpurge.execution import run
+from dealpurge.execution.running import run
 
 logger = logging.getLogger("dealpurge")
 

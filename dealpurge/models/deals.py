@@ -1,4 +1,4 @@
-"""What a run did to each deal, and what an inventory found of them."""
+"""What a run did to each deal, what an inventory found of them, and what a restore brought back."""
 
 from __future__ import annotations
 
@@ -68,6 +68,34 @@ class InventoryDeal(models.Model):
             # With what is counted and added up, so that 300,000 deals are without a look at their rows.
             models.Index(fields=("run", "last_active_at", "keys"), name="dealpurge_inventory_active"),
             models.Index(fields=("run", "org_id", "deal_id", "keys", "last_active_at"), name="dealpurge_inventory_org"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.org_id}:{self.deal_id}"
+
+
+class RestoredDeal(models.Model):
+    """What a restore did with the keys of one deal, or its preview would do. ``keys_kept``: those that exist again and
+    stay as they are, some of them in ``names``; ``keys_missed``: those that are not there although they could be."""
+
+    run = models.ForeignKey(PurgeRun, models.CASCADE, related_name="restored_deals", verbose_name=_("run"))
+    org_id = models.CharField(_("organisation"), max_length=255, null=True)  # noqa: DJ001 - null: org-less
+    deal_id = models.CharField(_("deal"), max_length=255)
+    keys_archived = models.BigIntegerField(_("keys archived"))
+    keys_restored = models.BigIntegerField(_("keys restored"))
+    keys_kept = models.BigIntegerField(_("keys that exist again"))
+    keys_expired = models.BigIntegerField(_("keys expired"))
+    keys_missed = models.BigIntegerField(_("keys not restored"))
+    left_out = models.BooleanField(_("left out"), default=False)
+    names = models.JSONField(_("some keys that exist again"), default=list)
+
+    class Meta:
+        verbose_name = _("deal of a restore")
+        verbose_name_plural = _("deals of a restore")
+        default_permissions = ()
+        indexes = (
+            models.Index(fields=("deal_id", "org_id"), name="dealpurge_restored_deal"),
+            models.Index(fields=("run", "keys_kept"), name="dealpurge_restored_kept"),
         )
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from dealpurge.models.fields import UTCDateTimeField
-from dealpurge.scope import Mode, PurgeScope
+from dealpurge.scope import Mode, PurgeScope, RestoreScope
 
 #: A running run whose heartbeat is older is lost.
 LOST_AFTER = timedelta(seconds=60)
@@ -23,7 +23,8 @@ PREVIEW_VALID_FOR = timedelta(minutes=15)
 
 
 class PurgeRun(models.Model):
-    """One call of the service, dry runs included. ``exclusive`` is set while a live purge of all deals is under way."""
+    """One call of the service, dry runs included. ``exclusive`` is set while a live purge of all deals is under way, or
+    a live restore."""
 
     class Status(models.TextChoices):
         """``partial``: something could not be removed, or a deal was interrupted."""
@@ -118,12 +119,24 @@ class PurgeRun(models.Model):
         _("archive removed by"), max_length=255, blank=True, default="", db_default=""
     )
 
+    # Of a restore: the purge whose archive it writes back, which families of it, and what it does with the rest.
+    restored_run = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="restores", verbose_name=_("restored purge")
+    )
+    families = models.JSONField(_("families"), null=True, blank=True, editable=False)
+    leave_mixed = models.BooleanField(_("deals with keys stay"), default=False, db_default=False)
+    skip_damaged = models.BooleanField(_("damaged files left out"), default=False, db_default=False)
+    keys_restored = models.BigIntegerField(_("keys restored"), default=0, db_default=0)
+
     class Meta:
         verbose_name = _("purge run")
         verbose_name_plural = _("purge runs")
         ordering = ("-created_at", "-id")
         default_permissions = ("view",)
-        permissions = (("purge_deals", _("Can purge deals from Redis")),)
+        permissions = (
+            ("purge_deals", _("Can purge deals from Redis")),
+            ("restore_deals", _("Can restore purged deals to Redis")),
+        )
         indexes = (
             models.Index(fields=("status", "heartbeat_at"), name="dealpurge_run_live"),
             models.Index(fields=("actor", "created_at"), name="dealpurge_run_actor"),
@@ -156,6 +169,22 @@ class PurgeRun(models.Model):
             at_most_keys=self.at_most_keys,
             keep_archive=not self.archive_declined,
         )
+
+    @property
+    def restore_scope(self) -> RestoreScope:
+        """Likewise, of a restore."""
+        return RestoreScope(
+            deals=self.scope.deals,
+            families=tuple(self.families or ()),
+            leave_mixed=self.leave_mixed,
+            skip_damaged=self.skip_damaged,
+            dry_run=self.dry_run,
+        )
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether it writes back what another run has archived."""
+        return self.restored_run_id is not None
 
     @property
     def is_over(self) -> bool:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from dealpurge.clock import Deadline
 from dealpurge.conf import conf
+from dealpurge.engine.restore.tally import RestoreTally
 from dealpurge.engine.sweep.meeting import Process, changed
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import PurgeConfigurationError
@@ -98,7 +99,7 @@ class Bound:
             with_retry(run.pk, lambda: update(row, redis_address=address), seconds=patience(self._deadline))
             run.redis_address = address
 
-    def warn(self, tally: Tally) -> None:
+    def warn(self, tally: Tally | RestoreTally) -> None:
         """Where the preview was of another process, which a failover brings about, or of other data."""
         if changed(self._before, tally.meeting.processes or []):
             tally.warn(messages.SERVER_CHANGED)

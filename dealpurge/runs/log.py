@@ -9,6 +9,7 @@ from typing import Any
 
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
 from dealpurge.text import escape
 
 logger = logging.getLogger("dealpurge")
@@ -23,9 +24,13 @@ def valid_request_id(text: str) -> str:
 
 
 def log_run(
-    message: str, run: PurgeRun, request_id: str = "", report: PurgeReport | None = None, cancelled_by: str = ""
+    message: str,
+    run: PurgeRun,
+    request_id: str = "",
+    report: PurgeReport | RestoreReport | None = None,
+    cancelled_by: str = "",
 ) -> None:
-    """A record about a run; at its end with what it did, and an error where it was lost."""
+    """A record about a run; at its end with what it did, and an error where it was lost. ``message`` as for a purge."""
     fields: dict[str, Any] = {
         "run_id": str(run.pk),
         "request_id": request_id,
@@ -37,12 +42,17 @@ def log_run(
         "status": run.status,
     }
     if report:
-        fields |= {"deleted": report.keys.deleted, "deals": report.deals.purged, "duration_ms": report.duration_ms}
+        fields |= report.log_fields
     elif message == "purge lost":
-        fields["deleted"] = run.keys_deleted  # at its last sign of life
+        # At its last sign of life.
+        fields |= {"restored": run.keys_restored} if run.is_restore else {"deleted": run.keys_deleted}
     if cancelled_by:
         fields["cancelled_by"] = escape(cancelled_by)
-    logger.log(logging.ERROR if message == "purge lost" else logging.INFO, message, extra=fields)
+    level = logging.ERROR if message == "purge lost" else logging.INFO
+    if run.is_restore:
+        fields["restored_run"] = str(run.restored_run_id)
+        message = message.replace("purge", "restore")
+    logger.log(level, message, extra=fields)
 
 
 def log_pruning(rows: Mapping[str, int]) -> None:

@@ -12,6 +12,9 @@ PROCESS_LOST = gettext_noop("The process that ran it was lost: no sign of life f
 EXPIRED = gettext_noop("No worker took it in time.", code="queue_expired")
 NOT_QUEUED = gettext_noop("The run could not be queued, so nothing was purged.", code="not_queued")
 NOT_ALLOWED = gettext_noop("The user may not purge deals any more, so nothing was purged.", code="not_allowed")
+RESTORE_NOT_ALLOWED = gettext_noop(
+    "The user may not restore deals any more, so nothing was restored.", code="restore_not_allowed"
+)
 OTHER_FAMILIES = gettext_noop(
     "The worker's settings have other key families than those that the run was queued with, so nothing was purged. "
     "Restart the worker.",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from django.db import Error as DatabaseTrouble
 from django.db.models.functions import Now
@@ -18,6 +19,7 @@ from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.exceptions import RunLost
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
 from dealpurge.runs import retry, silence, store
 from dealpurge.runs.database import bounded, durable, revive_connection, stored
 from dealpurge.runs.deals import rows as deal_rows
@@ -45,18 +47,26 @@ class RunRecord:
         self._progress = {"keys_scanned": 0, "keys_total": 0, "keys_deleted": 0}
         self._known_deleted = 0
 
-    def keep_up(self, notes: Iterable[tuple[bytes, DealNote]] = (), *, scanned: int, total: int, deleted: int) -> bool:
-        """Take in what became of deals, and write it once a second, or once a batch is full. Whether the run may go
-        on. Raises ``RunLost`` when the row is no longer ours to write."""
-        self._note(notes, scanned=scanned, total=total, deleted=deleted)
+    def keep_up(self, notes: Iterable[tuple[bytes, DealNote]] = (), **counts: int) -> bool:
+        """Take in what became of deals, and counts of keys, and write it once a second, or once a batch is full.
+        Whether the run may go on. Raises ``RunLost`` when the row is no longer ours to write."""
+        self._note(notes, **counts)
         if not self.cancelled and self._is_due():
             self._write()
         return not self.cancelled
 
+    def expect(self, rows: int) -> None:
+        """So many rows of another kind are to be written."""
+        self._tracker.record(complete=True, deals=rows)
+
+    def wrote(self, rows: int) -> None:
+        """So many of them are."""
+        self._tracker.recorded = rows
+
     def details(self) -> ProgressDetails:
         """How far it is, phase by phase."""
         tracker = self._tracker
-        if not self.run.inventory:  # which has rows of another kind
+        if not (self.run.inventory or self.run.is_restore):  # which have rows of another kind
             tracker.recorded = self._deals.written
             if tracker.recording:
                 tracker.to_record = max(tracker.to_record or 0, tracker.recorded + self._deals.new)
@@ -76,22 +86,23 @@ class RunRecord:
 
     def finish(
         self,
-        report: PurgeReport,
+        report: PurgeReport | RestoreReport,
         *,
         total: int,
         error: str,
-        notes: Mapping[bytes, DealNote] | None,
+        notes: Mapping[bytes, DealNote] | None = None,
         processes: Sequence[Process] | None = None,
+        organisations: Mapping[str, Any] | None = None,
     ) -> None:
         """Store the end, and what became of all deals where that is known. Raises ``RunLost`` where the row is somebody
         else's by now."""
-        outcomes = organisations = None
+        outcomes = None
         self._tracker.record(complete=report.status in ("completed", "partial"))
         if notes is not None:
             self._deals.settle(notes)
             outcomes = Counter(note.outcome for note in notes.values())
             organisations = organisations_of(notes)
-        self.write_down(scanned=report.keys.scanned, total=total, deleted=report.keys.deleted)
+        self.write_down((), total=total, **report.keys_told)
         retry.with_retry(self.run.pk, self._deals.recover, seconds=retry.patience(self._deadline))
         self.write_down()
         self._tracker.close()

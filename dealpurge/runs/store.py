@@ -28,6 +28,7 @@ from dealpurge.exceptions import (
 )
 from dealpurge.models import QUEUE_EXPIRES_AFTER, PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
 from dealpurge.runs import idempotency, messages, silence, throttling
 from dealpurge.runs.database import (
     WORDS,
@@ -78,37 +79,41 @@ def create(
     preview: PurgeRun | None = None,
     inventory: bool = False,
     families_digest: str = "",
+    **columns: Any,
 ) -> PurgeRun:
-    """Commit the row of a run that is to begin. Raises ``RequestRepeated``, ``PurgeInProgress``, ``PreviewRefused``,
-    ``TooManyRequests``, ``AuditUnavailable``, and ``RuntimeError`` inside an open transaction."""
+    """Commit the row of a run that is to begin, with ``columns`` of what is no purge. Raises ``RequestRepeated``,
+    ``PurgeInProgress``, ``PreviewRefused``, ``TooManyRequests``, ``AuditUnavailable``, and ``RuntimeError`` inside an
+    open transaction."""
     fail_lost_runs()
     actor = origin.actor
-    run = PurgeRun(
-        source=origin.source,
-        actor_id=actor.pk if actor else None,
-        actor_name=storable(origin.name)[:255],
-        reason=storable(origin.reason),
-        mode=scope.mode,
-        deals=[list(deal) for deal in scope.deals],
-        deals_named=len(scope.deals),
-        org_id=scope.org_id,
-        include_checkpoints=scope.include_checkpoints,
-        exclude_active_within_secs=scope.exclude_active_within_secs,
-        leave_never_active=scope.leave_never_active,
-        at_most_deals=scope.at_most_deals,
-        at_most_keys=scope.at_most_keys,
-        dry_run=scope.dry_run,
-        inventory=inventory,
-        families_digest=families_digest,
+    row: dict[str, Any] = {
+        "source": origin.source,
+        "actor_id": actor.pk if actor else None,
+        "actor_name": storable(origin.name)[:255],
+        "reason": storable(origin.reason),
+        "mode": scope.mode,
+        "deals": [list(deal) for deal in scope.deals],
+        "deals_named": len(scope.deals),
+        "org_id": scope.org_id,
+        "include_checkpoints": scope.include_checkpoints,
+        "exclude_active_within_secs": scope.exclude_active_within_secs,
+        "leave_never_active": scope.leave_never_active,
+        "at_most_deals": scope.at_most_deals,
+        "at_most_keys": scope.at_most_keys,
+        "dry_run": scope.dry_run,
+        "inventory": inventory,
+        "families_digest": families_digest,
         **label_of_new(preview)._asdict(),
-        archive_declined=not scope.keep_archive,
+        "archive_declined": not scope.keep_archive,
         **archive_of(scope),
-        exclusive="all" if scope.mode == "all" and not scope.dry_run else None,
-        preview_id=preview.pk if preview else None,
-        idempotency_key=origin.idempotency_key,
-        created_at=Now(),
+        "exclusive": "all" if scope.mode == "all" and not scope.dry_run else None,
+        "preview_id": preview.pk if preview else None,
+        "idempotency_key": origin.idempotency_key,
+        "created_at": Now(),
         **({} if queued else _running()),
-    )
+        **columns,
+    }
+    run = PurgeRun(**row)
     _insert(run, TRIES)
     return run
 
@@ -127,7 +132,7 @@ def claim(run_id: UUID, *, seconds: float | None = None) -> PurgeRun:
 
 def finish(
     run: PurgeRun,
-    report: PurgeReport,
+    report: PurgeReport | RestoreReport,
     *,
     total: int = 0,
     error: str = "",
@@ -145,10 +150,7 @@ def finish(
         "report": report.as_dict(),
         **messages.columns(error, report.warnings),
         "keys_total": total,
-        "keys_scanned": report.keys.scanned,
-        "keys_deleted": report.keys.deleted,
-        "keys_to_go": sum(report.families.values()) if run.dry_run else 0,
-        "deals_purged": report.deals.purged,
+        **report.columns,
         "outcomes": outcomes,
         "organisations": organisations,
         "redis_processes": processes,

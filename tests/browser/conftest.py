@@ -21,7 +21,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from dealpurge import services
 from dealpurge.exceptions import DealPurgeError
-from dealpurge.execution import Execution
+from dealpurge.execution.purge import Purge
 from dealpurge.models import PurgeRun
 from tests.support.seeding import HOUR, seed_deal
 from tests.support.servers import missing
@@ -174,9 +174,9 @@ def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work
     settings.DEALPURGE_ENQUEUE = worker.enqueue
     # Pages small enough that there are many of them.
     settings.DEALPURGE_SCAN_COUNT = 50
-    watch = Execution.watch
+    watch = Purge.watch
 
-    def held(execution: Execution) -> bool:
+    def held(execution: Purge) -> bool:
         """Watch again and again while the run is to be held, as the engine does while it waits for a server."""
         while watch(execution):
             if not worker.holds(execution.tally.progress()[0]):
@@ -184,7 +184,7 @@ def worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work
             time.sleep(0.02)
         return False
 
-    monkeypatch.setattr(Execution, "watch", held)
+    monkeypatch.setattr(Purge, "watch", held)
     yield worker
     worker.end()
 

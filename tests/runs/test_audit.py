@@ -16,9 +16,10 @@ from django.test import Client
 from django.urls import path
 from pytest_django.fixtures import Settings
 
-from dealpurge import execution, services
+from dealpurge import services
 from dealpurge.engine.sweep import reporting
 from dealpurge.exceptions import AuditUnavailable
+from dealpurge.execution import purge as execution
 from dealpurge.models import PurgeRun, PurgeRunDeal
 from dealpurge.runs import record
 from dealpurge.servers.connection import ServerConnection

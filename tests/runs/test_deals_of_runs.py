@@ -143,7 +143,7 @@ def test_a_dry_run_that_was_stopped_tells_of_no_deal(sizes: dict[str, int], sett
 def test_a_dry_run_can_be_stopped_while_it_writes_its_rows(
     sizes: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dealpurge.execution.ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("dealpurge.execution.purge.ROWS_AT_ONCE", 1)
     monkeypatch.setattr(record, "HEARTBEAT_SECONDS", 0)
 
     report = services.purge_deals(**ALL | DRY, observer=lambda progress: not PurgeRunDeal.objects.exists())

@@ -14,6 +14,7 @@ from dealpurge import services
 from dealpurge.api.answers.representation import run_as_dict
 from dealpurge.exceptions import PurgeConfigurationError
 from dealpurge.models import PurgeRun
+from dealpurge.report import PurgeReport
 from dealpurge.runs import messages, store
 from dealpurge.runs.label import Label, under_way
 from dealpurge.servers.address import configured
@@ -135,7 +136,9 @@ def test_so_does_one_whose_client_leads_elsewhere(
 def test_a_run_of_before_is_bound_to_nothing(deals: redis.Redis) -> None:
     run = queued(environment="", server_label="", redis_address="")
 
-    assert services.run(run.pk).deals.purged == 1
+    report = services.run(run.pk)
+    assert isinstance(report, PurgeReport)
+    assert report.deals.purged == 1
 
 
 def test_a_purge_is_bound_to_what_its_preview_was_of(deals: redis.Redis, settings: Settings) -> None:

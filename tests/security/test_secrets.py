@@ -22,7 +22,7 @@ from redis.retry import Retry
 from dealpurge import services, tasks
 from dealpurge.checks import check_settings
 from dealpurge.exceptions import DealPurgeError
-from dealpurge.execution import Execution
+from dealpurge.execution.purge import Purge
 from dealpurge.models import PurgeRun
 from dealpurge.runs import store
 from dealpurge.runs.store import Origin
@@ -151,14 +151,14 @@ def forbidden(request: pytest.FixtureRequest, cache_at: Any) -> None:
 def dying_in_the_middle(request: pytest.FixtureRequest, cache_at: Any) -> None:
     server = serve(request, requirepass=CANARY)
     cache_at(f"redis://:{CANARY}@{HOST}:{server.port}/0")
-    watch = Execution.watch
+    watch = Purge.watch
 
-    def kill(execution: Execution) -> bool:
+    def kill(execution: Purge) -> bool:
         if execution.tally.progress()[0]:
             server.kill()
         return watch(execution)
 
-    request.getfixturevalue("monkeypatch").setattr(Execution, "watch", kill)
+    request.getfixturevalue("monkeypatch").setattr(Purge, "watch", kill)
 
 
 def sentinels_down(request: pytest.FixtureRequest, cache_at: Any) -> None:

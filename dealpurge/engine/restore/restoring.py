@@ -85,6 +85,8 @@ class Restoring:
             looks = self._lacks_room and not tally.damaged  # or so it seems without a look at what is there already
         if looks:
             self._survey()
+        if scope.leave_mixed:
+            self._leave_out_mixed()
         if scope.dry_run:
             self._warn()
             return
@@ -92,8 +94,7 @@ class Restoring:
             raise RestoreRefused(words.DAMAGED.format(*self._damaged()))
         if self._lacks_room:
             raise RestoreRefused(words.NO_ROOM)
-        if looks:
-            self._forget_survey()
+        tally.forget()  # all is counted again, key by key at the write
         self._write_all()
         self._warn()
 
@@ -133,12 +134,11 @@ class Restoring:
             tally.read += file.keys
         tally.to_write = tally.written
 
-    def _forget_survey(self) -> None:
-        """All is counted again, key by key at the write; who is to be left out is known by now."""
-        if self.choice.scope.leave_mixed:
-            self.tally.leave_out_mixed()
-            self.choice.leave_out(self.tally.left_out)
+    def _leave_out_mixed(self) -> None:
+        """And count anew what would become of the others."""
+        self.choice.leave_out(self.tally.leave_out_mixed())
         self.tally.forget()
+        self._survey()
 
     def _write_all(self) -> None:
         self.tally.phase = "write"

@@ -32,6 +32,8 @@ class DealCount(NamedTuple):
     kept: int
     expired: int
     names: tuple[bytes, ...]
+    #: Whether it is one of those that stay as they are, since some of its keys exist again.
+    left_out: bool = False
 
     @property
     def missed(self) -> int:
@@ -57,8 +59,8 @@ class RestoreTally:
     #: Of keys that the server did not take, and those that there was no more room for.
     refused: Counter[bytes] = field(default_factory=Counter)
     crowded_out: Counter[bytes] = field(default_factory=Counter)
-    #: Tokens of deals that were to be left out.
-    left_out: set[bytes] = field(default_factory=set)
+    #: Deals that were to be left out, and are not in the counts of keys.
+    left_out: dict[bytes, DealCount] = field(default_factory=dict)
     names: dict[bytes, list[bytes]] = field(default_factory=dict)
     families: Counter[int] = field(default_factory=Counter)
     damaged: list[DamagedFile] = field(default_factory=list)
@@ -94,11 +96,12 @@ class RestoreTally:
                     names.append(key)
         self.written += len(commands)
 
-    def leave_out_mixed(self) -> None:
-        """All keys of the deals of which some exist again."""
+    def leave_out_mixed(self) -> set[bytes]:
+        """All tokens of the deals of which some keys exist again."""
         owners = owners_of(self.archived)
-        mixed = {owners[token] for token in self.kept}
-        self.left_out = {token for token, owner in owners.items() if owner in mixed}
+        found = {token: count for token, count in self.deals().items() if count.kept}
+        self.left_out = {token: count._replace(restored=0, left_out=True) for token, count in found.items()}
+        return {token for token, owner in owners.items() if owner in found}
 
     def forget(self) -> None:
         """Nothing of the keys was counted yet."""
@@ -126,7 +129,7 @@ class RestoreTally:
         return {
             token: DealCount(archived, restored, kept, expired, tuple(names.get(token, ())[:NAMED]))
             for token, (archived, restored, kept, expired) in counts.items()
-        }
+        } | self.left_out
 
 
 def owners_of(tokens: Iterable[bytes]) -> Mapping[bytes, bytes]:

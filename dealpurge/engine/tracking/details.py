@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
-PhaseName = Literal["scan", "activity", "delete", "record"]
+PhaseName = Literal["scan", "activity", "delete", "read", "write", "record"]
 State = Literal["later", "now", "done", "stopped"]
 
 
