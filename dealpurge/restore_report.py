@@ -29,13 +29,15 @@ class RestoredDeals:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredKeys:
     """``kept_newer``: exist again, and stay as they are; ``expired``: their time to live is over; ``refused``: Redis
-    does not take them; ``not_restored``: others that are not there, since the restore did not get to them."""
+    does not take them; ``left_out``: of deals that were left out, and not there; ``not_restored``: others that are not
+    there, since the restore did not get to them. All of these together are ``archived``."""
 
     archived: int = 0
     restored: int = 0
     kept_newer: int = 0
     expired: int = 0
     refused: int = 0
+    left_out: int = 0
     not_restored: int = 0
 
 

@@ -62,7 +62,7 @@ class Restore(Execution[RestoreReport]):
     def counts(self) -> dict[str, int]:
         """Files are read before anything is written."""
         tally = self.tally
-        restored = 0 if self.scope.dry_run or tally.phase != "write" else tally.restored.total()
+        restored = tally.keys_restored if tally.phase == "write" else 0
         return {"scanned": tally.read, "total": tally.total, "restored": restored}
 
     def report(self, *, failed: bool = False) -> RestoreReport:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dealpurge.engine.restore.commands import Commands
-from dealpurge.engine.restore.source import ArchivedFile, Damaged
+from dealpurge.engine.restore.commands import Commands, NoCommands
+from dealpurge.engine.restore.source import ArchivedFile
 from dealpurge.engine.sweep.selection import selector
 from dealpurge.keys.families import EVENTS, Keyspace, make_token
 from dealpurge.keys.matching import Claimer
@@ -46,7 +46,7 @@ class Choice:
         return any(file.first <= token <= file.last for token in self._tokens)
 
     def claimed(self, commands: Commands) -> Commands:
-        """The same, with whose each key is. Raises ``Damaged`` for a key that nobody's purge can have archived."""
+        """The same, with whose each key is. Raises ``NoCommands`` for a key that no purge can have archived."""
         fast, slow, strangers = self._claimer.claim(commands.keys)
         if fast.keys == commands.keys or slow.keys == commands.keys:
             batch = fast if fast.keys else slow
@@ -54,7 +54,7 @@ class Choice:
             return commands
         whose = {key: (family, token) for batch in (fast, slow) for key, family, token in batch.rows()}
         if strangers or len(whose) != len(set(commands.keys)):
-            raise Damaged("altered")
+            raise NoCommands("a key of no family")
         commands.families = [whose[key][0] for key in commands.keys]
         commands.tokens = [whose[key][1] for key in commands.keys]
         return commands

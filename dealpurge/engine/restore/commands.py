@@ -9,9 +9,13 @@ from itertools import accumulate, compress
 from operator import sub
 from typing import Any
 
-_HEAD = re.compile(rb"\*([456])\r\n\$(?:3\r\n(S)ET|7\r\nRESTORE)\r\n\$(\d+)\r\n").match
-_LENGTH = re.compile(rb"\r\n\$(\d+)\r\n").match
-_MOMENT = re.compile(rb"\r\n\$\d+\r\n(\d+)\r\n\$(\d+)\r\n").match
+#: A string that does not expire, as most are; one that does; and all else. Up to where the key begins.
+_SET = re.compile(rb"\*4\r\n\$3\r\nSET\r\n\$(\d+)\r\n").match
+_SET_UNTIL = re.compile(rb"\*6\r\n\$3\r\nSET\r\n\$(\d+)\r\n").match
+_RESTORE = re.compile(rb"\*5\r\n\$7\r\nRESTORE\r\n\$(\d+)\r\n").match
+#: From the key's end to where the value begins, and behind the value.
+_VALUE = re.compile(rb"\r\n\$(\d+)\r\n").match
+_MOMENT_AND_VALUE = re.compile(rb"\r\n\$\d+\r\n(\d+)\r\n\$(\d+)\r\n").match
 _NX, _ABSTTL = b"\r\n$2\r\nNX\r\n", b"\r\n$6\r\nABSTTL\r\n"
 _UNTIL = re.compile(rb"\r\n\$2\r\nNX\r\n\$4\r\nPXAT\r\n\$\d+\r\n(\d+)\r\n").match
 
@@ -36,23 +40,36 @@ class Commands:
     tokens: list[bytes] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, data: bytes) -> Commands:
-        """Raises ``NoCommands``."""
-        parsed, place, size = cls(data), 0, len(data)
-        while place < size:
-            begin = place
-            head = _HEAD(data, place)
-            if head is None:
-                raise NoCommands(f"no command at byte {place}")
-            words, is_string, length = head.groups()
-            place = head.end() + int(length)
-            parsed.keys.append(data[head.end() : place])
-            place, moment = (_end_of_set if is_string else _end_of_restore)(data, place, words)
-            parsed.moments.append(moment)
-            parsed.strings.append(is_string is not None)
-            parsed.begins.append(begin)
-            parsed.ends.append(place)
-        return parsed
+    def parse(cls, data: bytes, most: int) -> Iterator[Commands]:
+        """In pieces of about ``most`` bytes, each once it is asked for. Raises ``NoCommands``."""
+        place = 0
+        while place < len(data):
+            piece = cls._parsed(data, place, min(place + most, len(data)))
+            place = piece.ends[-1]
+            yield piece
+
+    @classmethod
+    def _parsed(cls, data: bytes, place: int, until: int) -> Commands:
+        keys, ends, others = list[bytes](), list[int](), dict[int, tuple[bool, int]]()
+        first, tail = place, len(_NX)
+        while place < until:  # spelt out: a call for every key takes its time
+            if head := _SET(data, place):
+                begin = head.end()
+                end = begin + int(head[1])
+                if (value := _VALUE(data, end)) is None:
+                    raise NoCommands(f"no value at byte {end}")
+                behind = value.end() + int(value[1])
+                place = behind + tail
+                if data[behind:place] != _NX:
+                    raise NoCommands(f"no end of SET at byte {behind}")
+            else:
+                begin, end, place, others[len(keys)] = _other(data, place)
+            keys.append(data[begin:end])
+            ends.append(place)
+        strings, moments = [True] * len(keys), [0] * len(keys)
+        for number, (is_string, moment) in others.items():
+            strings[number], moments[number] = is_string, moment
+        return cls(data, keys, moments, strings, [first, *ends[:-1]], ends)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -72,24 +89,13 @@ class Commands:
         begins = [end - size for end, size in zip(ends, sizes, strict=True)]
         return Commands(self.joined(), self.keys, self.moments, self.strings, begins, ends, self.families, self.tokens)
 
-    def pieces(self, most: int) -> Iterator[Commands]:
-        """Of about ``most`` bytes each, or of one command."""
-        first, size = 0, 0
-        for place, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
-            if size and size + end - begin > most:
-                yield self._between(first, place)
-                first, size = place, 0
-            size += end - begin
-        if size:
-            yield self._between(first, len(self))
-
     def packed(self) -> list[bytes]:
         """Each as it goes over the wire."""
         return [self.data[begin:end] for begin, end in zip(self.begins, self.ends, strict=True)]
 
     def joined(self) -> bytes:
         """All of them as they go over the wire."""
-        if self.keys and self.ends[:-1] == self.begins[1:]:
+        if self.keys and self.ends[-1] - self.begins[0] == sum(self.sizes):
             return self.data[self.begins[0] : self.ends[-1]]
         return b"".join(self.packed())
 
@@ -98,31 +104,23 @@ class Commands:
         """Bytes of each."""
         return map(sub, self.ends, self.begins)
 
-    def _between(self, first: int, last: int) -> Commands:
-        return self._each(lambda column: column[first:last])
-
     def _each(self, choose: Callable[[list[Any]], list[Any]]) -> Commands:
         columns = self.keys, self.moments, self.strings, self.begins, self.ends, self.families, self.tokens
         return Commands(self.data, *[choose(column) for column in columns])
 
 
-def _end_of_set(data: bytes, place: int, words: bytes) -> tuple[int, int]:
-    """Where the command ends whose key ends at ``place``, and when the key expires."""
-    length = _LENGTH(data, place)
-    if length:
-        place = length.end() + int(length[1])
-        if words == b"4" and data.startswith(_NX, place):
-            return place + len(_NX), 0
-        until = _UNTIL(data, place) if words == b"6" else None
+def _other(data: bytes, place: int) -> tuple[int, int, int, tuple[bool, int]]:
+    """Where the key of a command begins and ends, where the command does, whether it is a string, and its moment."""
+    if head := _SET_UNTIL(data, place):
+        begin, end = head.end(), head.end() + int(head[1])
+        value = _VALUE(data, end)
+        until = _UNTIL(data, value.end() + int(value[1])) if value else None
         if until:
-            return until.end(), int(until[1])
-    raise NoCommands(f"no SET before byte {place}")
-
-
-def _end_of_restore(data: bytes, place: int, words: bytes) -> tuple[int, int]:
-    moment = _MOMENT(data, place)
-    if moment and words == b"5":
-        place = moment.end() + int(moment[2])
-        if data.startswith(_ABSTTL, place):
-            return place + len(_ABSTTL), int(moment[1])
-    raise NoCommands(f"no RESTORE before byte {place}")
+            return begin, end, until.end(), (True, int(until[1]))
+    elif head := _RESTORE(data, place):
+        begin, end = head.end(), head.end() + int(head[1])
+        moment = _MOMENT_AND_VALUE(data, end)
+        behind = moment.end() + int(moment[2]) if moment else 0
+        if moment and data.startswith(_ABSTTL, behind):
+            return begin, end, behind + len(_ABSTTL), (False, int(moment[1]))
+    raise NoCommands(f"no command at byte {place}")

@@ -9,8 +9,8 @@ from dealpurge.engine.restore.source import ArchivedFile
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.replies import memory
 
-#: Bytes that a key takes besides its name and its value, about, and those of its command.
-BESIDES = 100
+#: Bytes that a key takes besides those of its command, about.
+BESIDES = 48
 #: How much larger than its payload, which is compressed, a value is in memory, about.
 UNPACKED = 2
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from dealpurge.engine.restore.commands import Commands, NoCommands
-from dealpurge.engine.restore.source import ArchivedFile, Damaged, Source
+from dealpurge.engine.restore.source import ArchivedFile, Damaged
 from dealpurge.servers.backoff import KeepGoing
 from dealpurge.servers.errors import Stopped
 
@@ -43,15 +42,6 @@ def read_ahead(
             yield file, future.result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-
-
-def commands_of(source: Source, file: ArchivedFile) -> Commands:
-    """Raises ``Damaged``, ``ArchiveUnavailable``."""
-    try:
-        commands = Commands.parse(source.read(file))
-    except NoCommands as exc:
-        raise Damaged("altered") from exc
-    return commands
 
 
 def _or_damaged(work: Callable[[ArchivedFile], T], file: ArchivedFile) -> T | Damaged:

@@ -60,14 +60,15 @@ def report_of(
 
 
 def _keys(tally: RestoreTally, deals: Mapping[bytes, DealCount]) -> RestoredKeys:
-    refused = tally.refused.total()
+    left_out = [count for count in deals.values() if count.left_out]
     return RestoredKeys(
-        archived=sum(count.archived for count in deals.values()),
-        restored=tally.restored.total(),
+        archived=tally.to_write + sum(count.archived for count in left_out),
+        restored=tally.keys_restored,
         kept_newer=sum(count.kept for count in deals.values()),
-        expired=tally.expired.total(),
-        refused=refused,
-        not_restored=sum(count.missed for count in deals.values() if not count.left_out) - refused,
+        expired=sum(count.expired for count in deals.values()),
+        refused=tally.refused.total(),
+        left_out=sum(count.missed for count in left_out),
+        not_restored=max(tally.to_write - tally.written, 0) + tally.crowded_out.total(),
     )
 
 
@@ -92,7 +93,7 @@ def _not_found(scope: RestoreScope, tally: RestoreTally) -> tuple[Deal, ...]:
     """The deals that were named and are not in the archive; none where it was not gone through."""
     if not tally.complete or tally.damaged:
         return ()
-    tokens = {split_token(token) for token in tally.archived}
+    tokens = {split_token(token) for token in tally.tokens} | {split_token(token) for token in tally.left_out}
     ids = {deal_id for _, deal_id in tokens}
     return tuple(
         deal

@@ -3,6 +3,7 @@ and these last."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import monotonic, time
@@ -12,9 +13,9 @@ from redis.exceptions import ResponseError
 
 from dealpurge.engine.restore import memory, words
 from dealpurge.engine.restore.chosen import Choice
-from dealpurge.engine.restore.commands import Commands
+from dealpurge.engine.restore.commands import Commands, NoCommands
 from dealpurge.engine.restore.probe import takes_format
-from dealpurge.engine.restore.reading import commands_of, read_ahead
+from dealpurge.engine.restore.reading import read_ahead
 from dealpurge.engine.restore.source import ArchivedFile, Damaged, Source
 from dealpurge.engine.restore.tally import DamagedFile, RestoreTally
 from dealpurge.engine.restore.writer import PACKET_BYTES, Full, Writer
@@ -68,6 +69,8 @@ class Restoring:
     ) -> None:
         self.choice, self.source, self.writer, self.keep_going = choice, source, writer, keep_going
         self.tally, self._files = writer.tally, files
+        #: Events, whose turn comes last.
+        self._held: deque[tuple[ArchivedFile, Commands]] = deque()
         #: Versions of payloads that the server does not take.
         self._refused: set[int] = set()
         #: The server's time in milliseconds, and when it was that.
@@ -122,17 +125,16 @@ class Restoring:
         tally = self.tally
         tally.read = tally.needed = 0
         tally.damaged.clear()
-        for file, commands in self._read(self._commands, self._files):
-            chosen = self.choice.of(commands)
-            tally.meet(chosen)
-            for part in self._writable(file, chosen).pieces(PACKET_BYTES):
-                there = [count(reply, 1, "EXISTS") for reply in self.writer.ask(_existence, part)]
-                fresh = part.only([not exists for exists in there])
-                tally.settle(part.only(there), tally.kept)
-                tally.settle(fresh, tally.restored)
-                tally.needed += memory.needed_by(fresh)
-            tally.read += file.keys
+        for file, chosen in self._chosen(self._files):
+            part = self._writable(file, chosen)
+            there = [count(reply, 1, "EXISTS") for reply in self.writer.ask(_existence, part)]
+            fresh = part.only([not exists for exists in there])
+            tally.settle(part.only(there), tally.kept)
+            tally.settle(fresh, tally.restored)
+            tally.needed += memory.needed_by(fresh)
         tally.to_write = tally.written
+        if not self.choice.is_narrow:
+            tally.to_write += sum(found.file.keys for found in tally.damaged)
 
     def _leave_out_mixed(self) -> None:
         """And count anew what would become of the others."""
@@ -150,25 +152,38 @@ class Restoring:
             self.tally.warn(words.FULL_WARNING)
         finally:
             self.writer.read_owed()
+            for commands in (*self.writer.unsettled, *(events for _, events in self._held)):
+                self.tally.pending.update(commands.tokens)
 
     def _in_order(self) -> Iterator[Commands]:
         """All that can be written, events last."""
         choice = self.choice
-        held, size, again = list[tuple[ArchivedFile, Commands]](), 0, list[ArchivedFile]()
-        for file, commands in self._read(self._commands, self._files):
-            chosen = choice.of(commands)
-            self.tally.meet(chosen)
+        size, again = 0, dict[str, ArchivedFile]()
+        for file, chosen in self._chosen(self._files):
             events, others = choice.split(chosen)
-            yield from self._writable(file, others).pieces(PACKET_BYTES)
+            yield self._writable(file, others)
             size += sum(events.sizes)
-            if size > HELD_BYTES:
-                again.append(file)
+            if size > HELD_BYTES or file.name in again:
+                again[file.name] = file
             elif events:
-                held.append((file, events.apart()))
-        for file, events in held:
-            yield from self._writable(file, events).pieces(PACKET_BYTES)
-        for file, commands in self._read(self._commands, again):
-            yield from self._writable(file, choice.split(choice.of(commands))[0]).pieces(PACKET_BYTES)
+                self._held.append((file, events.apart()))
+        while self._held:
+            file, events = self._held.popleft()
+            if file.name not in again:
+                yield self._writable(file, events)
+        for file, chosen in self._chosen(again.values()):
+            yield self._writable(file, choice.split(chosen)[0])
+
+    def _chosen(self, files: Iterable[ArchivedFile]) -> Iterator[tuple[ArchivedFile, Commands]]:
+        """What is asked for, in pieces that go into a packet. Not parsed by the threads: whoever waits for a socket
+        would wait for Python, too."""
+        for file, data in self._read(self.source.read, files):
+            try:
+                for piece in Commands.parse(data, PACKET_BYTES):
+                    yield file, self.choice.of(self.choice.claimed(piece))
+            except NoCommands:
+                self.tally.damaged.append(DamagedFile(file, "altered"))
+            self.tally.read += 0 if self.tally.phase == "write" else file.keys
 
     def _writable(self, file: ArchivedFile, commands: Commands) -> Commands:
         """Those that have not expired and that the server takes; the others are counted."""
@@ -182,9 +197,6 @@ class Restoring:
             self.tally.settle(commands.only([not is_string for is_string in commands.strings]), self.tally.refused)
             commands = commands.only(commands.strings)
         return commands
-
-    def _commands(self, file: ArchivedFile) -> Commands:
-        return self.choice.claimed(commands_of(self.source, file))
 
     def _read(
         self, work: Callable[[ArchivedFile], T], files: Iterable[ArchivedFile]
@@ -203,10 +215,10 @@ class Restoring:
 
     def _warn(self) -> None:
         scope, tally = self.choice.scope, self.tally
+        refused = tally.refused.total()
+        taken = tally.keys_restored + tally.kept.total()
         for version in sorted(self._refused):
-            keys = [Number(sum(column.values())) for column in (tally.restored + tally.kept, tally.archived)]
-            tally.warn(words.FORMAT_WARNING.format(str(version), *keys))
-        refused = sum(tally.refused.values())
+            tally.warn(words.FORMAT_WARNING.format(str(version), Number(taken), Number(taken + refused)))
         if refused and not self._refused:
             tally.warn(words.REFUSED_WARNING.format(Number(refused)))
         if tally.damaged:

@@ -24,21 +24,21 @@ class DamagedFile(NamedTuple):
 
 
 class DealCount(NamedTuple):
-    """Keys of one deal: archived, written back (or that would be), left because they exist again, and not written
-    since they have expired; ``names``: some of those that exist again."""
+    """Keys of one deal: written back (or that would be), left because they exist again, not written since they have
+    expired, and others that are not there although they could be; ``names``: some of those that exist again."""
 
-    archived: int
     restored: int
     kept: int
     expired: int
+    missed: int
     names: tuple[bytes, ...]
     #: Whether it is one of those that stay as they are, since some of its keys exist again.
     left_out: bool = False
 
     @property
-    def missed(self) -> int:
-        """Others, that are not there although they could be."""
-        return self.archived - self.restored - self.kept - self.expired
+    def archived(self) -> int:
+        """All of them."""
+        return self.restored + self.kept + self.expired + self.missed
 
 
 @dataclass(slots=True, eq=False)
@@ -49,16 +49,19 @@ class RestoreTally:
     #: Keys of all files that are read, and how many are read by now; bytes of them checked before.
     total: int = 0
     read: int = 0
-    #: Keys that are dealt with by now, and of how many, as far as is known.
+    #: Keys that are dealt with by now, and how many are asked for, as far as is known.
     written: int = 0
     to_write: int = 0
-    archived: Counter[bytes] = field(default_factory=Counter)
+    #: Keys that were written, or would be.
+    keys_restored: int = 0
     restored: Counter[bytes] = field(default_factory=Counter)
     kept: Counter[bytes] = field(default_factory=Counter)
     expired: Counter[bytes] = field(default_factory=Counter)
     #: Of keys that the server did not take, and those that there was no more room for.
     refused: Counter[bytes] = field(default_factory=Counter)
     crowded_out: Counter[bytes] = field(default_factory=Counter)
+    #: Of those that were read, and not dealt with when the restore ended.
+    pending: Counter[bytes] = field(default_factory=Counter)
     #: Deals that were to be left out, and are not in the counts of keys.
     left_out: dict[bytes, DealCount] = field(default_factory=dict)
     names: dict[bytes, list[bytes]] = field(default_factory=dict)
@@ -80,15 +83,23 @@ class RestoreTally:
         """Once, however often it is said."""
         self.warnings[text] = None
 
-    def meet(self, commands: Commands) -> None:
-        """These belong to what is asked for."""
-        self.archived.update(commands.tokens)
+    @property
+    def columns(self) -> tuple[Counter[bytes], ...]:
+        """Every key that was read is in one of them."""
+        return self.restored, self.kept, self.expired, self.refused, self.crowded_out, self.pending
+
+    @property
+    def tokens(self) -> set[bytes]:
+        """Of all deals that were met."""
+        return set[bytes]().union(*self.columns)
 
     def settle(self, commands: Commands, outcome: Counter[bytes]) -> None:
         """What became of all of these."""
         outcome.update(commands.tokens)
         if outcome is self.restored:
-            self.families.update(commands.families)
+            self.keys_restored += len(commands)
+            for family in set(commands.families):
+                self.families[family] += commands.families.count(family)
         elif outcome is self.kept:
             for token, key in zip(commands.tokens, commands.keys, strict=True):
                 names = self.names.setdefault(token, [])
@@ -98,18 +109,21 @@ class RestoreTally:
 
     def leave_out_mixed(self) -> set[bytes]:
         """All tokens of the deals of which some keys exist again."""
-        owners = owners_of(self.archived)
+        owners = owners_of(self.tokens)
         found = {token: count for token, count in self.deals().items() if count.kept}
-        self.left_out = {token: count._replace(restored=0, left_out=True) for token, count in found.items()}
+        self.left_out = {
+            token: count._replace(restored=0, missed=count.missed + count.restored, left_out=True)
+            for token, count in found.items()
+        }
         return {token for token, owner in owners.items() if owner in found}
 
     def forget(self) -> None:
         """Nothing of the keys was counted yet."""
-        counters = (self.archived, self.restored, self.kept, self.expired, self.refused, self.crowded_out)
-        for counter in (*counters, self.families):
-            counter.clear()
+        for column in self.columns:
+            column.clear()
+        self.families.clear()
         self.names.clear()
-        self.written = 0
+        self.written = self.keys_restored = 0
 
     @property
     def unfinished(self) -> bool:
@@ -118,17 +132,17 @@ class RestoreTally:
 
     def deals(self) -> dict[bytes, DealCount]:
         """By token. Keys without an organisation are told with the only deal of that id, where it is the only one."""
-        owners = owners_of(self.archived)
+        owners = owners_of(self.tokens)
         counts = {token: [0, 0, 0, 0] for token in owners.values()}
         names: dict[bytes, list[bytes]] = {}
-        for place, column in enumerate((self.archived, self.restored, self.kept, self.expired)):
+        for place, column in enumerate((self.restored, self.kept, self.expired, *self.columns[3:])):
             for token, count in column.items():
-                counts[owners[token]][place] += count
+                counts[owners[token]][min(place, 3)] += count
         for token, found in self.names.items():
             names.setdefault(owners[token], []).extend(found)
         return {
-            token: DealCount(archived, restored, kept, expired, tuple(names.get(token, ())[:NAMED]))
-            for token, (archived, restored, kept, expired) in counts.items()
+            token: DealCount(*count, tuple(names.get(token, ())[:NAMED]))  # type: ignore[call-arg, arg-type]
+            for token, count in counts.items()
         } | self.left_out
 
 

@@ -17,8 +17,8 @@ from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.discovery import Servers
 from dealpurge.servers.errors import LOST, Departed, Stopped, Transient, raise_transient
 
-#: Bytes of a packet, and packets a server that are sent ahead of the replies.
-PACKET_BYTES, AHEAD = 256 << 10, 4
+#: Bytes of a packet, and packets a server that are sent ahead of the replies: what a socket takes without a wait.
+PACKET_BYTES, AHEAD = 64 << 10, 3
 
 LOST_WARNING = gettext_noop(
     "A connection was lost before all replies had come: keys that are said to exist again may have been written by "
@@ -107,7 +107,7 @@ class Writer:
 
     def put(self, commands: Commands) -> None:
         """Have them written; ``settle`` waits for it. Raises ``Full``, ``RedisUnavailable``, ``Stopped``."""
-        for connection, places in self._by_server(commands).items():
+        for connection, places in self._by_server(commands).items() if commands else ():
             part = commands if len(places) == len(commands) else commands.at(places)
             self._waiting.append(Packet(part, connection))
         self.settle(AHEAD * len(self.connections))
@@ -119,6 +119,11 @@ class Writer:
             if not self.keep_going():
                 raise Stopped
             self._settle_first()
+
+    @property
+    def unsettled(self) -> list[Commands]:
+        """What was to be written, and nobody waits for the replies."""
+        return [packet.commands for packet in self._waiting]
 
     def read_owed(self) -> None:
         """Count what was sent and is about to be answered, whatever ended the rest."""

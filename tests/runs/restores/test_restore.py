@@ -25,7 +25,7 @@ def test_it_is_a_run_of_its_own(archived: Callable[..., PurgeRun], valkey_client
 
     report = services.start_restore(purge.pk, RestoreScope(dry_run=False), ORIGIN)
 
-    run = PurgeRun.objects.get(pk=report.run_id)
+    run = PurgeRun.objects.get(pk=str(report.run_id))
     assert (run.status, run.restored_run_id, run.reason, run.actor_name) == ("completed", purge.pk, "wrong deal", "op")
     assert run.keys_restored == report.keys.restored == purge.keys_deleted
     assert run.report == report.as_dict()
