@@ -55,7 +55,7 @@ class Restore(Execution[RestoreReport]):
         if self.is_overdue():
             self.tally.cancelled = True
             return
-        if restores.was_broken_off(purge, but=self.row):
+        if restores.was_restored(purge):
             self.tally.warn(EARLIER_WARNING)
         restore(self.scope, keyspace, StoredArchive(purge), self.tally, self.watch)
 

@@ -39,6 +39,14 @@ Examples:
     python manage.py purge_archives \
         --run 0f8a9c52-6d4e-4b7b-9c11-5f0e3a7d2b64 --no-dry-run
 """
+RESTORE_EXAMPLES = r"""
+Examples:
+  What would come back of this purge, and what would it meet?
+    python manage.py restore_deals 0f8a9c52-6d4e-4b7b-9c11-5f0e3a7d2b64
+  One deal comes back; the numbers are shown first:
+    python manage.py restore_deals 0f8a9c52-6d4e-4b7b-9c11-5f0e3a7d2b64 \
+        --deal acme:deal-1 --no-dry-run
+"""
 STREAMS = """
 What is asked and how far it is goes to the standard error, the outcome to the standard output.
 """
@@ -46,6 +54,10 @@ PURGE_CODES = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals has keys in Redis, 129 stopped by
 a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM; 141 where nobody read the output to its end, as behind a
 pipe to head.
+"""
+RESTORE_CODES = """
+Exit codes: 0 done, 1 not done or not all of it, 2 usage, 3 none of the named deals is in the archive, 129 stopped by
+a terminal that went away, 130 by Ctrl-C, 143 by SIGTERM; 141 where nobody read the output to its end.
 """
 PRUNE_CODES = """
 Exit codes: 0 done, 1 not done or not all of it, 2 usage, 129 stopped by a terminal that went away, 130 by Ctrl-C,

@@ -75,7 +75,7 @@ class Preview:
         run = self.run
         if not may_purge(user):
             return PurgeNotAllowed(_("You may not purge deals."))
-        if not run.dry_run or run.inventory or run.status != PurgeRun.Status.COMPLETED:
+        if not run.dry_run or run.inventory or run.is_restore or run.status != PurgeRun.Status.COMPLETED:
             return PreviewRefused(_("This is not a finished preview."))
         if run.actor_id != user.pk:
             words = _("Only %(name)s, who made this preview, can apply it.")

@@ -34,6 +34,6 @@ IDLE_WARNING = gettext_noop(
     code="restore_idle",
 )
 EARLIER_WARNING = gettext_noop(
-    "An earlier restore of this purge did not get to its end: what it wrote counts among the keys that exist again.",
+    "What an earlier restore of this purge wrote counts among the keys that exist again.",
     code="restore_earlier",
 )

@@ -17,6 +17,8 @@ REPAINT_SECONDS, LOG_SECONDS = 0.1, 30.0
 DONE = {
     "activity": "deals checked for activity",
     "delete": "keys deleted",
+    "read": "archived keys read",
+    "write": "keys written back",
     "record": "deals written to the record",
 }
 ARCHIVED = DONE | {"delete": "keys archived and deleted"}

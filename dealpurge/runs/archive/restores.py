@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from uuid import UUID
 
-from django.db.models import Q
-
 from dealpurge.engine.restore.tally import DealCount
 from dealpurge.exceptions import FieldError, RestoreRefused, ScopeError
 from dealpurge.i18n import Said, gettext_noop
@@ -95,11 +93,10 @@ def purge_of(run: PurgeRun) -> PurgeRun:
     return restorable(UUID(str(run.restored_run_id)))
 
 
-def was_broken_off(purge: PurgeRun, *, but: PurgeRun) -> bool:
-    """Whether another restore of it wrote some keys and did not get to its end."""
-    ended = Q(status__in=(Status.PARTIAL, Status.CANCELLED, Status.FAILED), dry_run=False)
+def was_restored(purge: PurgeRun) -> bool:
+    """Whether a restore of it has written some keys."""
     with bounded():
-        return purge.restores.using(alias()).filter(ended, keys_restored__gt=0).exclude(pk=but.pk).exists()
+        return purge.restores.using(alias()).filter(dry_run=False, keys_restored__gt=0).exists()
 
 
 def store(run: PurgeRun, deals: Mapping[bytes, DealCount]) -> Iterator[int]:
