@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import django
@@ -22,6 +23,7 @@ from dealpurge.console.base import non_atomic, viewers_only
 from dealpurge.console.deals.admin import DealPurgeAdminMixin
 from dealpurge.console.inventory.admin import InventoryDealAdmin
 from dealpurge.console.inventory.views import InventoryConsole
+from dealpurge.console.restores.views import RestoreConsole
 from dealpurge.console.runs import csv_export, filters
 from dealpurge.console.runs.outcomes import Outcome, badge
 from dealpurge.console.strip import Strip
@@ -44,7 +46,7 @@ UNLISTED = ("report", "sentences", "deals", "organisations", "error", "reason")
 
 
 @admin.register(PurgeRun)
-class PurgeRunAdmin(TimelineConsole, InventoryConsole):
+class PurgeRunAdmin(TimelineConsole, InventoryConsole, RestoreConsole):
     """The list of runs. Nothing in it can be added, changed or deleted by hand."""
 
     list_display = ("state", "what", "scope_in_words", "who", "deals_in_numbers", "keys", "took", "when")
@@ -69,7 +71,8 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
     def get_urls(self) -> list[URLPattern]:
         """Ours before the admin's own."""
         export = self.route("export/", self.export_view, "export")
-        return [export, *self.console_urls(), *self.inventory_urls(), *self.timeline_urls(), *super().get_urls()]
+        ours = (self.console_urls(), self.inventory_urls(), self.timeline_urls(), self.restore_urls())
+        return [export, *chain.from_iterable(ours), *super().get_urls()]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Who may purge may read the record."""
@@ -158,6 +161,8 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
         """Whether anything was to be deleted."""
         if run.inventory:
             return str(_("inventory"))
+        if run.is_restore:
+            return str(_("restore preview")) if run.dry_run else format_html("<strong>{}</strong>", _("restore"))
         return str(_("dry run")) if run.dry_run else format_html("<strong>{}</strong>", _("purge"))
 
     @admin.display(description=_("scope"))
@@ -191,6 +196,8 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
             return formatting.NOTHING
         met = sum(count for name, count in (run.outcomes or {}).items() if name != Outcome.NOT_FOUND)
         told = formatting.number(run.deals_purged)
+        if run.is_restore:
+            return told
         if met > run.deals_purged:
             told = _("%(n)s of %(all)s") % {"n": told, "all": formatting.number(met)}
         return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % told) if run.dry_run else told
@@ -201,8 +208,9 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole):
         if run.inventory:
             return "-"
         if run.dry_run:
-            return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % formatting.number(run.keys_to_go))
-        number = formatting.number(run.keys_deleted)
+            words = _("%s would come back") if run.is_restore else _("%s would go")
+            return format_html('<span class="dp-quiet">{}</span>', words % formatting.number(run.keys_to_go))
+        number = formatting.number(run.keys_restored if run.is_restore else run.keys_deleted)
         return _("at least %s") % number if getattr(run, "lost", False) else number
 
     @admin.display(description=_("took"))

@@ -51,13 +51,14 @@ class PreviewRefused(DealPurgeError):
 
 
 class PurgeInProgress(DealPurgeError):
-    """Another live purge of all deals is queued or running; ``run_id`` names it."""
+    """Another live purge of all deals, or a restore, is queued or running; ``run_id`` names it."""
 
     retry_after = BUSY_RETRY_SECONDS
 
-    def __init__(self, run_id: UUID | None) -> None:
-        super().__init__("Another purge of all deals is in progress" + (f" (run {run_id})." if run_id else "."))
-        self.run_id = run_id
+    def __init__(self, run_id: UUID | None, *, is_restore: bool = False) -> None:
+        what = "A restore" if is_restore else "Another purge of all deals"
+        super().__init__(f"{what} is in progress" + (f" (run {run_id})." if run_id else "."))
+        self.run_id, self.is_restore = run_id, is_restore
 
 
 class LimitExceeded(DealPurgeError):

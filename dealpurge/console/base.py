@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import django
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
 from dealpurge.console.strip import Strip
+from dealpurge.console.translation import in_language
+from dealpurge.exceptions import DealPurgeError, PurgeInProgress
+from dealpurge.i18n import said_by
 from dealpurge.models import InventoryDeal, PurgeRun
-from dealpurge.permissions import may_purge, may_view_runs
+from dealpurge.permissions import may_purge, may_restore, may_view_runs
 
 if TYPE_CHECKING:
     RunModelAdmin = admin.ModelAdmin[PurgeRun]
@@ -32,6 +37,11 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 def purgers_only(view: View) -> View:
     """403 for who may not purge."""
     return _allowed(may_purge, view)
+
+
+def restorers_only(view: View) -> View:
+    """403 for who may not restore."""
+    return _allowed(may_restore, view)
 
 
 def viewers_only(view: View) -> View:
@@ -108,9 +118,20 @@ class ConsolePages(RunModelAdmin):
             "opts": self.opts,
             "title": title,
             "may_purge": may_purge(request.user),
+            "may_restore": may_restore(request.user),
             "strip": Strip(),
             "home_address": self.home_address,
             # Their markup changed in Django 6.1.
             "breadcrumbs_are_a_list": django.VERSION >= (6, 1),
         }
         return TemplateResponse(request, f"admin/dealpurge/purgerun/{template}", frame | context)
+
+    def complain(self, request: HttpRequest, exc: DealPurgeError) -> None:
+        """Tell why nothing was started."""
+        if isinstance(exc, PurgeInProgress) and exc.run_id:
+            link = format_html('<a href="{}">{}</a>', self.address("change", exc.run_id), _("Look at it."))
+            words = _("A restore is under way.") if exc.is_restore else _("Another purge of all deals is under way.")
+            text: str = format_html("{} {}", words, link)
+        else:
+            text = in_language(said_by(exc))
+        self.message_user(request, text, messages.ERROR)

@@ -36,7 +36,13 @@ class Meanwhile(NamedTuple):
     @property
     def words(self) -> str:
         """In the active language, without its scope."""
-        if self.run.is_over:
+        if self.run.is_restore:
+            words = (
+                _("A restore by %(who)s has ended since this preview was made.")
+                if self.run.is_over
+                else _("A restore by %(who)s is under way, %(percent)s %%.")
+            )
+        elif self.run.is_over:
             words = (
                 _("A purge of this deal by %(who)s has ended since this preview was made.")
                 if self.single

@@ -142,6 +142,7 @@ def under_way(address: str = "") -> UnderWay:
         "progress",
         "redis_address",
         "dry_run",
+        "restored_run_id",
     )
     with bounded():
         found = rows.filter(live | Q(pk=last)).annotate(first_deal=F("deals__0")).only(*shown, "redis_processes")

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dealpurge.models import InventoryDeal, PurgeRun
 from tests.support.console_pages import NOTHING, PHASES, SERVERS, SO_FAR, Pages, report
+from tests.support.restore_states import RESTORE_STATES
 
 
 class State(NamedTuple):
@@ -174,6 +175,7 @@ STATES: dict[str, State] = {
         shows="Lost: no sign of life",
     ),
     "lost, partly archived": State(lost_with_an_archive, shows="17,200 keys can be restored."),
+    **{name: State(*state) for name, state in RESTORE_STATES.items()},
     "list": State(lambda pages: reverse(LIST)),
     "list, searched": State(lambda pages: f"{reverse(LIST)}?q=acme:deal-1"),
     "timeline": State(lambda pages: timeline("deal-1"), shows="Everything that happened"),

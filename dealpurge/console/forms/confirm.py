@@ -1,4 +1,4 @@
-"""What has to be typed before a purge."""
+"""What has to be typed before a purge, or a restore."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from dealpurge.previews.confirmation import Confirmation
+from dealpurge.previews.restoring import RestoreQuestion
 
 
 class ConfirmForm(forms.Form):
-    """What has to be typed before a purge."""
+    """What has to be typed."""
 
     typed = forms.CharField(
         required=False,
@@ -26,7 +27,7 @@ class ConfirmForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, confirmation: Confirmation, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, confirmation: Confirmation | RestoreQuestion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.confirmation = confirmation
         if (confirmation.words or "").isdecimal():

@@ -9,9 +9,16 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from dealpurge.console import formatting
-from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal, RestoredDeal
 from dealpurge.report import timestamp
-from dealpurge.runs.deals.export import DEAL_COLUMNS, deal_values, in_batches, lines
+from dealpurge.runs.deals.export import (
+    DEAL_COLUMNS,
+    RESTORED_COLUMNS,
+    deal_values,
+    in_batches,
+    lines,
+    restored_values,
+)
 
 COLUMNS = (
     "run_id",
@@ -46,6 +53,11 @@ def runs_file(runs: QuerySet[PurgeRun]) -> StreamingHttpResponse:
 def deals_file(run: PurgeRun, deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:
     """Deals of one run."""
     return _file(f"purge-run-{run.pk}-deals.csv", DEAL_COLUMNS, map(deal_values, in_batches(deals)))
+
+
+def restored_file(run: PurgeRun, deals: QuerySet[RestoredDeal]) -> StreamingHttpResponse:
+    """Deals of one restore."""
+    return _file(f"restore-{run.pk}-deals.csv", RESTORED_COLUMNS, map(restored_values, in_batches(deals)))
 
 
 def timeline_file(deals: QuerySet[PurgeRunDeal]) -> StreamingHttpResponse:

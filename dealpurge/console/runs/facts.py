@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from dealpurge.console import formatting
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.keys.families import in_order
 from dealpurge.models import PurgeRun
+from dealpurge.report import LIST_LIMIT
 from dealpurge.runs.label import Label
 from dealpurge.text import plain
 
@@ -93,3 +95,13 @@ class RunFacts(RunProgress):
         counts = report["deals"]
         values = {"purged": formatting.number(counts["purged"]), "skipped": formatting.number(counts["skipped_active"])}
         return _("%(purged)s would be purged, %(skipped)s skipped") % values
+
+    def named(self, address_of: Callable[[str | None, str], str]) -> Iterator[tuple[str, str]]:
+        """The deals that were named, as many as a report would hold, each with the address of its timeline."""
+        for org_id, deal_id in self.run.deals[:LIST_LIMIT]:
+            yield formatting.deal(org_id, deal_id), address_of(org_id, deal_id)
+
+    @property
+    def named_more(self) -> int:
+        """Deals that were named besides those."""
+        return max(self.run.deals_named - LIST_LIMIT, 0)

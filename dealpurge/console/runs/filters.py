@@ -60,22 +60,29 @@ class RunList(ChangeList):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Purges, dry runs, inventories."""
+    """Purges, dry runs, inventories, restores."""
 
     title = _("kind")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """What there is."""
-        return [("purge", _("purge")), ("dry_run", _("dry run")), ("inventory", _("inventory"))]
+        return [
+            ("purge", _("purge")),
+            ("dry_run", _("dry run")),
+            ("inventory", _("inventory")),
+            ("restore", _("restore")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PurgeRun]) -> QuerySet[PurgeRun]:
         """Runs of the chosen kind."""
         match self.value():
             case "purge":
-                return queryset.filter(dry_run=False)
+                return queryset.filter(dry_run=False, restored_run=None)
             case "dry_run":
-                return queryset.filter(dry_run=True, inventory=False)
+                return queryset.filter(dry_run=True, inventory=False, restored_run=None)
+            case "restore":
+                return queryset.filter(restored_run__isnull=False)
             case "inventory":
                 return queryset.filter(inventory=True)
         return queryset

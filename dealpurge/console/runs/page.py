@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,6 @@ from dealpurge.i18n import said_by
 from dealpurge.keys.families import CHECKPOINTS
 from dealpurge.models import PurgeRun
 from dealpurge.previews.preview import Preview
-from dealpurge.report import LIST_LIMIT
 
 Status = PurgeRun.Status
 
@@ -183,16 +182,6 @@ class RunPage(RunFacts):
     def refusal_words(self) -> str:
         """The same in the reader's language."""
         return translation.in_language(said_by(self.refusal)) if self.refusal else ""
-
-    def named(self, address_of: Callable[[str | None, str], str]) -> Iterator[tuple[str, str]]:
-        """The deals that were named, as many as a report would hold, each with the address of its timeline."""
-        for org_id, deal_id in self.run.deals[:LIST_LIMIT]:
-            yield formatting.deal(org_id, deal_id), address_of(org_id, deal_id)
-
-    @property
-    def named_more(self) -> int:
-        """Deals that were named besides those."""
-        return max(self.run.deals_named - LIST_LIMIT, 0)
 
     @property
     def commands(self) -> shell_commands.Commands:

@@ -17,6 +17,8 @@ NAMES = {
     "scan": gettext_lazy("Scan"),
     "activity": gettext_lazy("Check activity"),
     "delete": gettext_lazy("Delete"),
+    "read": gettext_lazy("Read archive"),
+    "write": gettext_lazy("Write back"),
     "record": gettext_lazy("Record"),
 }
 ARCHIVE_AND_DELETE = gettext_lazy("Archive and delete")
@@ -32,6 +34,8 @@ DOING = {
     "scan": gettext_lazy("scanning"),
     "activity": gettext_lazy("checking activity"),
     "delete": gettext_lazy("deleting"),
+    "read": gettext_lazy("reading the archive"),
+    "write": gettext_lazy("writing back"),
     "record": gettext_lazy("recording"),
 }
 SERVERS = {

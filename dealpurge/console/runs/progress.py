@@ -21,6 +21,8 @@ STATUS_LINES = {
     "scan": gettext_lazy("Scanning: %(count)s."),
     "activity": gettext_lazy("Checking activity: %(count)s."),
     "delete": gettext_lazy("Deleting: %(count)s."),
+    "read": gettext_lazy("Reading the archive: %(count)s."),
+    "write": gettext_lazy("Writing back: %(count)s."),
     "record": gettext_lazy("Writing the record: %(count)s."),
 }
 #: Seconds after which a run that waits for a worker may be waiting for one that is not there.

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseTrouble
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import URLPattern
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from dealpurge import services
@@ -33,13 +33,16 @@ from dealpurge.console.runs.missing import MissingDeals
 from dealpurge.console.runs.page import RunPage
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.console.translation import in_language
-from dealpurge.exceptions import DealPurgeError, PurgeInProgress
+from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
 from dealpurge.models import LOST_AFTER, PurgeRun
+from dealpurge.permissions import may_purge, may_restore
 from dealpurge.previews.preview import Preview
 from dealpurge.risk import HOUR
 from dealpurge.runs import inventory, inventory_filter
+from dealpurge.runs.archive import restores
 from dealpurge.runs.deals.remainder import KINDS, scope_of
+from dealpurge.runs.outcome import restored
 from dealpurge.runs.outcome.archives import kept_of
 from dealpurge.runs.outcome.ends import end_of
 from dealpurge.runs.store import Origin
@@ -101,7 +104,7 @@ class Console(ConsolePages):
                 return HttpResponseRedirect(f"{self.address('purge')}?{write_query(scope)}")
             run = services.queue(scope, origin, **kind)
         except DealPurgeError as exc:
-            self._complain(request, exc)
+            self.complain(request, exc)
             return self.go("purge")
         return self.go("change", run.pk)
 
@@ -126,7 +129,10 @@ class Console(ConsolePages):
     @viewers_only
     def export_deals_view(self, request: HttpRequest, run_id: UUID) -> HttpResponseBase:
         """All deals of a run that the table shows with the same query, whatever page of it."""
-        run = self.load(run_id, Preview.load_brief).run
+        return self.export_of(request, self.load(run_id, Preview.load_brief).run)
+
+    def export_of(self, request: HttpRequest, run: PurgeRun) -> HttpResponseBase:
+        """All rows of its table."""
         return csv_export.deals_file(run, DealTable(run, request.GET, self.timeline_of).filter.rows(run))
 
     @purgers_only
@@ -142,14 +148,16 @@ class Console(ConsolePages):
         try:
             applied = preview.apply(current_user(request))
         except DealPurgeError as exc:
-            self._complain(request, exc)
+            self.complain(request, exc)
         return self.go("change", applied.pk if applied else run_id)
 
-    @purgers_only
+    @viewers_only
     def cancel_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
-        """Stop a run at its next page."""
+        """Stop a run at its next page. Who may start such a run may stop one."""
+        run = self.load(run_id, Preview.load_brief).run
+        if not (may_restore if run.is_restore else may_purge)(current_user(request)):
+            raise PermissionDenied
         if request.method == "POST":
-            run = self.load(run_id).run
             if services.cancel(run.pk, Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request))):
                 self.message_user(request, _("The run was told to stop."), messages.INFO)
             else:
@@ -205,6 +213,8 @@ class Console(ConsolePages):
             missing=MissingDeals(run, self.admin_site, request) if run.dry_run else None,
             end=end_of(run, translation.error(run)),
             archive=kept_of(run, preview.now),
+            restores=restored.told_of(run),
+            elsewhere=in_language(restores.elsewhere(run) or ""),
             named=page.named(self.timeline_of),
             asked_samples=request.GET.getlist("sample"),
             ask=Asking(page, form) if run.dry_run and run.status == PurgeRun.Status.COMPLETED else None,
@@ -219,15 +229,6 @@ class Console(ConsolePages):
         if request.method == "POST" and problem:
             self.message_user(request, in_language(said_by(problem)), messages.ERROR)
         return self.go("change", preview.run.pk)
-
-    def _complain(self, request: HttpRequest, exc: DealPurgeError) -> None:
-        """Tell why nothing was started."""
-        if isinstance(exc, PurgeInProgress) and exc.run_id:
-            link = format_html('<a href="{}">{}</a>', self.address("change", exc.run_id), _("Look at it."))
-            text: str = format_html("{} {}", _("Another purge of all deals is under way."), link)
-        else:
-            text = in_language(said_by(exc))
-        self.message_user(request, text, messages.ERROR)
 
 
 def current_user(request: HttpRequest) -> Any:

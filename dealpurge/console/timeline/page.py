@@ -16,9 +16,10 @@ from django.utils.translation import ngettext
 from dealpurge.console import formatting
 from dealpurge.console.paging import PER_PAGE, Pages, page_and_one_more, written
 from dealpurge.console.timeline.entries import Entry, keys, why
-from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal, RestoredDeal
 from dealpurge.runs import inventory
 from dealpurge.runs.deals import queries
+from dealpurge.runs.outcome import restored
 from dealpurge.scope import Deal
 from dealpurge.text import escape, plain
 
@@ -110,6 +111,17 @@ class TimelinePage(Pages):
         """Those of this page."""
         for row in islice(self.found, PER_PAGE):
             yield Entry.of(row)
+
+    @cached_property
+    def restores(self) -> list[RestoredDeal]:
+        """What restores did with it, newest first; they stand apart, since they are of another kind."""
+        return restored.of_deal(self.deal)
+
+    @cached_property
+    def restorable(self) -> PurgeRun | None:
+        """The last purge that took keys of it, if its archive is still there."""
+        last = self.last_purge
+        return last.run if last and restored.is_restorable(last.run) else None
 
     @cached_property
     def last_purge(self) -> PurgeRunDeal | None:

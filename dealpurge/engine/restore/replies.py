@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
-from dealpurge.servers.errors import failure, forbids_command
+from dealpurge.exceptions import RedisUnavailable
+from dealpurge.servers.errors import Transient, failure, forbids_command, raise_transient
 from dealpurge.servers.replies import is_unknown_command, nonsense
 
 
@@ -38,6 +40,19 @@ def fate_of(reply: Any) -> Fate:
     if isinstance(reply, NoPermissionError) or "payload version" in words or "data format" in words:
         return Fate.REFUSED
     raise failure(reply)
+
+
+def judged(replies: Iterable[Any]) -> tuple[list[Fate | None], Exception | None]:
+    """What became of each key, None where its reply does not say, and the first trouble that such a reply tells of."""
+    fates, trouble = list[Fate | None](), None
+    for reply in replies:
+        try:
+            raise_transient(reply)
+            fates.append(fate_of(reply))
+        except (Transient, RedisUnavailable) as exc:
+            fates.append(None)
+            trouble = trouble or exc
+    return fates, trouble
 
 
 def all_written(replies: list[Any]) -> bool:

@@ -4,7 +4,8 @@ and these last."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from time import monotonic, time
 from typing import TypeVar
@@ -145,8 +146,9 @@ class Restoring:
     def _write_all(self) -> None:
         self.tally.phase = "write"
         try:
-            for piece in self._in_order():
-                self.writer.put(piece)
+            with closing(self._in_order()) as pieces:  # or its threads read on
+                for piece in pieces:
+                    self.writer.put(piece)
             self.writer.settle()
         except Full:
             self.tally.warn(words.FULL_WARNING)
@@ -155,7 +157,7 @@ class Restoring:
             for commands in (*self.writer.unsettled, *(events for _, events in self._held)):
                 self.tally.pending.update(commands.tokens)
 
-    def _in_order(self) -> Iterator[Commands]:
+    def _in_order(self) -> Generator[Commands, None, None]:
         """All that can be written, events last."""
         choice = self.choice
         size, again = 0, dict[str, ArchivedFile]()

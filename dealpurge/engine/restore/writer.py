@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dealpurge.engine.restore.commands import Commands
-from dealpurge.engine.restore.replies import Fate, all_written, fate_of
+from dealpurge.engine.restore.replies import Fate, all_written, judged
 from dealpurge.engine.restore.tally import RestoreTally
 from dealpurge.i18n import gettext_noop
 from dealpurge.servers.backoff import KeepGoing
@@ -126,14 +126,16 @@ class Writer:
         return [packet.commands for packet in self._waiting]
 
     def read_owed(self) -> None:
-        """Count what was sent and is about to be answered, whatever ended the rest."""
-        while self._waiting and self._waiting[0].sent:
-            try:
-                self._settle_first()
-            except Full:
-                continue
-            except Exception:
-                return
+        """Count what was sent and is about to be answered, whatever ended the rest. Nothing more is sent."""
+        given_up = set[ServerConnection]()
+        for packet in [packet for packet in self._waiting if packet.sent]:
+            if packet.connection not in given_up:
+                try:
+                    self._take(packet)
+                except Full:
+                    continue
+                except Exception:
+                    given_up.add(packet.connection)
 
     def _by_server(self, commands: Commands) -> dict[ServerConnection, Sequence[int]]:
         """The places of the commands that each server is to have."""
@@ -147,55 +149,55 @@ class Writer:
         return dict(places)
 
     def _send(self) -> None:
-        for packet in self._waiting:
-            if not packet.sent:
-                try:
-                    packet.connection.backoff.confirm()
-                    packet.sent = True  # from the first byte on some may be carried out
-                    words = packet.words()
-                    packed = packet.connection.pack(words)
-                    packet.connection.send_packed(packed, len(packet.commands))
-                except LOST as exc:
-                    self._recover(packet.connection, exc)
-                    self._send()
-                    return
+        while packet := next((packet for packet in self._waiting if not packet.sent), None):
+            packet.connection.backoff.confirm()
+            packet.sent = True  # from the first byte on some may be carried out
+            try:
+                packed = packet.connection.pack(packet.words())
+                packet.connection.send_packed(packed, len(packet.commands))
+            except LOST as exc:
+                self._recover(packet.connection, exc)
 
     def _settle_first(self) -> None:
+        self._send()
         packet = self._waiting[0]
         try:
-            self._send()
-            packet = self._waiting[0]
-            replies = packet.connection.read_all(len(packet.commands))
-            if not all_written(replies):
-                replies = packet.connection.followed(packet.commands.packed(), replies)
-                for reply in replies:
-                    raise_transient(reply)
+            self._take(packet)
         except (*LOST, Transient) as exc:
             self._recover(packet.connection, exc)
-            return
         except Departed:
             self._begin_again()
-            return
-        self._waiting.popleft()
+
+    def _take(self, packet: Packet) -> None:
+        """Read what became of a packet, and count it. Raises what is ``LOST``, ``Departed``, and as ``_count``."""
+        replies = packet.connection.read_all(len(packet.commands))
+        if not all_written(replies):
+            replies = packet.connection.followed(packet.commands.packed(), replies)
+        self._waiting.remove(packet)
         self._count(packet, replies)
         packet.connection.progressed()
 
     def _count(self, packet: Packet, replies: list[Any]) -> None:
+        """What a reply says nothing of waits on. Raises ``Transient``, ``RedisUnavailable`` for one of these, ``Full``."""
         commands, tally = packet.commands, self.tally
         if all_written(replies):
             tally.settle(commands, tally.restored)
             return
-        fates = list(map(fate_of, replies))
+        fates, trouble = judged(replies)
         columns = {
             Fate.RESTORED: tally.restored,
             Fate.KEPT: tally.kept,
             Fate.REFUSED: tally.refused,
             Fate.CROWDED_OUT: tally.crowded_out,
         }
-        for fate in set(fates):
-            tally.settle(commands.only([item is fate for item in fates]), columns[fate])
+        for fate, column in columns.items():
+            if fate in fates:
+                tally.settle(commands.only([item is fate for item in fates]), column)
         if packet.again and Fate.KEPT in fates:
             tally.warn(LOST_WARNING)
+        if trouble:
+            self._waiting.appendleft(Packet(commands.only([fate is None for fate in fates]), packet.connection))
+            raise trouble
         if Fate.CROWDED_OUT in fates:
             raise Full
 

@@ -7,7 +7,7 @@ from itertools import islice
 from uuid import UUID
 
 from dealpurge.engine.restore.tally import DealCount
-from dealpurge.exceptions import FieldError, RestoreRefused, ScopeError
+from dealpurge.exceptions import FieldError, PurgeConfigurationError, RestoreRefused, ScopeError
 from dealpurge.i18n import Said, gettext_noop
 from dealpurge.keys.families import split_token
 from dealpurge.models import PurgeRun, RestoredDeal
@@ -77,6 +77,14 @@ def refusal_of(purge: PurgeRun, here: Label) -> Said | None:
         if not purge.archive_chunks.using(alias()).exists():
             return NO_ARCHIVE
     return _elsewhere(Label.of_run(purge), here)
+
+
+def elsewhere(purge: PurgeRun) -> Said | None:
+    """That its archive is of another place than the settings lead to; None where it is not, or they do not tell."""
+    try:
+        return _elsewhere(Label.of_run(purge), Label.of_settings())
+    except PurgeConfigurationError:
+        return None
 
 
 def check(purge: PurgeRun, scope: RestoreScope) -> None:

@@ -6,19 +6,32 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
-from dealpurge.models import PurgeRunDeal
+from dealpurge.models import PurgeRunDeal, RestoredDeal
 from dealpurge.report import timestamp
 from dealpurge.runs.database import ROWS_AT_ONCE, bounded
 from dealpurge.text import plain
+
+Row = TypeVar("Row", PurgeRunDeal, RestoredDeal)
 
 #: A cell that begins so, blanks aside, is a formula or may become one; East Asian spreadsheets take the wide ones too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 BLANKS = " \t\r\n\v\f\xa0\u3000\ufeff"
 
+RESTORED_COLUMNS = (
+    "run_id",
+    "org_id",
+    "deal_id",
+    "keys_archived",
+    "keys_restored",
+    "keys_kept",
+    "keys_expired",
+    "keys_missed",
+    "left_out",
+)
 DEAL_COLUMNS = ("run_id", "org_id", "deal_id", "outcome", "keys_deleted", "keys_left", "last_active_at")
 
 
@@ -44,10 +57,15 @@ def deal_values(deal: PurgeRunDeal) -> list[Any]:
     return [deal.run_id, deal.org_id, deal.deal_id, deal.outcome, *counts]
 
 
-def in_batches(deals: QuerySet[PurgeRunDeal]) -> Iterator[PurgeRunDeal]:
+def restored_values(deal: RestoredDeal) -> list[Any]:
+    """The cells of ``RESTORED_COLUMNS``."""
+    return [getattr(deal, column) for column in RESTORED_COLUMNS]
+
+
+def in_batches(deals: QuerySet[Row]) -> Iterator[Row]:
     """Row by row, in their order. Between two batches the database is free: whoever reads them may stop and look, and
     SQLite lets nobody write while a query is open."""
-    rows: QuerySet[PurgeRunDeal] = PurgeRunDeal.objects.using(deals.db)
+    rows: QuerySet[Row] = deals.model._base_manager.using(deals.db)
     with bounded():
         keys = iter(list(deals.values_list("pk", flat=True)))
     while batch := list(islice(keys, ROWS_AT_ONCE)):

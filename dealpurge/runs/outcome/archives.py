@@ -23,11 +23,13 @@ class Kept:
 
     words: str
     complete: bool = True
+    #: Whether something is there that can be restored.
+    restorable: bool = False
 
 
 def kept_of(run: PurgeRun, now: datetime) -> Kept | None:
     """Of a purge that is over; None for one that has deleted nothing, and for all others."""
-    if run.dry_run or run.inventory or not run.is_over:
+    if run.dry_run or run.inventory or run.is_restore or not run.is_over:
         return None
     told: dict[str, Any] = (run.report or {}).get("archive") or {}
     keys = _keys_of_lost(run)
@@ -37,8 +39,8 @@ def kept_of(run: PurgeRun, now: datetime) -> Kept | None:
     if words:
         return Kept(words=words)
     if keys:
-        return Kept(words=_incomplete(keys), complete=False)
-    return Kept(words=_archived(told["bytes"], run.archived_until))
+        return Kept(words=_incomplete(keys), complete=False, restorable=True)
+    return Kept(words=_archived(told["bytes"], run.archived_until), restorable=True)
 
 
 def kept_by(report: PurgeReport) -> str:
