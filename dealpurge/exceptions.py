@@ -51,12 +51,13 @@ class PreviewRefused(DealPurgeError):
 
 
 class PurgeInProgress(DealPurgeError):
-    """Another live purge of all deals is queued or running; ``run_id`` names it."""
+    """Another live purge of all deals is queued or running, or a live restore; ``run_id`` names it."""
 
     retry_after = BUSY_RETRY_SECONDS
 
-    def __init__(self, run_id: UUID | None) -> None:
-        super().__init__("Another purge of all deals is in progress" + (f" (run {run_id})." if run_id else "."))
+    def __init__(self, run_id: UUID | None, *, restore: bool = False) -> None:
+        what = "A restore" if restore else "Another purge of all deals"
+        super().__init__(f"{what} is in progress" + (f" (run {run_id})." if run_id else "."))
         self.run_id = run_id
 
 
