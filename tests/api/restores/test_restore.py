@@ -33,7 +33,7 @@ from .conftest import NOWHERE, Restore
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIVE = {"dry_run": False}
-ASYNC = {"Prefer": "respond-async"}
+ASYNC: dict[str, Any] = {"Prefer": "respond-async"}
 ELSEWHERE = Origin(source="command", actor_name="ann")
 
 Look = Callable[[UUID], dict[str, Any]]
@@ -228,7 +228,8 @@ def test_no_address(http: Client, superuser: User, bearer: Bearer, part: str) ->
 
 
 def test_no_such_run(restore: Restore) -> None:
-    for headers in ({}, ASYNC, {"Idempotency-Key": "a"}):
+    tries: list[dict[str, Any]] = [{}, ASYNC, {"Idempotency-Key": "a"}]
+    for headers in tries:
         answer = restore(LIVE, **headers)
         assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
     assert restore({"x": 1}).status_code == 422
@@ -287,7 +288,7 @@ def test_an_archive_that_is_not_restored(
     kept: PurgeRun,
     change: Callable[[PurgeRun], None],
     words: str,
-    headers: dict[str, str],
+    headers: dict[str, Any],
     valkey_client: redis.Redis,
 ) -> None:
     change(kept)
