@@ -25,13 +25,13 @@ from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.restore_report import RestoreReport
 from dealpurge.risk import risk
-from dealpurge.runs import messages, silence, store
+from dealpurge.runs import idempotency, messages, silence, store
 from dealpurge.runs.archive import restores
-from dealpurge.runs.database import bounded, stored
+from dealpurge.runs.database import alias, bounded, stored, unwritable
 from dealpurge.runs.log import log_run
 from dealpurge.runs.retry import patience
 from dealpurge.runs.store import Origin
-from dealpurge.runs.termination import fail_queued, request_cancel
+from dealpurge.runs.termination import fail_lost_runs, fail_queued, request_cancel
 from dealpurge.scope import Deal, Mode, PurgeScope, RestoreScope
 from dealpurge.servers.errors import Stopped
 from dealpurge.text import redacted
@@ -167,7 +167,13 @@ def queue_restore(
 
 
 def _new_restore(purge_id: UUID, scope: RestoreScope, origin: Origin, **how: Any) -> PurgeRun:
-    purge = restores.restorable(purge_id)
+    fail_lost_runs()  # the purge may be one of them
+    try:
+        # Who asks again is told of the first time, whatever became of the archive since.
+        idempotency.check(origin.idempotency_key)
+        purge = restores.restorable(purge_id)
+    except DatabaseTrouble as exc:
+        raise unwritable(exc, alias()) from exc
     restores.check(purge, scope)
     return restores.create(purge, scope, origin, **how)
 

@@ -12,6 +12,7 @@ from django.http import JsonResponse
 from rest_framework.exceptions import APIException
 
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
 from dealpurge.scope import ID_MAX_BYTES
 
 #: ``input`` echoes at most so many characters of what was sent.
@@ -28,6 +29,7 @@ MESSAGES: Mapping[str, str] = {
     "int_parsing": "Input should be a valid integer, unable to parse string as an integer",
     "int_parsing_size": "Unable to parse input string as an integer, exceeded maximum size",
     "int_from_float": "Input should be a valid integer, got a number with a fractional part",
+    "list_type": "Input should be a valid list",
     "finite_number": "Input should be a finite number",
 }
 CONTEXTS: Mapping[str, Mapping[str, Any]] = {
@@ -99,6 +101,8 @@ class LengthRequired(APIException):
 
 #: The ``code`` of a 409 that no waiting helps.
 LIMIT_EXCEEDED = "limit_exceeded"
+#: And of one of a restore, where its archive is gone, of another place, damaged or too large.
+RESTORE_REFUSED = "restore_refused"
 
 
 class RunOver(APIException):
@@ -131,7 +135,7 @@ def answer(
     *,
     code: str = "",
     run_id: UUID | None = None,
-    report: PurgeReport | None = None,
+    report: PurgeReport | RestoreReport | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JsonResponse:
     """An error as JSON; with ``run_id`` and what was done so far where there was a run, and a ``code`` where the status
@@ -140,8 +144,15 @@ def answer(
     if run_id is not None:
         body["run_id"] = str(run_id)
     if report is not None:
-        body |= {"deleted": report.keys.deleted, "report": report.as_dict()}
+        restored = isinstance(report, RestoreReport)
+        body |= done(report.columns["keys_restored" if restored else "keys_deleted"], restored=restored)
+        body["report"] = report.as_dict()
     return JsonResponse(body, status=status, headers=_run_header(run_id) | dict(headers or {}))
+
+
+def done(keys: int, *, restored: bool) -> dict[str, int]:
+    """What was done by then, in the word of what it was."""
+    return {"restored" if restored else "deleted": keys}
 
 
 def run_answer(

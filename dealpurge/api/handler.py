@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.log import log_response
 from rest_framework.exceptions import APIException, MethodNotAllowed
 
-from dealpurge.api.errors import LIMIT_EXCEEDED, RETRY_HEADER, InvalidBody, RunOver, answer
+from dealpurge.api.errors import LIMIT_EXCEEDED, RESTORE_REFUSED, RETRY_HEADER, InvalidBody, RunOver, answer
 from dealpurge.exceptions import (
     ArchiveUnavailable,
     AuditUnavailable,
@@ -25,6 +25,7 @@ from dealpurge.exceptions import (
     QueueUnavailable,
     RedisUnavailable,
     RequestRepeated,
+    RestoreRefused,
     RunLost,
     TooManyRequests,
     ended_run,
@@ -91,6 +92,11 @@ def _(exc: RunOver) -> JsonResponse:
 def _(exc: LimitExceeded) -> JsonResponse:
     run_id, report = ended_run(exc)
     return answer(409, str(exc), code=LIMIT_EXCEEDED, run_id=run_id, report=report)
+
+
+@to_answer.register
+def _(exc: RestoreRefused) -> JsonResponse:
+    return answer(409, str(exc), code=RESTORE_REFUSED, run_id=exc.run_id, report=exc.report)
 
 
 @to_answer.register

@@ -1,21 +1,22 @@
-"""``Idempotency-Key``: who asks for a live purge again with the key of the first time is told of the run there is."""
+"""``Idempotency-Key``: who asks for a live purge or restore again with the key of the first time is told of the run
+there is."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from django.http import JsonResponse
 from rest_framework.request import Request
 
 from dealpurge import services
-from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, run_answer
+from dealpurge.api.errors import LIMIT_EXCEEDED, RESTORE_REFUSED, ErrorItem, InvalidBody, done, run_answer
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
+from dealpurge.runs.archive import restores
 from dealpurge.runs.idempotency import digest, ended_in_error, stopped_at_limit
 from dealpurge.runs.store import Origin
-from dealpurge.scope import PurgeScope
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
@@ -44,9 +45,9 @@ def with_key(origin: Origin, key: str) -> Origin:
     return replace(origin, idempotency_key=digest(key, origin.actor, origin.actor_name))
 
 
-def check_scope(request: Request, scope: PurgeScope, run: PurgeRun) -> None:
-    """That the run is the one that is asked for again. Raises ``InvalidBody``."""
-    if run.scope != scope:
+def check_same(request: Request, same: bool) -> None:
+    """That the run of the key is the one that is asked for again. Raises ``InvalidBody``."""
+    if not same:
         raise _refusal("value_error", OTHER_BODY, key_of(request) or "")
 
 
@@ -54,19 +55,34 @@ def answer_again(run: PurgeRun) -> JsonResponse:
     """What the first request was answered, or would have been: the report of a run that is over, or the error that
     ended it."""
     if ended_in_error(run):
-        code = {"code": LIMIT_EXCEEDED} if stopped_at_limit(run) else {}
-        body = {"detail": run.error} | code | {"run_id": str(run.pk), "deleted": run.keys_deleted}
+        code = _code_of(run)
+        keys = done(run.keys_restored if run.is_restore else run.keys_deleted, restored=run.is_restore)
+        body = {"detail": run.error} | ({"code": code} if code else {}) | {"run_id": str(run.pk), **keys}
         return run_answer(run.pk, body | ({"report": run.report} if run.report else {}), status=409 if code else 503)
-    return run_answer(run.pk, run.report or _never_begun(run))
+    return run_answer(run.pk, run.report or _never_begun(run).as_dict())
 
 
-def _never_begun(run: PurgeRun) -> dict[str, Any]:
+def _code_of(run: PurgeRun) -> str:
+    """Of what no waiting helps."""
+    if stopped_at_limit(run):
+        return LIMIT_EXCEEDED
+    return RESTORE_REFUSED if restores.was_refused(run) else ""
+
+
+def _never_begun(run: PurgeRun) -> PurgeReport | RestoreReport:
     """The report of a run that was cancelled while it waited for a worker."""
-    families = dict.fromkeys(services.check(run.scope).names, 0)
     moment = run.finished_at or run.created_at
-    return PurgeReport(
-        run_id=run.pk, status="cancelled", scope=run.scope, families=families, started_at=moment
-    ).as_dict()
+    if run.is_restore:
+        return RestoreReport(
+            run_id=run.pk,
+            purge_id=run.restored_run_id,
+            status="cancelled",
+            scope=run.restore_scope,
+            environment=run.environment or None,
+            started_at=moment,
+        )
+    families = dict.fromkeys(services.check(run.scope).names, 0)
+    return PurgeReport(run_id=run.pk, status="cancelled", scope=run.scope, families=families, started_at=moment)
 
 
 def _refusal(code: str, message: str, key: str) -> InvalidBody:

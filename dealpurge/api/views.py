@@ -1,149 +1,86 @@
-"""POST purge_deals, and the runs that it queued."""
+"""POST purge_deals, the runs that it began, and the restore of what one of them has archived."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
-from django.db import InterfaceError, OperationalError, connections, transaction
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
-from django.utils.decorators import method_decorator
-from django.utils.encoding import escape_uri_path
-from django.utils.http import escape_leading_slashes
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import MethodNotAllowed
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from dealpurge import permissions, services
-from dealpurge.api import handler, idempotency
-from dealpurge.api.answers.representation import run_as_dict
-from dealpurge.api.authentication import BearerAuthentication
-from dealpurge.api.body import json_object
-from dealpurge.api.errors import InvalidBody, RunOver, answer, run_answer
-from dealpurge.api.serializers import PurgeDealsBody, item
-from dealpurge.clock import Deadline
-from dealpurge.conf import conf
-from dealpurge.exceptions import RequestRepeated, ScopeError
+from dealpurge.api.base import JsonView, MayCancel, MayRestore, MayViewRuns, answered_in_time, origin_of
+from dealpurge.api.beginning import BeginView, shown
+from dealpurge.api.errors import RunOver, answer, run_answer
+from dealpurge.api.restore_body import RestoreDealsBody
+from dealpurge.api.serializers import PurgeDealsBody
 from dealpurge.models import PurgeRun
-from dealpurge.runs.database import alias, bounded, stored, unwritable
-from dealpurge.runs.log import valid_request_id
+from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
+from dealpurge.runs.database import stored
 from dealpurge.runs.store import Origin
 from dealpurge.runs.termination import fail_lost_runs
-from dealpurge.scope import PurgeScope
-
-View = Callable[..., HttpResponseBase]
-
-RESPOND_ASYNC = "respond-async"
+from dealpurge.scope import PurgeScope, RestoreScope
 
 
-class MayPurge(BasePermission):
-    """Holds ``dealpurge.purge_deals``."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        """Asked before the body is read."""
-        return permissions.may_purge(request.user)
-
-
-class MayViewRuns(BasePermission):
-    """May purge, or holds ``dealpurge.view_purgerun``."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        """Who may purge may see how it went."""
-        return permissions.may_view_runs(request.user)
-
-
-def outside_transactions(view: View) -> View:
-    """Whatever ``ATOMIC_REQUESTS`` says of any database: the record of a run is committed before its first delete."""
-    for name in connections:
-        view = transaction.non_atomic_requests(using=name)(view)
-    return view
-
-
-@method_decorator(outside_transactions, name="dispatch")
-class JsonView(APIView):
-    """Method, then credentials, then permission, then the body; JSON out, whatever was accepted."""
-
-    authentication_classes = (BearerAuthentication,)
-    permission_classes: Sequence[type[BasePermission]] = (MayPurge,)
-    versioning_class = None  # for the published schema: nothing of a request is negotiated
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """DRF asks for credentials first and negotiates the answer's format; the contract has neither."""
-        if (request.method or "") not in self.allowed_methods:
-            raise MethodNotAllowed(request.method or "")
-        with answered_in_time():
-            self.perform_authentication(request)
-            self.check_permissions(request)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Not to be kept by caches, and with the request's own id where it came with one."""
-        response = super().finalize_response(request, response, *args, **kwargs)
-        response.headers["Cache-Control"] = "no-store"
-        request_id = request_id_of(request)
-        if request_id:
-            response.headers["X-Request-ID"] = request_id
-        return response
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        """Ours, whatever the host's settings name."""
-        return handler.handle
-
-
-class PurgeDealsView(JsonView):
+class PurgeDealsView(BeginView[PurgeScope]):
     """Purge deals, or count what a purge would delete."""
 
-    http_method_names = ["post"]  # noqa: RUF012 - as Django declares it
-    deadline: Deadline | None = None
+    body_class = PurgeDealsBody
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The time of the request counts from here: looking the token up takes some of it, and so does the body."""
-        if conf.request_timeout is not None:
-            self.deadline = Deadline(conf.request_timeout)
-        super().initial(request, *args, **kwargs)
+    def scope_of(self, body: PurgeDealsBody) -> PurgeScope:
+        """As the service takes it."""
+        return body.scope()
+
+    def start(self, scope: PurgeScope, origin: Origin) -> PurgeReport:
+        """Purge now."""
+        return services.start(scope, origin, deadline=self.deadline)
+
+    def enqueue(self, scope: PurgeScope, origin: Origin) -> PurgeRun:
+        """Have a worker purge."""
+        return services.queue(scope, origin, deadline=self.deadline)
+
+    def is_of(self, run: PurgeRun, scope: PurgeScope) -> bool:
+        """The same scope, and no restore."""
+        return not run.is_restore and run.scope == scope
+
+
+class RestoreRunView(BeginView[RestoreScope]):
+    """Write back what a purge has archived, or count what that would be."""
+
+    permission_classes = (MayRestore,)
+    body_class = RestoreDealsBody
+    own_parts = 3
+
+    @property
+    def purge_id(self) -> UUID:
+        """Whose archive it is."""
+        return UUID(str(self.kwargs["run_id"]))
 
     def post(self, request: Request, *unnamed: Any, **prefix: Any) -> JsonResponse:
-        """The report, or with ``Prefer: respond-async`` the queued run."""
-        data = json_object(request._request)
-        body = PurgeDealsBody(data=data)
-        if not body.is_valid():
-            raise InvalidBody(*body.error_items())
-        act = self.queue if wants_async(request) else self.purge
+        """As of a purge. A purge that is not there is missed behind all that is wrong with the body."""
         try:
-            return act(request, body.scope())
-        except ScopeError as exc:
-            items = (item(error.field, error.code, error.message, data) for error in exc.errors)
-            raise InvalidBody(*items) from exc
+            return super().post(request, *unnamed, **prefix)
+        except PurgeRun.DoesNotExist as exc:
+            raise Http404 from exc
 
-    def purge(self, request: Request, scope: PurgeScope) -> JsonResponse:
-        """Do it now, and answer with the report, in time for the web server to pass it on."""
-        try:
-            report = services.start(scope, self.origin(request, scope), deadline=self.deadline)
-        except RequestRepeated as exc:
-            idempotency.check_scope(request, scope, exc.run)
-            if not exc.run.is_over:
-                raise
-            return idempotency.answer_again(exc.run)
-        return run_answer(report.run_id, report.as_dict())
+    def scope_of(self, body: RestoreDealsBody) -> RestoreScope:
+        """As the service takes it."""
+        return body.scope()
 
-    def queue(self, request: Request, scope: PurgeScope) -> JsonResponse:
-        """Leave it to a worker, and answer with where to ask."""
-        try:
-            run = services.queue(scope, self.origin(request, scope), deadline=self.deadline)
-        except RequestRepeated as exc:
-            run = exc.run
-            idempotency.check_scope(request, scope, run)
-        headers = {"Location": address_of(run.pk, request._request), "Preference-Applied": RESPOND_ASYNC}
-        return run_answer(run.pk, run_as_dict(run), status=202, headers=headers)
+    def start(self, scope: RestoreScope, origin: Origin) -> RestoreReport:
+        """Restore now."""
+        return services.start_restore(self.purge_id, scope, origin, deadline=self.deadline)
 
-    def origin(self, request: Request, scope: PurgeScope) -> Origin:
-        """Who asked, and if a live purge, with which key. Raises ``InvalidBody`` for a key that is none."""
-        origin, key = origin_of(request), None if scope.dry_run else idempotency.key_of(request)
-        return origin if key is None else idempotency.with_key(origin, key)
+    def enqueue(self, scope: RestoreScope, origin: Origin) -> PurgeRun:
+        """Have a worker restore."""
+        return services.queue_restore(self.purge_id, scope, origin, deadline=self.deadline)
+
+    def is_of(self, run: PurgeRun, scope: RestoreScope) -> bool:
+        """A restore of the same scope from the same archive."""
+        return run.restored_run_id == self.purge_id and run.restore_scope == scope
 
 
 class PurgeRunView(JsonView):
@@ -154,31 +91,24 @@ class PurgeRunView(JsonView):
 
     def get(self, request: Request, run_id: UUID, **prefix: Any) -> JsonResponse:
         """The run as it is now, found lost if its process is gone."""
-        return run_answer(run_id, run_as_dict(find(run_id)))
+        return run_answer(run_id, shown(find(run_id)))
 
 
 class CancelRunView(JsonView):
     """Stop a run at its next page; what it did by then stands in its report."""
 
+    permission_classes = (MayCancel,)
     http_method_names = ["post"]  # noqa: RUF012 - as Django declares it
 
     def post(self, request: Request, run_id: UUID, **prefix: Any) -> JsonResponse:
-        """The run after it was asked to stop; it may take a page to obey."""
-        find(run_id)
+        """The run after it was asked to stop; it may take a page to obey. Who may not begin such a run may not stop
+        one."""
+        may = permissions.may_restore if find(run_id).is_restore else permissions.may_purge
+        if not may(request.user):
+            raise PermissionDenied
         if not services.cancel(run_id, origin_of(request)):
             raise RunOver(run_id)
-        return run_answer(run_id, run_as_dict(find(run_id)))
-
-
-@contextmanager
-def answered_in_time() -> Iterator[None]:
-    """Around what the record's database is asked, which is that of users and tokens too as a rule. Raises
-    ``AuditUnavailable`` where it does not answer, or is away."""
-    try:
-        with bounded():
-            yield
-    except (OperationalError, InterfaceError) as exc:
-        raise unwritable(exc, alias()) from exc
+        return run_answer(run_id, shown(find(run_id)))
 
 
 def find(run_id: UUID) -> PurgeRun:
@@ -189,31 +119,6 @@ def find(run_id: UUID) -> PurgeRun:
     if run is None:
         raise Http404
     return run
-
-
-def address_of(run_id: UUID, request: HttpRequest) -> str:
-    """Where to ask for a run: beside the address of the request that began it, whatever the host has put before."""
-    parent, _, _ = escape_leading_slashes(escape_uri_path(request.path)).rpartition("/")
-    return f"{parent}/purge_runs/{run_id}"
-
-
-def wants_async(request: Request) -> bool:
-    """Whether ``Prefer`` (RFC 7240) has ``respond-async`` among its preferences."""
-    preferences = request.META.get("HTTP_PREFER", "").split(",")
-    return any(text.partition(";")[0].strip().lower() == RESPOND_ASYNC for text in preferences)
-
-
-def origin_of(request: Request) -> Origin:
-    """Who asked: a user of the database, or by name where the token stands for nobody there."""
-    user, request_id = request.user, request_id_of(request)
-    if isinstance(user, get_user_model()):
-        return Origin(source=PurgeRun.Source.API, actor=user, request_id=request_id)
-    return Origin(source=PurgeRun.Source.API, actor_name=str(user), request_id=request_id)
-
-
-def request_id_of(request: Request) -> str:
-    """The ``X-Request-ID`` that the request came with, if it may be repeated."""
-    return valid_request_id(str(request.META.get("HTTP_X_REQUEST_ID", "")))
 
 
 @csrf_exempt

@@ -24,7 +24,7 @@ from dealpurge.exceptions import (
     RunLost,
     of_run,
 )
-from dealpurge.i18n import said_by
+from dealpurge.i18n import Sentence, said_by
 from dealpurge.models import PurgeRun
 from dealpurge.report import PurgeReport
 from dealpurge.restore_report import RestoreReport
@@ -45,6 +45,8 @@ class Execution(ABC, Generic[Report]):
 
     #: Sent to the host at the end.
     finished: Signal
+    #: What a run says that was stopped at its deadline.
+    out_of_time: Sentence = messages.OUT_OF_TIME
 
     def __init__(
         self, row: PurgeRun, observer: Observer | None, request_id: str = "", deadline: Deadline | None = None
@@ -135,7 +137,7 @@ class Execution(ABC, Generic[Report]):
     def is_overdue(self) -> bool:
         """Whether who asked waits no longer. A run that somebody cancelled before that is on its way to its end."""
         if self.deadline and self.deadline.passed and not self.record.cancelled:
-            self.cut_off = messages.OUT_OF_TIME.format(f"{self.deadline.after:g}")
+            self.cut_off = self.out_of_time.format(f"{self.deadline.after:g}")
         return bool(self.cut_off)
 
     @property

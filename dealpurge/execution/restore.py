@@ -16,6 +16,7 @@ from dealpurge.engine.tracking.tracker import Tracker
 from dealpurge.execution.base import Execution, Observer
 from dealpurge.models import PurgeRun
 from dealpurge.restore_report import RestoreReport
+from dealpurge.runs import messages
 from dealpurge.runs.archive import restores
 from dealpurge.runs.archive.source import StoredArchive, archived_keyspace
 from dealpurge.runs.deals.organisations import organisations_of
@@ -26,6 +27,7 @@ class Restore(Execution[RestoreReport]):
     """One run of a restore's scope. ``prepare``: called first, may raise."""
 
     finished = restore_finished
+    out_of_time = messages.RESTORE_OUT_OF_TIME
 
     def __init__(
         self,

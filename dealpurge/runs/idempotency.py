@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from dealpurge.engine import limits
 from dealpurge.engine.pass_warnings import BROKEN_OFF_WARNING
+from dealpurge.exceptions import RequestRepeated
 from dealpurge.models import PurgeRun
 from dealpurge.runs.database import bounded, stored, update, utc_now
 
@@ -31,10 +32,17 @@ def holder(key: str) -> PurgeRun | None:
         run = stored().filter(idempotency_key=key).annotate(now=utc_now()).first()
     if run is None:
         return None
-    if run.now - run.created_at < VALID_FOR and not deleted_nothing(run):
+    if run.now - run.created_at < VALID_FOR and not did_nothing(run):
         return run
     update(Q(pk=run.pk), idempotency_key=None)
     return None
+
+
+def check(key: str | None) -> None:
+    """Where it would be too late to learn it from the insertion of a row. Raises ``RequestRepeated``."""
+    run = holder(key) if key else None
+    if run:
+        raise RequestRepeated(run)
 
 
 def ended_in_error(run: PurgeRun) -> bool:
@@ -48,7 +56,7 @@ def stopped_at_limit(run: PurgeRun) -> bool:
     return error.get("code") in limits.CODES
 
 
-def deleted_nothing(run: PurgeRun) -> bool:
+def did_nothing(run: PurgeRun) -> bool:
     """Whether the run ended in an error and had certainly deleted nothing. Not so where its process was lost.
 
     Nor is it carried out anew where somebody wanted it cancelled, and it ended before it knew.
@@ -57,6 +65,8 @@ def deleted_nothing(run: PurgeRun) -> bool:
         return False
     if run.report is None:
         return run.started_at is None
+    if run.is_restore:  # a key whose reply was lost stays as it is when it is done again
+        return not run.keys_restored
     keys, deals = run.report["keys"], run.report["deals"]
     # An UNLINK whose reply was lost is in no count.
     told = [item["code"] for item in (run.sentences or {}).get("warnings", ()) if item]

@@ -54,6 +54,14 @@ OUT_OF_TIME = gettext_noop(
     code="out_of_time",
 )
 
+#: The same of a restore.
+RESTORE_OUT_OF_TIME = gettext_noop(
+    "A request may take {} s, and the run was stopped when they were over. With Prefer: respond-async a worker "
+    "carries it out without that limit, if TASKS or DEALPURGE_ENQUEUE leads to one; or ask again: a restore writes "
+    "what is not there yet.",
+    code="restore_out_of_time",
+)
+
 
 def unexpected(exc: BaseException) -> str:
     """For the record. The text of an error that nobody expected may hold secrets; the log has it."""

@@ -46,6 +46,7 @@ def progress_of(run: PurgeRun) -> dict[str, Any]:
         "scanned": run.keys_scanned,
         "total": run.keys_total,
         "deleted": run.keys_deleted,
+        "restored": run.keys_restored,
         "pass_number": told.get("pass_number") or 1,
         "phases": [phase for phase in phases if phase["name"] in get_args(PhaseName)],
         "servers": list(servers),

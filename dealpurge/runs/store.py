@@ -213,13 +213,12 @@ def _conflict(run: PurgeRun) -> DealPurgeError | None:
     with bounded():
         if run.preview_id and stored().filter(preview_id=run.preview_id).exists():
             return PreviewRefused(_("This preview was applied before."))
-        others = stored().filter(exclusive=run.exclusive).values_list("pk", "restored_run_id")
-        other = others.first() if run.exclusive else None
+        other = run.exclusive and stored().filter(exclusive=run.exclusive).only("pk", "restored_run_id").first()
     # The same request that comes again is not another purge. Asked last: if ``other`` has the key, it has it by now.
     holder = run.idempotency_key and idempotency.holder(run.idempotency_key)
     if holder:
         return RequestRepeated(holder)
-    return PurgeInProgress(other[0], is_restore=other[1] is not None) if other else None
+    return PurgeInProgress(other.pk, is_restore=other.is_restore) if other else None
 
 
 @bounded()

@@ -58,8 +58,9 @@ def admission(run: PurgeRun, using: str) -> Iterator[None]:
     if not run.dry_run:
         _check_live_runs(others)
     _check_rate(others.filter(_same_user(run)), conf.rate_limit)
-    if run.mode == PurgeRun.RunMode.ALL and not run.dry_run:
-        _check_rate(others.filter(_same_user(run), LIVE, mode=run.mode), conf.rate_limit_live_all)
+    if run.mode == PurgeRun.RunMode.ALL and not (run.dry_run or run.is_restore):
+        purges = others.filter(_same_user(run), LIVE, mode=run.mode, restored_run=None)
+        _check_rate(purges, conf.rate_limit_live_all)
 
 
 def _take_turns(using: str) -> None:

@@ -142,7 +142,7 @@ def test_a_run_under_way_tells_how_far_it_is(look: Look) -> None:
 
     shown = look(run)
 
-    keys = {"scanned": 500, "total": 2000, "deleted": 30}
+    keys = {"scanned": 500, "total": 2000, "deleted": 30, "restored": 0}
     untold = {"pass_number": 1, "phases": [], "servers": [], "waiting": None, "gives_up_in": None, "deals": {}}
     assert shown["progress"] == keys | untold
     assert (shown["status"], shown["cancel_requested"], shown["report"]) == ("running", False, None)

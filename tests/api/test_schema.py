@@ -26,7 +26,7 @@ from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from dealpurge.api.answers import examples
+from dealpurge.api.answers import examples, restore_examples
 from dealpurge.api.errors import RUN_HEADER
 from dealpurge.api.fields import FALSE_WORDS, TRUE_WORDS
 from dealpurge.api.urls import urlpatterns
@@ -43,6 +43,11 @@ OPERATIONS = {
     "purge_deals": (PATH, "post", {"200", "202", "400", "401", "403", "409", "411", "413", "422", "429", "503"}),
     "purge_run": (RUN, "get", {"200", "401", "403", "404", "503"}),
     "cancel_purge_run": (f"{RUN}/cancel", "post", {"200", "401", "403", "404", "409", "503"}),
+    "restore_deals": (
+        f"{RUN}/restore",
+        "post",
+        {"200", "202", "400", "401", "403", "404", "409", "411", "413", "422", "429", "503"},
+    ),
 }
 
 
@@ -122,6 +127,7 @@ def test_the_body_is_six_plain_properties() -> None:
 def test_every_field_is_described() -> None:
     schemas = document()["components"]["schemas"]
     body = schemas["PurgeDealsBody"]["properties"] | {"mode": schemas["PurgeMode"]}
+    body |= schemas["RestoreDealsBody"]["properties"] | schemas["RestoreDeal"]["properties"]
 
     assert [name for name, field in body.items() if len(field["description"]) < 60] == []
     assert [name for name, schema in schemas.items() if not schema["description"]] == []
@@ -129,11 +135,12 @@ def test_every_field_is_described() -> None:
 
 def test_what_is_taken_beyond_the_schema_is_told_in_words() -> None:
     schema = document()
-    words = set(re.findall(r'"(\w+)"', operation(schema, "purge_deals")["description"]))
-    dry_run = schema["components"]["schemas"]["PurgeDealsBody"]["properties"]["dry_run"]["description"]
+    for name, body in (("purge_deals", "PurgeDealsBody"), ("restore_deals", "RestoreDealsBody")):
+        words = set(re.findall(r'"(\w+)"', operation(schema, name)["description"]))
+        dry_run = schema["components"]["schemas"][body]["properties"]["dry_run"]["description"]
 
-    assert words >= TRUE_WORDS | FALSE_WORDS
-    assert set(re.findall(r'"(\w+)"', dry_run)) == FALSE_WORDS
+        assert words >= TRUE_WORDS | FALSE_WORDS
+        assert set(re.findall(r'"(\w+)"', dry_run)) == FALSE_WORDS
 
 
 def test_the_families_are_told_in_words() -> None:
@@ -149,10 +156,43 @@ def test_answers_are_open() -> None:
     schemas = document()["components"]["schemas"]
     later = {**examples.REPORT.as_dict(), "memory": {"bytes": 5}}
 
-    assert [name for name, schema in schemas.items() if schema.get("additionalProperties") is False] == [
-        "PurgeDealsBody"
-    ]
+    closed = {name for name, schema in schemas.items() if schema.get("additionalProperties") is False}
+    assert closed == {"PurgeDealsBody", "RestoreDealsBody", "RestoreDeal"}
     assert refusals(document(), {"$ref": "#/components/schemas/PurgeReport"}, later) == []
+
+
+def test_the_body_of_a_restore_is_five_plain_properties() -> None:
+    schema = document()
+    components = schema["components"]["schemas"]
+    content = operation(schema, "restore_deals")["requestBody"]["content"]["application/json"]["schema"]
+
+    def plain(name: str) -> Schema:
+        properties = components[name]["properties"]
+        return {name: {k: v for k, v in field.items() if k != "description"} for name, field in properties.items()}
+
+    deal = {"$ref": "#/components/schemas/RestoreDeal"}
+    assert content == {"$ref": "#/components/schemas/RestoreDealsBody"}
+    assert list(plain("RestoreDealsBody").items()) == [
+        ("deals", {"type": ["array", "null"], "items": deal, "maxItems": 10000}),
+        ("families", {"type": ["array", "null"], "items": {"type": "string"}}),
+        ("leave_mixed", {"type": "boolean", "default": False}),
+        ("skip_damaged", {"type": "boolean", "default": False}),
+        ("dry_run", {"type": "boolean", "default": True}),
+    ]
+    assert "required" not in components["RestoreDealsBody"]
+    assert plain("RestoreDeal") == {
+        "deal_id": {"type": "string", "minLength": 1, "maxLength": 255},
+        "org_id": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
+    }
+    assert components["RestoreDeal"]["required"] == ["deal_id"]
+
+
+def test_a_report_is_of_one_kind() -> None:
+    schema, part = document(), {"$ref": "#/components/schemas/PurgeRunReport"}
+
+    for report in (examples.REPORT, examples.REFUSED, restore_examples.REPORT, restore_examples.REFUSED):
+        assert refusals(schema, part, report.as_dict()) == []
+    assert refusals(schema, part, {"status": "completed"})
 
 
 def test_every_body_has_an_example_that_keeps_to_its_schema() -> None:
@@ -173,8 +213,22 @@ def reports(schema: Schema) -> Iterator[Schema]:
                 yield from (part for part in (value, value.get("report")) if part and "families" in part)
 
 
+def test_the_numbers_of_an_example_are_those_of_a_real_restore() -> None:
+    found = [report for report in reports(document()) if "purge_id" in report]
+
+    assert {report["status"] for report in found} == {"completed", "cancelled", "failed"}
+    for report in found:
+        deals, keys, limit = report["deals"], report["keys"], conf.request_timeout or 0
+        assert keys["archived"] == sum(keys.values()) - keys["archived"] == examples.REPORT.keys.deleted
+        assert sum(report["families"].values()) == keys["restored"]
+        assert sum(deal["keys"] for deal in report["mixed"]) == keys["kept_newer"]
+        assert len(report["mixed"]) == deals["mixed"]
+        assert deals["restored"] <= deals["archived"] <= examples.REPORT.deals.purged
+        assert (report["duration_ms"] >= limit * 1000) is (report["status"] == "cancelled")
+
+
 def test_the_numbers_of_an_example_are_those_of_a_real_report() -> None:
-    found = list(reports(document()))
+    found = [report for report in reports(document()) if "purge_id" not in report]
 
     assert {report["status"] for report in found} == {"completed", "cancelled", "failed"}
     for report in found:

@@ -13,18 +13,21 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from dealpurge.api.answers import examples
-from dealpurge.api.errors import LIMIT_EXCEEDED, ErrorItem, InvalidBody, answer
+from dealpurge.api.answers import examples, restore_examples
+from dealpurge.api.errors import LIMIT_EXCEEDED, RESTORE_REFUSED, ErrorItem, InvalidBody, answer
 from dealpurge.api.handler import to_answer
+from dealpurge.exceptions import RestoreRefused
 from dealpurge.models import PurgeRun
 from dealpurge.report import LIST_LIMIT, ArchiveReport, MissingDeal, SkippedDeal, Status
-from dealpurge.scope import PurgeScope
+from dealpurge.restore_report import MixedDeal
+from dealpurge.scope import PurgeScope, RestoreScope
 from dealpurge.services import PhaseProgress, ProgressDetails, ServerProgress
 from tests.support.published import Schema, document, operations, refusals
 
 from .conftest import PATH, Bearer, Post
 
 SEVERAL = PurgeScope(mode="by_deal", deals=((None, "deal-1"), *(("acme", f"deal-{n}") for n in range(LIST_LIMIT))))
+BODIES = ("PurgeDealsBody", "RestoreDealsBody", "RestoreDeal")
 #: With null wherever a report may have it, and lists as long as they get.
 REPORT = replace(
     examples.REPORT,
@@ -38,6 +41,18 @@ REPORT = replace(
     unclaimed_sample=("notes:deal-1",) * LIST_LIMIT,
     archive=ArchiveReport(bytes=9, chunks=1, until=None),
     warnings=("Read this.",),
+)
+RESTORE = replace(
+    restore_examples.REPORT,
+    run_id=None,
+    purge_id=None,
+    environment=None,
+    scope=RestoreScope(deals=SEVERAL.deals, families=("locks",)),
+    mixed=(MixedDeal(org_id=None, deal_id="deal-1", keys=1),) * LIST_LIMIT,
+    not_found=((None, "deal-1"),) * LIST_LIMIT,
+    damaged=restore_examples.REFUSED.damaged * LIST_LIMIT,
+    memory_needed=None,
+    memory_free=None,
 )
 #: With null wherever progress may have it, and without.
 ON_A_CLUSTER = ProgressDetails(
@@ -61,6 +76,7 @@ ITEMS = [
     ErrorItem(code="missing", input=None),
     ErrorItem(code="extra_forbidden", loc=("colour",), input=[1]),
 ]
+DAMAGED = answer(409, "Why.", code=RESTORE_REFUSED, run_id=examples.RUN, report=RESTORE)
 ANSWERS: dict[str, tuple[str, int, Any]] = {
     **{f"a {word} report": ("purge_deals", 200, replace(REPORT, status=word).as_dict()) for word in get_args(Status)},
     **{f"a {word} run": ("purge_run", 200, examples.run(status=word)) for word in PurgeRun.Status.values},
@@ -78,6 +94,16 @@ ANSWERS: dict[str, tuple[str, int, Any]] = {
     "no Redis": ("purge_deals", 503, answer(503, "Why.", run_id=examples.RUN, report=REPORT)),
     "no database for a run": ("purge_run", 503, answer(503, "Why.")),
     "no such run": ("purge_run", 404, answer(404, "Why.")),
+    "no such purge": ("restore_deals", 404, answer(404, "Why.")),
+    **{f"a {word} restore": ("restore_deals", 200, {**RESTORE.as_dict(), "status": word}) for word in get_args(Status)},
+    "a queued restore": ("restore_deals", 202, restore_examples.QUEUED),
+    "a restore that is over": ("purge_run", 200, restore_examples.OVER),
+    "a purge that was restored": ("purge_run", 200, examples.run() | {"restores": [str(examples.RUN)]}),
+    "a body of a restore": ("restore_deals", 422, to_answer(InvalidBody(*ITEMS))),
+    "no archive": ("restore_deals", 409, to_answer(RestoreRefused("Why."))),
+    "a damaged one": ("restore_deals", 409, DAMAGED),
+    "another restore": ("restore_deals", 409, answer(409, "Why.", run_id=examples.RUN)),
+    "no Redis to restore to": ("restore_deals", 503, answer(503, "Why.", run_id=examples.RUN, report=RESTORE)),
 }  # fmt: skip
 
 
@@ -109,7 +135,7 @@ def test_what_is_told_is_answered(closed: Schema) -> None:
         json.dumps(made) if isinstance(made, dict) else made.content.decode() for *_, made in ANSWERS.values()
     )
     components = closed["components"]["schemas"]
-    told = {name for key, part in components.items() if key != "PurgeDealsBody" for name in part.get("properties", ())}
+    told = {name for key, part in components.items() if key not in BODIES for name in part.get("properties", ())}
 
     assert sorted(name for name in told if f'"{name}":' not in seen) == []
 

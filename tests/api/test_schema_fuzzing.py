@@ -22,7 +22,7 @@ from django.http import HttpResponse
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from dealpurge.api.views import JsonView
+from dealpurge.api.base import JsonView
 from dealpurge.models import PurgeRun
 from dealpurge.servers import backoff
 from tests.support.readme_blocks import ROOT
@@ -48,6 +48,11 @@ positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, {outage
 
 [[operations]]
 include-operation-id = "purge_deals"
+checks.positive_data_acceptance.enabled = false
+checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-operation-id = "restore_deals"
 checks.positive_data_acceptance.enabled = false
 checks.negative_data_rejection.enabled = false
 """

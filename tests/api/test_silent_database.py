@@ -14,9 +14,10 @@ from django.test import Client
 from knox.auth import TokenAuthentication
 
 from dealpurge.runs import database, silence
+from dealpurge.runs.archive import restores
 from tests.runs.silence.trouble import postgresql_only, silent_after
 
-from .conftest import PATH, RUNS, Bearer, Post
+from .conftest import JSON, PATH, RUNS, Bearer, Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,6 +32,18 @@ def test_a_token_that_cannot_be_looked_up(post: Post, monkeypatch: pytest.Monkey
     assert (answer.status_code, answer.json()) == (503, {"detail": database.WORDS})
 
 
+def test_a_purge_that_cannot_be_looked_up(
+    http: Client, superuser: User, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be restored is not told from what may be."""
+    monkeypatch.setattr(restores, "restorable", Mock(side_effect=OperationalError("away")))
+
+    answer = http.post(f"{UNKNOWN}/restore", {}, JSON, headers=bearer(superuser))
+
+    assert (answer.status_code, answer.json()) == (503, {"detail": database.WORDS})
+    assert answer.headers["Retry-After"] == "30"
+
+
 @postgresql_only
 @pytest.mark.parametrize("words", [(b"knox_authtoken",), (b"dealpurge_purgerun", b"dealpurge_purgerun")])
 def test_a_database_that_does_not_answer(
@@ -40,9 +53,13 @@ def test_a_database_that_does_not_answer(
     headers = bearer(superuser)
 
     with silent_after(*words):
-        answers = [http.get(UNKNOWN, headers=headers), http.post(PATH, {}, headers=headers)]
+        answers = [
+            http.get(UNKNOWN, headers=headers),
+            http.post(PATH, {}, headers=headers),
+            http.post(f"{UNKNOWN}/restore", {}, JSON, headers=headers),
+        ]
 
-    assert [answer.status_code for answer in answers] == [503, 503]
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
 
 
 @postgresql_only

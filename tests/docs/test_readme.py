@@ -89,10 +89,12 @@ def test_every_parameter_of_purge_deals() -> None:
 
 
 def test_every_endpoint() -> None:
-    for name, arguments in (("purge_deals", ()), ("purge_run", (UUID(int=0),)), ("cancel_run", (UUID(int=0),))):
+    names = {item.name for item in urlpatterns if item.name}
+    assert names == {"purge_deals", "purge_run", "cancel_run", "restore_run"}
+    for name in names:
+        arguments = () if name == "purge_deals" else (UUID(int=0),)
         path = reverse(f"dealpurge_api:{name}", args=arguments).replace(str(UUID(int=0)), "<id>")
         assert f" {path}`" in section("The endpoint")
-    assert {item.name for item in urlpatterns if item.name} == {"purge_deals", "purge_run", "cancel_run"}
 
 
 def test_every_field_of_a_request() -> None:

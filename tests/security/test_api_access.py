@@ -24,14 +24,19 @@ from .conftest import API, LIVE, PURGE, Bearer, Call
 pytestmark = pytest.mark.django_db
 
 #: Method and address of everything that the endpoint does.
-OPERATIONS = [("POST", PURGE), ("GET", f"{API}purge_runs/%s"), ("POST", f"{API}purge_runs/%s/cancel")]
+OPERATIONS = [
+    ("POST", PURGE),
+    ("GET", f"{API}purge_runs/%s"),
+    ("POST", f"{API}purge_runs/%s/cancel"),
+    ("POST", f"{API}purge_runs/%s/restore"),
+]
 
 
 @pytest.fixture
 def service_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was asked of the service."""
     calls: list[str] = []
-    for name in ("start", "queue", "cancel"):
+    for name in ("start", "queue", "cancel", "start_restore", "queue_restore"):
         monkeypatch.setattr(services, name, lambda *args, name=name, **options: calls.append(name))
     return calls
 
@@ -104,12 +109,12 @@ def test_a_header_that_is_not_one_bearer_token_is_401(
     row, token = AuthToken.objects.create(user=superuser)
     value = HEADERS[name].replace("%s", token).format(key=row.token_key, digest=row.digest)
 
-    assert statuses(waiting, {"Authorization": value}) == [401, 401, 401]
+    assert statuses(waiting, {"Authorization": value}) == [401] * 4
     assert service_calls == []
 
 
 def test_no_header_is_401(waiting: PurgeRun, service_calls: list[str]) -> None:
-    assert statuses(waiting, {}) == [401, 401, 401]
+    assert statuses(waiting, {}) == [401] * 4
     assert service_calls == []
 
 
@@ -119,7 +124,7 @@ def test_the_scheme_may_be_written_in_any_case(
 ) -> None:
     _, token = AuthToken.objects.create(user=superuser)
 
-    assert statuses(waiting, {"Authorization": f"{scheme} {token}"}) == [200, 200, 200]
+    assert statuses(waiting, {"Authorization": f"{scheme} {token}"}) == [200, 200, 200, 422]
 
 
 # Tokens
@@ -164,7 +169,7 @@ def test_a_token_that_worked_ends_at_once(
 
     end(row)
 
-    assert statuses(waiting, header) == [401, 401, 401]
+    assert statuses(waiting, header) == [401] * 4
     assert service_calls == []
 
 
@@ -188,6 +193,10 @@ def purger(user: User) -> None:
     user.user_permissions.add(permission("purge_deals"))
 
 
+def restorer(user: User) -> None:
+    user.user_permissions.add(permission("restore_deals"))
+
+
 def purger_by_group(user: User) -> None:
     group = Group.objects.create(name="on call")
     group.permissions.add(permission("purge_deals"))
@@ -202,14 +211,16 @@ def permission(codename: str) -> Permission:
     return Permission.objects.get(content_type__app_label="dealpurge", codename=codename)
 
 
-#: What purge, show and cancel answer to whom. Runs belong to nobody: who may purge may stop any of them.
+#: What purge, show, cancel and restore answer to whom, the last one to the body of a purge. Runs belong to nobody: who
+#: may purge may stop any purge.
 USERS: list[tuple[Callable[[User], None], list[int]]] = [
-    (nobody_special, [403, 403, 403]),
-    (staff, [403, 403, 403]),
-    (viewer, [403, 200, 403]),
-    (purger, [200, 200, 200]),
-    (purger_by_group, [200, 200, 200]),
-    (superuser, [200, 200, 200]),
+    (nobody_special, [403, 403, 403, 403]),
+    (staff, [403, 403, 403, 403]),
+    (viewer, [403, 200, 403, 403]),
+    (purger, [200, 200, 200, 403]),
+    (purger_by_group, [200, 200, 200, 403]),
+    (restorer, [403, 200, 403, 422]),
+    (superuser, [200, 200, 200, 422]),
 ]
 
 
@@ -268,9 +279,9 @@ def session(superuser: User) -> Client:
 
 
 def test_a_superusers_session_is_no_credential(session: Client, waiting: PurgeRun, service_calls: list[str]) -> None:
-    assert statuses(waiting, {}, session) == [401, 401, 401]
+    assert statuses(waiting, {}, session) == [401] * 4
     token = session.cookies["csrftoken"].value
-    assert statuses(waiting, {"X-CSRFToken": token, "Referer": "http://testserver/"}, session) == [401, 401, 401]
+    assert statuses(waiting, {"X-CSRFToken": token, "Referer": "http://testserver/"}, session) == [401] * 4
     assert service_calls == []
 
 
@@ -401,8 +412,8 @@ def test_a_session_class_named_on_purpose_is_not_asked(
         "knox.auth.TokenAuthentication",
     ]
 
-    assert statuses(waiting, {}, session, REMOTE_USER="root") == [401, 401, 401]
-    assert statuses(waiting, {"Authorization": "Basic cm9vdDpyb290"}, session) == [401, 401, 401]
+    assert statuses(waiting, {}, session, REMOTE_USER="root") == [401] * 4
+    assert statuses(waiting, {"Authorization": "Basic cm9vdDpyb290"}, session) == [401] * 4
     assert service_calls == []
     assert Client().get(f"{API}purge_runs/{waiting.pk}", headers=bearer(superuser)).status_code == 200
 
@@ -413,7 +424,7 @@ def test_a_session_behind_a_bearer_header_still_wants_its_csrf_token(
     settings.DEALPURGE_AUTHENTICATION_CLASSES = [BySession]
     header = {"Authorization": "Bearer x"}
 
-    assert statuses(waiting, {}, session) == [401, 401, 401]
+    assert statuses(waiting, {}, session) == [401] * 4
     assert statuses(waiting, header, session)[0] == 403
     assert statuses(waiting, header | {"Origin": "https://evil.example"}, session)[0] == 403
 
@@ -434,9 +445,9 @@ def test_the_hosts_own_classes_are_asked_only_if_they_speak_bearer(
         ]
     }
 
-    assert statuses(waiting, {}, session) == [401, 401, 401]
-    assert statuses(waiting, {"Authorization": "Basic cm9vdDpyb290"}) == [401, 401, 401]
-    assert statuses(waiting, bearer(superuser)) == [200, 200, 200]
+    assert statuses(waiting, {}, session) == [401] * 4
+    assert statuses(waiting, {"Authorization": "Basic cm9vdDpyb290"}) == [401] * 4
+    assert statuses(waiting, bearer(superuser)) == [200, 200, 200, 422]
 
 
 @pytest.mark.parametrize("classes", [[], ["rest_framework.authentication.SessionAuthentication"]])
@@ -445,5 +456,5 @@ def test_without_a_bearer_class_nobody_gets_in_and_the_check_says_so(
 ) -> None:
     settings.DEALPURGE_AUTHENTICATION_CLASSES = classes
 
-    assert statuses(waiting, bearer(superuser), session) == [401, 401, 401]
+    assert statuses(waiting, bearer(superuser), session) == [401] * 4
     assert "dealpurge.E016" in {message.id for message in check_settings()}

@@ -157,8 +157,8 @@ class PurgeReport(PurgeScopeFields):
     duration_ms = count("Milliseconds.")
 
 
-class PurgeRunAnswer(PurgeScopeFields):
-    """A run: whether it waits, works or is over."""
+class PurgeRunFields(PurgeScopeFields):
+    """What a run tells of itself, a purge or a restore."""
 
     run_id = serializers.UUIDField()
     status = RunStatus()
@@ -171,10 +171,6 @@ class PurgeRunAnswer(PurgeScopeFields):
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField(allow_blank=True, help_text="What went wrong, in words; empty if nothing did.")
-    report = PurgeReport(allow_null=True, help_text="Null until the run is over, and of one whose process was lost.")
-
-    class Meta:
-        ref_name = "PurgeRun"
 
 
 class ValidationError(serializers.Serializer[Any]):

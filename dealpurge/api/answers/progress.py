@@ -11,8 +11,9 @@ from dealpurge.api.answers.description import count, words
 
 @words(
     "PurgePhaseName",
-    ["scan", "activity", "delete", "record"],
-    "`activity`: whether deals are worked on, where those are spared. `record`: deals are written down.",
+    ["scan", "activity", "delete", "read", "write", "record"],
+    "`activity`: whether deals are worked on, where those are spared. `record`: deals are written down. A restore has "
+    "`read`, which checks the archive, and `write`.",
 )
 class PhaseName(serializers.CharField):
     """One of those that a run has."""
@@ -55,9 +56,10 @@ class PurgeServerProgress(serializers.Serializer[Any]):
 class PurgeProgress(serializers.Serializer[Any]):
     """How far a run is."""
 
-    scanned = count("Keys scanned.")
-    total = count("Keys to scan, about.")
+    scanned = count("Keys scanned; of a restore, keys in files of the archive that were read.")
+    total = count("Keys to scan or to read, about.")
     deleted = count("Keys deleted; of a run whose process was lost, at least so many.")
+    restored = count("Keys written back, likewise. 0 of a purge.")
     pass_number = count("Above 1 where servers changed meanwhile, and all of them are gone over again.")
     phases = PurgePhase(many=True, help_text="In their order; none before the run told of any.")
     servers = PurgeServerProgress(many=True, help_text="Of a cluster.")

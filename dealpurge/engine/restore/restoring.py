@@ -58,6 +58,8 @@ def restore(
         for trouble in exc.args:
             tally.warn(trouble)
     finally:
+        if tally.phase != "write" and not scope.dry_run:
+            tally.forget_what_would_be()
         if tally.replaced and not scope.dry_run:
             tally.warn(words.REPLACED_WARNING)
 

@@ -125,6 +125,14 @@ class RestoreTally:
         self.names.clear()
         self.written = self.keys_restored = 0
 
+    def forget_what_would_be(self) -> None:
+        """It was looked at, and is not written."""
+        self.pending.update(self.restored)
+        self.restored.clear()
+        self.families.clear()
+        self.written -= self.keys_restored
+        self.keys_restored = 0
+
     @property
     def unfinished(self) -> bool:
         """Whether anything that was asked for is not there although it could be."""

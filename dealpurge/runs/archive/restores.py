@@ -7,11 +7,13 @@ from itertools import islice
 from uuid import UUID
 
 from dealpurge.engine.restore.tally import DealCount
+from dealpurge.engine.restore.words import DAMAGED, NO_ROOM
 from dealpurge.exceptions import FieldError, PurgeConfigurationError, RestoreRefused, ScopeError
 from dealpurge.i18n import Said, gettext_noop
 from dealpurge.keys.families import split_token
 from dealpurge.models import PurgeRun, RestoredDeal
 from dealpurge.runs import store as runs
+from dealpurge.runs.archive.source import NO_TEMPLATES
 from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded, durable, stored, utc_now
 from dealpurge.runs.label import Label
 from dealpurge.runs.store import Origin
@@ -28,6 +30,14 @@ NO_ARCHIVE = gettext_noop("No archive was kept. This cannot be undone.", code="r
 REMOVED = gettext_noop("The archive was removed.", code="restore_removed")
 EXPIRED = gettext_noop("The archive has expired.", code="restore_expired")
 OTHER_ENVIRONMENT = gettext_noop("This archive is of {}.", code="restore_other_environment")
+
+#: Codes of the words that a restore is refused with, before it begins or by itself.
+REFUSALS = frozenset(
+    words.code
+    for words in (NO_PURGE, UNDER_WAY, NO_ARCHIVE, REMOVED, EXPIRED, OTHER_ENVIRONMENT, NO_TEMPLATES, DAMAGED, NO_ROOM)
+)
+#: Characters of what is no family that are told.
+NAME_SHOWN = 100
 
 
 def create(
@@ -92,8 +102,22 @@ def check(purge: PurgeRun, scope: RestoreScope) -> None:
     known = purge.archive_families or {}
     unknown = [name for name in scope.families if name not in known]
     if unknown:
-        message = f"Value error, the archive has no family {escape(unknown[0])}; it has {', '.join(map(escape, known))}"
+        name, names = escape(unknown[0][:NAME_SHOWN]), ", ".join(map(escape, known))
+        message = f"Value error, the archive has no family {name}; it has {names}"
         raise ScopeError(FieldError(field="families", code="value_error", message=message))
+
+
+def ids_of_live(purge: PurgeRun) -> list[UUID]:
+    """Its restores, oldest first, without their previews."""
+    with bounded():
+        found = purge.restores.using(alias()).filter(dry_run=False).order_by("created_at", "pk")
+        return [*found.values_list("pk", flat=True)]
+
+
+def was_refused(run: PurgeRun) -> bool:
+    """Whether a restore failed because its archive is not restored, and wrote nothing."""
+    error = (run.sentences or {}).get("error") or {}
+    return run.is_restore and error.get("code") in REFUSALS
 
 
 def purge_of(run: PurgeRun) -> PurgeRun:

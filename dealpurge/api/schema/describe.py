@@ -1,34 +1,51 @@
 """What drf-spectacular has no words for, and what the host's settings must not say of our views in its own schema.
 
-Names besides the six are refused; Bearer is the one way in, and JSON the one way out; components have the contract's
-names. All else is told in drf-spectacular's own terms, in ``operations``.
+Names that a body does not have are refused; Bearer is the one way in, and JSON the one way out; components have the
+contract's names. All else is told in drf-spectacular's own terms, in ``operations``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
-from dealpurge.api.serializers import PurgeDealsBody
+from dealpurge.api.answers.restore_bodies import REPORTS, ReportField
+from dealpurge.api.serializers import ClosedObject
 
 TAGS = ["superadmin"]
 
 
 class ClosedBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Of all names but the six none is taken."""
+    """Of all other names none is taken."""
 
-    target_class = PurgeDealsBody
+    target_class = ClosedObject
+    match_subclasses = True
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
         """What drf-spectacular makes of it, closed."""
         made = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
         return {**made, "additionalProperties": False}
+
+
+class EitherReport(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """A component of two."""
+
+    target_class = ReportField
+
+    def get_name(self) -> str:
+        """Of the component."""
+        return "PurgeRunReport"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """One of the reports."""
+        kinds = [auto_schema.resolve_serializer(kind, direction).ref for kind in REPORTS]
+        return {"oneOf": kinds, "description": "The report of a purge, or of a restore, which has a `purge_id`."}
 
 
 class EndpointSchema(AutoSchema):

@@ -7,12 +7,13 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse
 
 from dealpurge.api import idempotency
-from dealpurge.api.answers import bodies, examples
+from dealpurge.api.answers import bodies, examples, restore_bodies, restore_examples
+from dealpurge.api.beginning import RESPOND_ASYNC
 from dealpurge.api.body import MAX_DIGITS
 from dealpurge.api.errors import RETRY_HEADER, RUN_HEADER, BodyTooLarge, BodyUnreadable, LengthRequired, RunOver
-from dealpurge.api.schema import describe
+from dealpurge.api.schema.describe import describe
 from dealpurge.api.serializers import PurgeDealsBody
-from dealpurge.api.views import RESPOND_ASYNC, CancelRunView, PurgeDealsView, PurgeRunView
+from dealpurge.api.views import CancelRunView, PurgeDealsView, PurgeRunView
 from dealpurge.exceptions import PurgeInProgress, TooManyRequests
 from dealpurge.runs import database, messages
 
@@ -43,8 +44,13 @@ Besides what is described below, booleans may be `0`, `1` and, in any case, `"tr
 such as `"3600"`, `"3600.0"`, `"+3_600"` or `" 3600 "`. Everything else is refused with a 422, names that are none of \
 the six and names that stand there twice included.
 """
-PURGE_RUN = "How far a run is, and its report once it is over. Who may purge, or view runs, may ask for any of them."
-CANCEL_RUN = "Ends a queued run at once, and a running one at its next page. What it did by then stands in its report."
+PURGE_RUN = (
+    "How far a run is, and its report once it is over. Who may purge, restore or view runs may ask for any of them."
+)
+CANCEL_RUN = (
+    "Ends a queued run at once, and a running one at its next page. What it did by then stands in its report. A "
+    "restore takes the permission to restore, and a purge that to purge."
+)
 
 JSON = "application/json"
 
@@ -85,7 +91,9 @@ PURGE_RESPONSES = {
         a_dry_run=examples.PREVIEW.as_dict(),
         a_purge=examples.REPORT.as_dict(),
     ),
-    202: response("A worker will do it. `Location` says where to ask.", bodies.PurgeRunAnswer, example=examples.QUEUED),
+    202: response(
+        "A worker will do it. `Location` says where to ask.", restore_bodies.PurgeRunAnswer, example=examples.QUEUED
+    ),
     400: refusal(
         "The body cannot be read: it is no text, nested too deeply, shorter than it says, or has an integer of more "
         f"than {MAX_DIGITS} digits in it.",
@@ -93,8 +101,9 @@ PURGE_RESPONSES = {
     ),
     **REFUSALS,
     409: response(
-        "Another live purge of all deals is under way, or the run of this `Idempotency-Key` is. Or this purge would "
-        "delete more deals or keys than the settings allow, and deleted none, unless there came more meanwhile.",
+        "Another live purge of all deals is under way, a live restore is, or the run of this `Idempotency-Key`. Or "
+        "this purge would delete more deals or keys than the settings allow, and deleted none, unless there came more "
+        "meanwhile.",
         bodies.PurgeConflict,
         another_purge={"detail": str(PurgeInProgress(examples.RUN)), "run_id": str(examples.RUN)},
         a_limit=examples.LIMIT_EXCEEDED,
@@ -151,13 +160,14 @@ PURGE_BODY = {
     )
 }
 RUN_RESPONSES = {
-    200: response("The run.", bodies.PurgeRunAnswer, example=examples.RUNNING),
+    200: response("The run.", restore_bodies.PurgeRunAnswer, a_purge=examples.RUNNING, a_restore=restore_examples.OVER),
     **REFUSALS,
     404: NOT_FOUND,
 }
 CANCEL_RESPONSES = {
-    200: response("It was asked to stop.", bodies.PurgeRunAnswer, example=examples.CANCELLING),
+    200: response("It was asked to stop.", restore_bodies.PurgeRunAnswer, example=examples.CANCELLING),
     **REFUSALS,
+    403: refusal("The user may not do what the run does.", "You do not have permission to perform this action."),
     404: NOT_FOUND,
     409: refusal(RunOver.default_detail, RunOver.default_detail, bodies.PurgeRunError, run_id=str(examples.RUN)),
 }
