@@ -209,3 +209,21 @@ def test_files_that_have_nothing_of_a_family_are_not_read(
     assert source.reads == lists == []
     assert counts(tally) == {}
     assert snapshot(server).keys() == before.keys() - set(source.keys_of(*source.stored))
+
+
+def test_keys_without_an_organisation_are_looked_for_too(
+    server: redis.Redis, small_chunks: None, keeper: MemoryKeeper, settings: Settings
+) -> None:
+    """In files that are sorted by deals with one."""
+    settings.DEALPURGE_KEY_FAMILIES = {"digitization_cache": ["digitization:cache:{deal_id}"]}
+    for number in range(100):
+        seed_deal(server, "acme", f"deal-{number}", age=2 * HOUR)
+    server.set("digitization:cache:zebra", "x")
+    purge_into(keeper, exclude_active_within_secs=HOUR)
+    source = MemorySource(keeper, Keyspace.from_settings())
+
+    tally = restore_from(keeper, source=source, deals=(("acme", "zebra"),))
+
+    assert names(server) == {"digitization:cache:zebra"}
+    assert counts(tally) == {"restored": 1}
+    assert len(set(source.reads)) == 1 < len(source.files)
