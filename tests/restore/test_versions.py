@@ -90,7 +90,7 @@ def move(
 
     def to(kind: str) -> tuple[dict[bytes, Any], redis.Redis]:
         for deal_id in ("deal-1", "deal-2"):
-            seed_deal(server, "acme", deal_id, age=60, canvas_sessions=2, brush_findings=1)
+            seed_deal(server, "acme", deal_id, age=60, canvas_sessions=3, brush_findings=1)
         server.pexpireat("canvas:lock:acme:deal-1", LATER)
         before = snapshot(server)
         purge_into(keeper)
