@@ -74,6 +74,21 @@ def test_what_was_written_meanwhile_stays(ring: Ring, settings: Settings, tags: 
     assert counts(tally) == {"restored": len(keeper.keys) - len(newer), "kept": len(newer)}
 
 
+@pytest.mark.parametrize("tags", [False, True])
+def test_each_key_goes_straight_to_its_node(ring: Ring, settings: Settings, tags: bool) -> None:
+    """No node has to tell where it is, but for the question whether the format is taken, which each run asks once."""
+    seeded(ring, settings, tags=tags, deals=200)
+    purge_into(keeper := MemoryKeeper())
+    for client in ring.clients():
+        client.config_resetstat()
+
+    restore_from(keeper, dry_run=True)
+    restore_from(keeper)
+
+    told = [client.info("errorstats").get("errorstat_MOVED", {"count": 0})["count"] for client in ring.clients()]
+    assert max(told) <= 2
+
+
 def strike(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object], pieces: int) -> list[int]:
     """Once so many pieces were given to the writer; how many were."""
     put, given = Writer.put, list[int]()
