@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
+from dealpurge.engine.archive.chunk import compress
 from dealpurge.engine.restore.restoring import restore
 from dealpurge.engine.restore.source import ArchivedFile, Damaged
 from dealpurge.engine.restore.tally import RestoreTally
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import RestoreScope
-from tests.support.archiving import MemoryKeeper
+from tests.support.archiving import MemoryKeeper, commands_in
 
 
 class MemorySource:
-    """The chunks of a keeper, compared with their checksums; ``spoil`` changes what is stored of one."""
+    """The chunks of a keeper, compared with their checksums; ``stored`` is what is left of each."""
 
     def __init__(self, keeper: MemoryKeeper, keyspace: Keyspace) -> None:
         self.stored = {name: chunk.data for name, chunk in keeper.committed.items()}
@@ -39,10 +42,25 @@ class MemorySource:
         self.reads.append(file.name)
         if file.name not in self.stored:
             raise Damaged("missing")
-        data = gzip.decompress(self.stored[file.name])
+        try:
+            data = gzip.decompress(self.stored[file.name])
+        except EOFError as exc:
+            raise Damaged("truncated") from exc
+        except (OSError, zlib.error) as exc:
+            raise Damaged("altered") from exc
         if sha256(data).hexdigest() != self.chunks[file.name].sha256:
             raise Damaged("altered")
         return data
+
+    def keys_of(self, *names: str) -> list[bytes]:
+        """Those that were archived in these files."""
+        datas = [gzip.decompress(self.chunks[name].data) for name in names]
+        return [words[1] for data in datas for words in commands_in(data)]
+
+    def rewrite(self, name: str, data: bytes) -> None:
+        """As if that had been archived."""
+        self.stored[name] = compress(data)
+        self.chunks[name] = replace(self.chunks[name], data=self.stored[name], sha256=sha256(data).hexdigest())
 
 
 def restore_from(
@@ -59,3 +77,9 @@ def restore_from(
     scope = RestoreScope(**{"dry_run": False, **options})  # type: ignore[arg-type]
     restore(scope, keyspace, source or MemorySource(keeper, keyspace), tally, keep_going)
     return tally
+
+
+def counts(tally: RestoreTally) -> dict[str, int]:
+    """What became of keys, without what became of none."""
+    names = "restored", "kept", "expired", "refused", "crowded_out"
+    return {name: keys for name in names if (keys := getattr(tally, name).total())}

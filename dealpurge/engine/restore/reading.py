@@ -36,9 +36,11 @@ def read_ahead(
             if not waiting:
                 return
             file, future = waiting.popleft()
-            while not wait([future], TICK).done:
+            done = False
+            while not done:
                 if not keep_going():
                     raise Stopped
+                done = bool(wait([future], TICK).done)
             yield file, future.result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
