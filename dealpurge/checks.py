@@ -2,7 +2,7 @@
 
 E001  DEALPURGE_CACHE_ALIAS names no cache.
 E002  The cache of DEALPURGE_CACHE_ALIAS is not one of django-redis.
-E003  DEALPURGE_REDIS_CLIENT cannot be imported or called.
+E003  DEALPURGE_REDIS_CLIENT or DEALPURGE_RESTORE_REDIS_CLIENT cannot be imported or called.
 E004  DEALPURGE_KEY_FAMILIES is no dictionary of names and templates.
 E005  A template cannot be read.
 E006  A template does not have {deal_id} exactly once.
@@ -124,6 +124,7 @@ def _check_names() -> Iterator[CheckMessage]:
 
 def _check_server() -> Iterator[CheckMessage]:
     try:
+        _ = conf.restore_redis_client
         if conf.redis_client is not None:
             return
     except ImproperlyConfigured as exc:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from dealpurge.engine.restore import words, writer
+from dealpurge.engine.restore import memory, words, writer
 from dealpurge.engine.restore.source import ArchivedFile
 from dealpurge.engine.restore.tally import RestoreTally
 from dealpurge.exceptions import RestoreRefused
@@ -140,3 +140,21 @@ def test_nothing_is_known_to_be_free_without_a_limit(
 
     assert tally.free is None
     assert words.NO_ROOM_WARNING not in tally.warnings
+
+
+def test_a_server_that_would_evict_keys_counts_as_full(
+    server: redis.Redis, keeper: MemoryKeeper, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers = {f"stranger:{number}": "x" * 100 for number in range(500)}
+    server.mset(strangers)
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    room(server, memory.LEAST_FREE // 2)
+
+    tally = restore_from(keeper, source=source)
+
+    assert words.FULL_WARNING in tally.warnings
+    assert tally.unfinished
+    assert not tally.keys_restored
+    assert server.exists(*strangers) == len(strangers)
+    server.config_set("maxmemory", 0)
+    assert not restore_from(keeper, source=source).unfinished

@@ -21,7 +21,6 @@ from dealpurge.engine.restore.source import ArchivedFile, Damaged, Source
 from dealpurge.engine.restore.tally import DamagedFile, RestoreTally
 from dealpurge.engine.restore.writer import PACKET_BYTES, Full, Writer
 from dealpurge.exceptions import RestoreRefused
-from dealpurge.i18n import Number
 from dealpurge.keys.families import Keyspace
 from dealpurge.scope import PurgeScope, RestoreScope
 from dealpurge.servers import discovery
@@ -35,6 +34,8 @@ T = TypeVar("T")
 
 #: Bytes of events that are held back; files with more of them are read once more.
 HELD_BYTES = 16 << 20
+#: Bytes that are sent before it is asked again whether a server has room.
+CHECK_ROOM_EVERY = 1 << 20
 EXISTS = b"*2\r\n$6\r\nEXISTS\r\n"
 
 
@@ -74,6 +75,8 @@ class Restoring:
         self.tally, self._files = writer.tally, files
         #: Events, whose turn comes last.
         self._held: deque[tuple[ArchivedFile, Commands]] = deque()
+        #: Bytes sent since it was asked whether there is room.
+        self._unchecked = CHECK_ROOM_EVERY
         #: Versions of payloads that the server does not take.
         self._refused: set[int] = set()
         #: The server's time in milliseconds, and when it was that.
@@ -94,15 +97,19 @@ class Restoring:
         if scope.leave_mixed:
             self._leave_out_mixed()
         if scope.dry_run:
-            self._warn()
+            self._tell()
             return
         if tally.damaged and not scope.skip_damaged:
-            raise RestoreRefused(words.DAMAGED.format(*self._damaged()))
+            raise RestoreRefused(words.DAMAGED.format(*words.damaged(tally)))
         if self._lacks_room:
             raise RestoreRefused(words.NO_ROOM)
         tally.forget()  # all is counted again, key by key at the write
         self._write_all()
-        self._warn()
+        self._tell()
+
+    def _tell(self) -> None:
+        for warning in words.warnings(self.choice.scope, self.tally, self._refused, lacks_room=self._lacks_room):
+            self.tally.warn(warning)
 
     @property
     def _lacks_room(self) -> bool:
@@ -150,6 +157,7 @@ class Restoring:
         try:
             with closing(self._in_order()) as pieces:  # or its threads read on
                 for piece in pieces:
+                    self._keep_room(piece)
                     self.writer.put(piece)
             self.writer.settle()
         except Full:
@@ -158,6 +166,17 @@ class Restoring:
             self.writer.read_owed()
             for commands in (*self.writer.unsettled, *(events for _, events in self._held)):
                 self.tally.pending.update(commands.tokens)
+
+    def _keep_room(self, piece: Commands) -> None:
+        """A server that would evict keys to take more is full. Raises ``Full``."""
+        size = sum(piece.sizes)
+        self._unchecked += size
+        if self.tally.free is not None and self._unchecked > CHECK_ROOM_EVERY:
+            self._unchecked = size
+            self.writer.settle()
+            if any(self.writer.each(partial(memory.would_evict, size=size))):
+                self.tally.pending.update(piece.tokens)
+                raise Full
 
     def _in_order(self) -> Generator[Commands, None, None]:
         """All that can be written, events last."""
@@ -212,25 +231,6 @@ class Restoring:
                 self.tally.damaged.append(DamagedFile(file, made.damage))
             else:
                 yield file, made
-
-    def _damaged(self) -> tuple[Number, Number]:
-        damaged = self.tally.damaged
-        return Number(len(damaged)), Number(sum(found.file.keys for found in damaged))
-
-    def _warn(self) -> None:
-        scope, tally = self.choice.scope, self.tally
-        refused = tally.refused.total()
-        taken = tally.keys_restored + tally.kept.total()
-        for version in sorted(self._refused):
-            tally.warn(words.FORMAT_WARNING.format(str(version), Number(taken), Number(taken + refused)))
-        if refused and not self._refused:
-            tally.warn(words.REFUSED_WARNING.format(Number(refused)))
-        if tally.damaged:
-            tally.warn(words.DAMAGED_WARNING.format(*self._damaged()))
-        if scope.dry_run and self._lacks_room:
-            tally.warn(words.NO_ROOM_WARNING)
-        if tally.restored:
-            tally.warn(words.IDLE_WARNING)
 
 
 def _time(connection: ServerConnection) -> int | None:

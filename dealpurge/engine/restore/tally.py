@@ -136,7 +136,7 @@ class RestoreTally:
     @property
     def unfinished(self) -> bool:
         """Whether anything that was asked for is not there although it could be."""
-        return bool(self.refused or self.crowded_out or self.damaged or self.replaced)
+        return bool(self.refused or self.crowded_out or self.pending or self.damaged or self.replaced)
 
     def deals(self) -> dict[bytes, DealCount]:
         """By token. Keys without an organisation are told with the only deal of that id, where it is the only one."""

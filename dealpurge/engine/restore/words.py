@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dealpurge.i18n import gettext_noop
+from collections.abc import Iterator, Set
+
+from dealpurge.engine.restore.tally import RestoreTally
+from dealpurge.i18n import Number, Said, gettext_noop
+from dealpurge.scope import RestoreScope
 
 DAMAGED = gettext_noop(
     "{} files of the archive with {} keys are damaged or missing, and nothing was written. Only the rest can be "
@@ -37,3 +41,24 @@ EARLIER_WARNING = gettext_noop(
     "What an earlier restore of this purge wrote counts among the keys that exist again.",
     code="restore_earlier",
 )
+
+
+def warnings(scope: RestoreScope, tally: RestoreTally, refused: Set[int], *, lacks_room: bool) -> Iterator[Said]:
+    """What there is to tell at the end. ``refused``: versions that the server does not take."""
+    missed = tally.refused.total()
+    taken = tally.keys_restored + tally.kept.total()
+    for version in sorted(refused):
+        yield FORMAT_WARNING.format(str(version), Number(taken), Number(taken + missed))
+    if missed and not refused:
+        yield REFUSED_WARNING.format(Number(missed))
+    if tally.damaged:
+        yield DAMAGED_WARNING.format(*damaged(tally))
+    if scope.dry_run and lacks_room:
+        yield NO_ROOM_WARNING
+    if tally.restored:
+        yield IDLE_WARNING
+
+
+def damaged(tally: RestoreTally) -> tuple[Number, Number]:
+    """How many files, and their keys."""
+    return Number(len(tally.damaged)), Number(sum(found.file.keys for found in tally.damaged))

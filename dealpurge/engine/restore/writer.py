@@ -178,7 +178,7 @@ class Writer:
         packet.connection.progressed()
 
     def _count(self, packet: Packet, replies: list[Any]) -> None:
-        """What a reply says nothing of waits on. Raises ``Transient``, ``RedisUnavailable`` for one of these, ``Full``."""
+        """What a reply says nothing of waits on. Raises ``Transient``, ``RedisUnavailable`` for it, or ``Full``."""
         commands, tally = packet.commands, self.tally
         if all_written(replies):
             tally.settle(commands, tally.restored)
