@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal
+from dealpurge.models import InventoryDeal, PurgeRun, PurgeRunDeal, RestoredDeal
 from dealpurge.runs.database import alias, bounded, delete_in_batches, stored
 
 #: What dry runs tell of deals is of use while they may be applied, and some days more for who looks back.
@@ -85,15 +85,20 @@ class Pruning:
         """The rows, in querysets that a database counts within seconds."""
         runs, previews = past(self.older_than), past(min(self.older_than, PREVIEW_DEALS_KEPT)).filter(dry_run=True)
         deals: QuerySet[Model] = PurgeRunDeal.objects.using(alias()).all()
+        restored: QuerySet[Model] = RestoredDeal.objects.using(alias()).all()
         if name == PREVIEW_DEALS:
             yield from _of_runs(deals, previews)
+            yield from _of_runs(restored, previews.filter(restored_run__isnull=False))
         elif name == LIVE_DEALS:
             yield from _of_runs(deals, runs.filter(dry_run=False))
+            yield from _of_runs(restored, runs.filter(dry_run=False, restored_run__isnull=False))
         elif name == INVENTORY_DEALS:
             yield from _of_runs(InventoryDeal.objects.using(alias()).all(), runs.filter(inventory=True))
         elif name == LIVE_RUNS:
             without_archive = Q(archive_alias="") | Q(archive_removed_at__isnull=False)
-            yield runs.filter(without_archive, dry_run=False)
+            yield runs.filter(dry_run=False, restored_run__isnull=False)  # or they would keep their purges
+            restores = stored().filter(restored_run=OuterRef("pk"))
+            yield runs.filter(without_archive, ~Exists(restores), dry_run=False, restored_run=None)
         else:
             became = stored().filter(preview=OuterRef("pk"))
             if self.live_runs and dry_run:  # those that would be gone by now do not keep their previews

@@ -54,8 +54,9 @@ class Removal:
             yield
 
     def _kept(self) -> QuerySet[PurgeRun]:
+        """But for those that a restore reads just now."""
         which = Q(archived_until__lt=Now()) if self.run_id is None else Q(pk=self.run_id)
-        return stored().filter(KEPT, which)
+        return stored().filter(KEPT, ~Exists(_reading(OuterRef("pk"))), which)
 
     @bounded()
     def _still_kept(self, key: UUID) -> PurgeRun | None:
@@ -135,6 +136,14 @@ def _check(run_id: UUID) -> None:
         raise ArchiveRefused(f"The archive of run {run_id} was removed{by} at {timestamp(run.archive_removed_at)}.")
     if not run.is_over:
         raise ArchiveRefused(f"Run {run_id} is under way. Its archive can be removed when it is over.")
+    reading = _reading(run_id).values_list("pk", flat=True).first()
+    if reading:
+        raise ArchiveRefused(f"The archive of run {run_id} is read by a restore, run {reading}.")
+
+
+def _reading(run: UUID | OuterRef) -> QuerySet[PurgeRun]:
+    """Restores of its archive that are under way."""
+    return stored().filter(~OVER, restored_run=run)
 
 
 def _why(exc: Exception, storage: str) -> str:
