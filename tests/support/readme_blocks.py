@@ -99,8 +99,9 @@ KINDS: Mapping[str, Callable[[Block], bool]] = {
         and "db_worker" not in block.text
     ),
     "worker": lambda block: _commands(block, "python manage.py") and "db_worker" in block.text,
-    # A user with these rights purges in tests/faults/test_refusals.py, and one with fewer is told so.
-    "redis": lambda block: block.language == "redis" and block.text.startswith("ACL SETUSER purger "),
+    # Users with these rights purge in tests/faults/test_refusals.py and restore in tests/restore/test_permissions.py,
+    # and those with fewer are told so.
+    "redis": lambda block: block.language == "redis" and block.text.startswith("ACL SETUSER "),
     "crontab": lambda block: block.language == "crontab",
     "unit": lambda block: block.language == "ini" and UNIT.match(block.text) is not None,
     "transcript": lambda block: block.language == "text",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ResponseError
 
 from dealpurge.servers.connection import ServerConnection
 from dealpurge.servers.errors import failure, forbids_command, raise_transient
-from dealpurge.servers.replies import is_unknown_command, nonsense
+from dealpurge.servers.replies import nonsense
 
 #: A type that no value has: behind a version and a checksum that are right Redis says "Bad data format".
 NO_TYPE = b"\xff"
@@ -25,11 +25,11 @@ def takes_format(connection: ServerConnection, version: int) -> bool:
     if not isinstance(reply, ResponseError):
         raise nonsense("RESTORE")
     words = str(reply)
-    if "Bad data format" in words or words.startswith(("OOM", "command not allowed when used memory")):
+    if "Bad data format" in words or isinstance(reply, OutOfMemoryError):
         return True
     if "payload version or checksum" in words:
         return False
-    if not forbids_command(reply) and not is_unknown_command(reply) and words.startswith(("NOPERM", "No permissions")):
+    if isinstance(reply, NoPermissionError) and not forbids_command(reply):
         return True  # not this key; of those that it may not write either, each says so
     raise failure(reply)
 

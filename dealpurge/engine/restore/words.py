@@ -9,12 +9,12 @@ from dealpurge.i18n import Number, Said, gettext_noop
 from dealpurge.scope import RestoreScope
 
 DAMAGED = gettext_noop(
-    "{} files of the archive with {} keys are damaged or missing, and nothing was written. Only the rest can be "
-    "restored, and only if that is asked for.",
+    "Files of the archive are damaged or missing ({}, with {} keys), and nothing was written. The rest can be restored, "
+    "if that is asked for.",
     code="restore_damaged",
 )
 DAMAGED_WARNING = gettext_noop(
-    "{} files of the archive with {} keys are damaged or missing. The rest can be restored if that is asked for.",
+    "Files of the archive are damaged or missing ({}, with {} keys). Nothing of them comes back.",
     code="restore_damaged_files",
 )
 NO_ROOM = gettext_noop("Redis has not enough memory free for that, and nothing was written.", code="restore_no_room")

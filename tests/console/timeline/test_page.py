@@ -112,7 +112,7 @@ def test_pages_are_bounded(
     for number in range(60):
         happen(make_preview, purger, "purged", days=number, deals=[["a", "b"]] * 5)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         page = shown(browser)
 
     assert "60 entries." in page
