@@ -33,7 +33,7 @@ def report_of(
     return RestoreReport(
         run_id=run_id,
         purge_id=purge_id,
-        status="failed" if failed else _status(tally),
+        status="failed" if failed else _status(tally, dry_run=scope.dry_run),
         scope=scope,
         environment=environment,
         deals=RestoredDeals(
@@ -72,10 +72,11 @@ def _keys(tally: RestoreTally, deals: Mapping[bytes, DealCount]) -> RestoredKeys
     )
 
 
-def _status(tally: RestoreTally) -> Status:
+def _status(tally: RestoreTally, *, dry_run: bool) -> Status:
+    """A look has all done once it has looked, whatever it has found."""
     if tally.cancelled:
         return "cancelled"
-    return "partial" if tally.unfinished else "completed"
+    return "partial" if tally.unfinished and not dry_run else "completed"
 
 
 def _first(mixed: Mapping[bytes, DealCount]) -> Iterator[tuple[bytes, DealCount]]:

@@ -30,7 +30,7 @@ from dealpurge.management.terminal.layout import Layout
 from dealpurge.management.terminal.progress import ProgressLine, ProgressLog
 from dealpurge.management.terminal.streams import layout_of
 from dealpurge.models import PurgeRun
-from dealpurge.previews.restoring import RestorePreview
+from dealpurge.previews.restoring import RestorePreview, lacks_room
 from dealpurge.restore_report import RestoreReport
 from dealpurge.runs.database import alias, revive_connection, unwritable
 from dealpurge.runs.store import Origin
@@ -111,10 +111,13 @@ class Command(PurgeCommand):
             self.conclude(self.run(scope))
             return
         report = self.run(replace(scope, dry_run=True))
-        if report.status != "completed" or not report.keys.restored:
+        hindered = (report.damaged and not scope.skip_damaged) or lacks_room(report.as_dict())
+        if report.status != "completed" or not (report.keys.restored or hindered):
             self.conclude(report)
             return
         self.tell_all(restore_output.lines(report, self.style, self.layout))
+        if hindered:
+            raise CommandError("Nothing was written.")
         preview = self.confirmed(report)
         self.conclude(self.run(scope, preview.run))
 
