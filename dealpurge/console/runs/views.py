@@ -170,6 +170,8 @@ class Console(ConsolePages):
         if request.method != "POST":
             return self.go("change", run_id)
         run = self.load(run_id).run
+        if run.is_restore:
+            return self.go("change", run_id)
         scope = replace(run.scope, dry_run=True)
         if "guard" in request.POST:
             scope = replace(scope, exclude_active_within_secs=HOUR)
@@ -182,7 +184,7 @@ class Console(ConsolePages):
         if asked is None:
             return self.go("change", run_id)
         run = self.load(run_id).run
-        return self.begin(request, scope_of(run, asked), run.reason)
+        return self.go("change", run_id) if run.is_restore else self.begin(request, scope_of(run, asked), run.reason)
 
     def load(self, run_id: UUID | str, read: Callable[[UUID], Preview] = Preview.load) -> Preview:
         """A run by its id, found out if it is lost. Raises ``Http404``."""

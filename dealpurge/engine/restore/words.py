@@ -9,8 +9,8 @@ from dealpurge.i18n import Number, Said, gettext_noop
 from dealpurge.scope import RestoreScope
 
 DAMAGED = gettext_noop(
-    "Files of the archive are damaged or missing ({}, with {} keys), and nothing was written. The rest can be restored, "
-    "if that is asked for.",
+    "Files of the archive are damaged or missing ({}, with {} keys), and nothing was written. The rest can be "
+    "restored, if that is asked for.",
     code="restore_damaged",
 )
 DAMAGED_WARNING = gettext_noop(
