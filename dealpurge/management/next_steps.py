@@ -21,15 +21,18 @@ from dealpurge.scope import PurgeScope
 #: Options that say whether it is for real.
 MANNER = ("--dry-run", "--no-dry-run", "--no-input", "--noinput")
 WHAT_IS_LEFT, WHAT_WOULD_GO = "Preview what is left:", "See what would go:"
+UNDO = "See what would come back:"
 
 
 def after_outcome(argv: Sequence[str], report: PurgeReport, end: End | None, layout: Layout) -> list[str]:
-    """After a dry run the purge itself, which asks; after a purge another dry run, if it left anything."""
+    """After a dry run the purge itself, which asks; after a purge another dry run, if it left anything, and how to undo
+    it, if that can be."""
     if report.scope.dry_run and would_delete(report) and not services.excess(report):
         with override("en"):
             label = Confirmation.of_report(report).button
         return _lines(f"{label} (it asks first):", again(argv, live=True), layout)
-    return _lines(WHAT_IS_LEFT, again(argv), layout) if end and end.leads_to else []
+    left = _lines(WHAT_IS_LEFT, again(argv), layout) if end and end.leads_to else []
+    return left + _lines(UNDO, undo(argv, report), layout)
 
 
 def after_error(
@@ -54,6 +57,14 @@ def again(argv: Sequence[str], *, live: bool = False) -> list[str]:
     if not given or piped or not all(word.isprintable() for word in words):
         return []
     return [*(word for word in words if word not in MANNER), *(("--no-dry-run",) if live else ())]
+
+
+def undo(argv: Sequence[str], report: PurgeReport) -> list[str]:
+    """The preview of a restore; none where nothing was kept."""
+    words = again(argv)
+    if report.archive is None or not report.archive.chunks or "purge_deals" not in words:
+        return []
+    return [*words[: words.index("purge_deals")], "restore_deals", str(report.run_id)]
 
 
 def _lines(label: str, words: Sequence[str], layout: Layout) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from django.core.management import CommandError, call_command
 from django.utils import translation
+from pytest_django.fixtures import Settings
 
 from dealpurge.engine.sweep.tally import Tally
 from dealpurge.exceptions import RedisUnavailable
@@ -23,6 +25,7 @@ from dealpurge.runs.outcome.ends import end_of
 from dealpurge.runs.store import Origin
 from dealpurge.scope import PurgeScope
 from tests.conftest import PointCacheAt
+from tests.support.archive_storages import keep_archives_in
 from tests.support.commands import Outcome, Purge
 from tests.support.servers import free_port
 
@@ -96,6 +99,16 @@ def test_a_purge_says_what_its_page_says(deals: redis.Redis, at_terminal: Purge)
 
 def test_a_purge_that_left_nothing_leads_nowhere(deals: redis.Redis, at_terminal: Purge) -> None:
     assert last_lines(at_terminal(*LIVE).out) == "Done: 2 deals purged\n"
+
+
+def test_a_purge_that_is_kept_can_be_undone(
+    deals: redis.Redis, at_terminal: Purge, settings: Settings, tmp_path: Path
+) -> None:
+    keep_archives_in(settings, tmp_path)
+
+    outcome = at_terminal(*LIVE)
+
+    assert outcome.out.endswith(f"See what would come back:\n    python manage.py restore_deals {latest().pk}\n")
 
 
 def test_deals_without_events_are_told_of(deals: redis.Redis, at_terminal: Purge) -> None:
