@@ -20,6 +20,7 @@ from dealpurge.runs import messages
 from dealpurge.runs.archive import restores
 from dealpurge.runs.archive.source import StoredArchive, archived_keyspace
 from dealpurge.runs.deals.organisations import organisations_of
+from dealpurge.runs.retry import patience
 from dealpurge.signals import restore_finished
 
 
@@ -86,7 +87,7 @@ class Restore(Execution[RestoreReport]):
         """Every deal that was met, whatever ended it; of a preview only where all was met."""
         deals = self.tally.deals() if self.tally.complete or not self.scope.dry_run else {}
         self.record.expect(len(deals))
-        for written in restores.store(self.row, deals):
+        for written in restores.store(self.row, deals, patience(self.deadline)):
             self.record.wrote(written)
             self.watch()
         return {

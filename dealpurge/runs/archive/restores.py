@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from dealpurge.runs import store as runs
 from dealpurge.runs.archive.source import NO_TEMPLATES
 from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded, durable, stored, utc_now
 from dealpurge.runs.label import Label
+from dealpurge.runs.retry import with_retry
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
 from dealpurge.text import escape
@@ -131,14 +133,22 @@ def was_restored(purge: PurgeRun) -> bool:
         return purge.restores.using(alias()).filter(dry_run=False, keys_restored__gt=0).exists()
 
 
-def store(run: PurgeRun, deals: Mapping[bytes, DealCount]) -> Iterator[int]:
-    """Write down what became of each, in batches; how many by then."""
+def store(run: PurgeRun, deals: Mapping[bytes, DealCount], seconds: float | None = None) -> Iterator[int]:
+    """Write down what became of each, in batches, each tried for so many ``seconds``; how many by then."""
     items, written = iter(deals.items()), 0
     while batch := list(islice(items, ROWS_AT_ONCE)):
-        with durable():
-            RestoredDeal.objects.using(alias()).bulk_create([_row(run, *item) for item in batch])
+        with_retry(run.pk, partial(_write, run, batch), seconds=seconds)
         written += len(batch)
         yield written
+
+
+def _write(run: PurgeRun, batch: Sequence[tuple[bytes, DealCount]]) -> None:
+    """Unless it is there: a COMMIT whose answer was lost may have been carried out."""
+    org_id, deal_id = split_token(batch[0][0])
+    with durable():
+        rows = RestoredDeal.objects.using(alias())
+        if not rows.filter(run=run, org_id=org_id, deal_id=deal_id).exists():
+            rows.bulk_create([_row(run, *item) for item in batch])
 
 
 def _elsewhere(then: Label, here: Label) -> Said | None:
