@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+from uuid import UUID
 
 import pytest
 import redis
@@ -17,9 +18,13 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
 from dealpurge import services
-from dealpurge.exceptions import ArchiveUnavailable
+from dealpurge.exceptions import ArchiveUnavailable, RestoreRefused
 from dealpurge.models import PurgeArchiveChunk, PurgeRun
-from tests.support.archiving import commands_in
+from dealpurge.report import PurgeReport
+from dealpurge.restore_report import RestoreReport
+from dealpurge.runs.store import Origin
+from dealpurge.scope import RestoreScope
+from tests.support.archiving import commands_in, snapshot
 from tests.support.readme_blocks import README
 from tests.support.seeding import seed_scene
 from tests.support.servers import free_port, missing, wait_until
@@ -110,3 +115,37 @@ def test_without_the_service_nothing_goes(
         services.purge_deals(mode="all", dry_run=False)
 
     assert valkey_client.dbsize() == before
+
+
+def restored(report: PurgeReport) -> RestoreReport:
+    origin = Origin(source=PurgeRun.Source.COMMAND, actor_name="op")
+    return services.start_restore(UUID(str(report.run_id)), RestoreScope(dry_run=False), origin)
+
+
+def test_it_comes_back_from_the_bucket(bucket: Any, archived: Settings, valkey_client: redis.Redis) -> None:
+    seed_scene(valkey_client, deals=200)
+    before = snapshot(valkey_client)
+    report = services.purge_deals(mode="all", dry_run=False)
+
+    assert restored(report).status == "completed"
+
+    assert snapshot(valkey_client) == before
+
+
+def test_what_is_missing_there_is_told_from_a_service_that_is_away(
+    service: subprocess.Popen[bytes], bucket: Any, archived: Settings, valkey_client: redis.Redis
+) -> None:
+    seed_scene(valkey_client, deals=20)
+    report = services.purge_deals(mode="all", dry_run=False)
+    left = valkey_client.dbsize()
+    archived.DEALPURGE_RETRY_SECONDS = 1
+    bucket.delete_object(Bucket=BUCKET, Key=PurgeArchiveChunk.objects.latest("pk").name)
+
+    with pytest.raises(RestoreRefused) as refused:
+        restored(report)
+    assert [file.damage for file in refused.value.report.damaged] == ["missing"]
+    service.kill()
+    with pytest.raises(ArchiveUnavailable, match="The archive cannot be read"):
+        restored(report)
+
+    assert valkey_client.dbsize() == left

@@ -36,6 +36,8 @@ COLUMNS = (
     "deals_purged",
     "keys_deleted",
     "keys_to_go",
+    "restored_run_id",
+    "keys_restored",
     "started_at",
     "finished_at",
     "error",

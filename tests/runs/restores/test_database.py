@@ -40,4 +40,4 @@ def test_they_are_there_once(
 
     assert report.status == "completed"
     assert len(tries) == 2
-    assert RestoredDeal.objects.filter(run_id=str(report.run_id)).count() == report.deals.archived == 1
+    assert RestoredDeal.objects.filter(run__restored_run=purge).count() == report.deals.archived == 1
