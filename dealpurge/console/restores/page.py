@@ -19,7 +19,7 @@ from dealpurge.console.runs.progress import Figure
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
-from dealpurge.previews.restoring import RestorePreview, RestoreQuestion
+from dealpurge.previews.restoring import RestorePreview, RestoreQuestion, lacks_room
 from dealpurge.runs.outcome import counts
 from dealpurge.runs.outcome.ends import End
 from dealpurge.runs.outcome.restored import end_of
@@ -170,6 +170,11 @@ class RestorePage(RunFacts):
     def refusal_words(self) -> str:
         """The same in the reader's language."""
         return translation.in_language(said_by(self.refusal)) if self.refusal else ""
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether Redis has too little memory for it."""
+        return lacks_room(self.report)
 
     @cached_property
     def state(self) -> State | None:
