@@ -42,20 +42,20 @@ class RestoreConsole(Console):
         if request.method != "POST":
             return self.go("change", run_id)
         run = self.load(run_id, Preview.load_brief).run
-        if run.is_restore:
-            run = self.load(run_id).run
-            scope = replace(
-                run.restore_scope,
-                dry_run=True,
-                leave_mixed=run.leave_mixed or "leave_mixed" in request.POST,
-                skip_damaged=run.skip_damaged or "skip_damaged" in request.POST,
-            )
-            purge_id, reason = UUID(str(run.restored_run_id)), run.reason
-        else:
-            scope = RestoreScope(deals=tuple(read_deals(request.POST.get("deals", ""), None)))
-            purge_id, reason = run_id, ""
-        origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
         try:
+            if run.is_restore:
+                run = self.load(run_id).run
+                scope = replace(
+                    run.restore_scope,
+                    dry_run=True,
+                    leave_mixed=run.leave_mixed or "leave_mixed" in request.POST,
+                    skip_damaged=run.skip_damaged or "skip_damaged" in request.POST,
+                )
+                purge_id, reason = UUID(str(run.restored_run_id)), run.reason
+            else:
+                scope = RestoreScope(deals=tuple(read_deals(request.POST.get("deals", ""), None)))
+                purge_id, reason = run_id, ""
+            origin = Origin(source=PurgeRun.Source.ADMIN, actor=current_user(request), reason=reason)
             return self.go("change", services.queue_restore(purge_id, scope, origin).pk)
         except DealPurgeError as exc:
             self.complain(request, exc)
