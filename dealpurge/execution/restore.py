@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from dealpurge.clock import Deadline
@@ -20,7 +21,6 @@ from dealpurge.runs import messages
 from dealpurge.runs.archive import restores
 from dealpurge.runs.archive.source import StoredArchive, archived_keyspace
 from dealpurge.runs.deals.organisations import organisations_of
-from dealpurge.runs.retry import patience
 from dealpurge.signals import restore_finished
 
 
@@ -87,8 +87,9 @@ class Restore(Execution[RestoreReport]):
         """Every deal that was met, whatever ended it; of a preview only where all was met."""
         deals = self.tally.deals() if self.tally.complete or not self.scope.dry_run else {}
         self.record.expect(len(deals))
-        for written in restores.store(self.row, deals, patience(self.deadline)):
-            self.record.wrote(written)
+        self.record.write_down((), total=self.tally.total, **report.keys_told)
+        for rows in restores.rows_of(self.row, deals):
+            self.record.write_rows(len(rows), partial(restores.insert, rows))
             self.watch()
         return {
             "total": self.tally.total,

@@ -4,8 +4,9 @@ was cancelled or taken for lost."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseTrouble
@@ -59,9 +60,12 @@ class RunRecord:
         """So many rows of another kind are to be written."""
         self._tracker.record(complete=True, deals=rows)
 
-    def wrote(self, rows: int) -> None:
-        """So many of them are."""
-        self._tracker.recorded = rows
+    def write_rows(self, count: int, insert: Callable[[], None]) -> None:
+        """So many of them, which ``insert`` writes inside our transaction; it is called again where that failed. A
+        sign of life, of a run that was cancelled too. Raises ``RunLost``."""
+        write = partial(self._write_rows, insert)
+        retry.with_retry(self.run.pk, write, seconds=retry.patience(self._deadline))
+        self._tracker.recorded += count
 
     def details(self) -> ProgressDetails:
         """How far it is, phase by phase."""
@@ -150,6 +154,14 @@ class RunRecord:
         self._known_deleted = self._progress["keys_deleted"]
         self._written, self._in_trouble = clock.seconds(), None
         return True
+
+    def _write_rows(self, insert: Callable[[], None]) -> None:
+        with durable():
+            alive = stored().filter(pk=self.run.pk, status=PurgeRun.Status.RUNNING)
+            if not alive.update(heartbeat_at=Now(), progress=self.details().as_dict(), **self._progress):
+                raise RunLost(f"Run {self.run.pk} was ended by somebody else.")
+            insert()
+        self._written = clock.seconds()
 
     def _write_batch_now(self) -> None:
         if not self._write_batch():

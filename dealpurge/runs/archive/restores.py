@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -15,9 +14,8 @@ from dealpurge.keys.families import split_token
 from dealpurge.models import PurgeRun, RestoredDeal
 from dealpurge.runs import store as runs
 from dealpurge.runs.archive.source import NO_TEMPLATES
-from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded, durable, stored, utc_now
+from dealpurge.runs.database import ROWS_AT_ONCE, alias, bounded, stored, utc_now
 from dealpurge.runs.label import Label
-from dealpurge.runs.retry import with_retry
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
 from dealpurge.text import escape
@@ -133,22 +131,22 @@ def was_restored(purge: PurgeRun) -> bool:
         return purge.restores.using(alias()).filter(dry_run=False, keys_restored__gt=0).exists()
 
 
-def store(run: PurgeRun, deals: Mapping[bytes, DealCount], seconds: float | None = None) -> Iterator[int]:
-    """Write down what became of each, in batches, each tried for so many ``seconds``; how many by then."""
-    items, written = iter(deals.items()), 0
+def rows_of(run: PurgeRun, deals: Mapping[bytes, DealCount]) -> Iterator[list[RestoredDeal]]:
+    """What became of each, in batches to be written."""
+    items = iter(deals.items())
     while batch := list(islice(items, ROWS_AT_ONCE)):
-        with_retry(run.pk, partial(_write, run, batch), seconds=seconds)
-        written += len(batch)
-        yield written
+        yield [_row(run, *item) for item in batch]
 
 
-def _write(run: PurgeRun, batch: Sequence[tuple[bytes, DealCount]]) -> None:
-    """Unless it is there: a COMMIT whose answer was lost may have been carried out."""
-    org_id, deal_id = split_token(batch[0][0])
-    with durable():
-        rows = RestoredDeal.objects.using(alias())
-        if not rows.filter(run=run, org_id=org_id, deal_id=deal_id).exists():
-            rows.bulk_create([_row(run, *item) for item in batch])
+def insert(rows: Sequence[RestoredDeal]) -> None:
+    """Write a batch inside the caller's transaction, unless a COMMIT that seemed to fail was carried out before."""
+    stored_rows = RestoredDeal.objects.using(alias())
+    first = rows[0].org_id, rows[0].deal_id
+    found = stored_rows.filter(run=rows[0].run, deal_id=first[1]).values_list("org_id", "deal_id")
+    if first not in list(found):  # compared here, since some databases do without regard to case
+        for row in rows:
+            row.pk = None  # those of a try that was undone may be others' by now
+        stored_rows.bulk_create(rows)
 
 
 def _elsewhere(then: Label, here: Label) -> Said | None:

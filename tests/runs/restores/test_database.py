@@ -7,12 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.db import OperationalError
+from django.utils import timezone
 
 from dealpurge import services
+from dealpurge.execution.restore import Restore
 from dealpurge.models import PurgeRun, RestoredDeal
+from dealpurge.restore_report import RestoreReport
 from dealpurge.runs import retry
-from dealpurge.runs.archive import restores
+from dealpurge.runs.record import RunRecord
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
 
@@ -25,7 +29,7 @@ def test_they_are_there_once(
     archived: Callable[..., PurgeRun], monkeypatch: pytest.MonkeyPatch, committed: bool
 ) -> None:
     purge = archived(left=timedelta(days=1))
-    write, tries = restores._write, list[int]()
+    write, tries = RunRecord._write_rows, list[int]()
 
     def failing(*arguments: Any) -> None:
         tries.append(1)
@@ -34,10 +38,32 @@ def test_they_are_there_once(
         if len(tries) == 1:
             raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(restores, "_write", failing)
+    monkeypatch.setattr(RunRecord, "_write_rows", failing)
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0)
     report = services.start_restore(purge.pk, RestoreScope(dry_run=False), ORIGIN)
 
     assert report.status == "completed"
     assert len(tries) == 2
     assert RestoredDeal.objects.filter(run__restored_run=purge).count() == report.deals.archived == 1
+
+
+def test_one_that_is_cancelled_stays_alive(
+    archived: Callable[..., PurgeRun], valkey_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purge = archived(left=timedelta(days=1))
+    settle, told = Restore.settle, list[Any]()
+
+    def cancelled(self: Restore, report: RestoreReport) -> dict[str, Any]:
+        self.record.cancelled = True
+        row = PurgeRun.objects.filter(pk=self.row.pk)
+        row.update(heartbeat_at=timezone.now() - timedelta(seconds=50), cancel_requested=True)
+        settled = settle(self, report)
+        told.extend(row.values_list("heartbeat_at", "keys_restored"))
+        return settled
+
+    monkeypatch.setattr(Restore, "settle", cancelled)
+    services.start_restore(purge.pk, RestoreScope(dry_run=False), ORIGIN)
+
+    [(heartbeat, keys)] = told
+    assert timezone.now() - heartbeat < timedelta(seconds=30)
+    assert keys == valkey_client.dbsize()
