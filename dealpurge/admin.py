@@ -196,9 +196,9 @@ class PurgeRunAdmin(TimelineConsole, InventoryConsole, RestoreConsole):
             return formatting.NOTHING
         met = sum(count for name, count in (run.outcomes or {}).items() if name != Outcome.NOT_FOUND)
         told = formatting.number(run.deals_purged)
-        if run.is_restore:
-            return told
-        if met > run.deals_purged:
+        if run.is_restore and run.dry_run:
+            return format_html('<span class="dp-quiet">{}</span>', _("%s would come back") % told)
+        if not run.is_restore and met > run.deals_purged:
             told = _("%(n)s of %(all)s") % {"n": told, "all": formatting.number(met)}
         return format_html('<span class="dp-quiet">{}</span>', _("%s would go") % told) if run.dry_run else told
 

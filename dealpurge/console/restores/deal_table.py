@@ -168,6 +168,11 @@ class RestoredTable(Pages):
         shown = list(islice(self.found, PER_PAGE))
         return [self._row(row, self._active.get((row.org_id, row.deal_id))) for row in shown]
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether no row of its deals is left, or ever was, as of a preview that was stopped."""
+        return not self.rows and not RestoredDeal.objects.using(alias()).filter(run=self.run).exists()
+
     @cached_property
     def _active(self) -> Mapping[Deal, datetime | None]:
         """When those in whose way something is were last worked on, asked now; none where Redis does not tell."""

@@ -19,7 +19,7 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from dealpurge.models import PurgeRun, PurgeRunDeal, stored_zone
+from dealpurge.models import PurgeRun, PurgeRunDeal, RestoredDeal, stored_zone
 from dealpurge.runs.database import storable
 from dealpurge.runs.deals.queries import FIRST
 from dealpurge.scope import BLANKS
@@ -98,7 +98,12 @@ def search(queryset: QuerySet[PurgeRun], text: str) -> QuerySet[PurgeRun]:
         return queryset.none()
     org_id, colon, deal_id = term.rpartition(":")
     met = _met(term)
-    condition = Q(pk__in=met.values("run_id")) | Q(actor_name__icontains=term) | Q(reason__icontains=term)
+    condition = (
+        Q(pk__in=met.values("run_id"))
+        | Q(pk__in=_restored(term).values("run_id"))
+        | Q(actor_name__icontains=term)
+        | Q(reason__icontains=term)
+    )
     condition |= _names(org_id, deal_id) if colon else Q(org_id=term) | _names(None, term) | _names(term, None)
     with suppress(ValueError):
         condition |= Q(pk=UUID(term))
@@ -114,9 +119,16 @@ def is_of_deal(text: str) -> bool:
 
 
 def _met(term: str) -> QuerySet[PurgeRunDeal]:
+    return PurgeRunDeal.objects.filter(_is_called(term))
+
+
+def _restored(term: str) -> QuerySet[RestoredDeal]:
+    return RestoredDeal.objects.filter(_is_called(term))
+
+
+def _is_called(term: str) -> Q:
     org_id, colon, deal_id = term.rpartition(":")
-    met = PurgeRunDeal.objects.filter(deal_id=deal_id)
-    return met.filter(Q(org_id=org_id) | Q(org_id=None)) if colon else met
+    return Q(deal_id=deal_id) & (Q(org_id=org_id) | Q(org_id=None)) if colon else Q(deal_id=deal_id)
 
 
 def _names(org_id: str | None, deal_id: str | None) -> Q:

@@ -75,6 +75,8 @@ class Console(ConsolePages):
             data = request.POST if request.method == "POST" else request.GET
             if again := data.get("again"):
                 run = self.load(again).run
+                if run.is_restore:  # what it asked for is no purge
+                    return self.go("change", run.pk)
                 missing = MissingDeals(run, self.admin_site, request)
                 return self.form_page(request, PurgeForm(initial=of_run(run)), missing=missing)
             return self.form_page(request, PurgeForm(initial=of_query(data)))

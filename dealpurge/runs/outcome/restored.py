@@ -79,7 +79,7 @@ def _words(run: PurgeRun) -> str:
         "day": counts.day(run.created_at),
         "deals": counts.deals(run.deals_purged),
     }
-    if run.is_over and run.report is not None and run.deals_purged:
+    if run.status == Status.COMPLETED and run.deals_purged:
         return _("Restored by %(who)s on %(day)s, %(deals)s") % values
     return _("Restored in part by %(who)s on %(day)s") % values
 
