@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -51,17 +52,16 @@ class Pruning:
     def steps(self, *, dry_run: bool) -> Iterator[None]:
         """Count, or delete and count, step by step; whoever stops in between has lost nothing. Raises what the database
         does; each batch is a transaction of its own."""
-        for name in self.subjects():
-            for rows in self._portions(name, dry_run=dry_run):
-                if dry_run:
-                    with bounded():
-                        self.rows[name] += rows.count()
-                    yield
-                elif rows.model is PurgeRun:
-                    for keys in listed(rows):
-                        yield from self._drop_runs(name, keys)
-                else:
-                    yield from self._drop(name, rows)
+        for name, rows in chain(self._deals(), self._runs(dry_run=dry_run)):
+            if dry_run:
+                with bounded():
+                    self.rows[name] += rows.count()
+                yield
+            elif rows.model is PurgeRun:
+                for keys in listed(rows):
+                    yield from self._drop_runs(name, keys)
+            else:
+                yield from self._drop(name, rows)
 
     def _drop(self, name: str, rows: QuerySet[Model]) -> Iterator[None]:
         for count in delete_in_batches(rows):
@@ -81,29 +81,36 @@ class Pruning:
             for half in (keys[:middle], keys[middle:]):
                 yield from self._drop_runs(name, half)
 
-    def _portions(self, name: str, *, dry_run: bool) -> Iterator[QuerySet[Model]]:
-        """The rows, in querysets that a database counts within seconds."""
+    def _deals(self) -> Iterator[tuple[str, QuerySet[Model]]]:
+        """Rows of deals, in querysets that a database counts within seconds."""
         runs, previews = past(self.older_than), past(min(self.older_than, PREVIEW_DEALS_KEPT)).filter(dry_run=True)
+        live, of_restores = runs.filter(dry_run=False), Q(restored_run__isnull=False)
         deals: QuerySet[Model] = PurgeRunDeal.objects.using(alias()).all()
         restored: QuerySet[Model] = RestoredDeal.objects.using(alias()).all()
-        if name == PREVIEW_DEALS:
-            yield from _of_runs(deals, previews)
-            yield from _of_runs(restored, previews.filter(restored_run__isnull=False))
-        elif name == LIVE_DEALS:
-            yield from _of_runs(deals, runs.filter(dry_run=False))
-            yield from _of_runs(restored, runs.filter(dry_run=False, restored_run__isnull=False))
-        elif name == INVENTORY_DEALS:
-            yield from _of_runs(InventoryDeal.objects.using(alias()).all(), runs.filter(inventory=True))
-        elif name == LIVE_RUNS:
+        found: QuerySet[Model] = InventoryDeal.objects.using(alias()).all()
+        for name, rows, owners in (
+            (PREVIEW_DEALS, deals, previews),
+            (PREVIEW_DEALS, restored, previews.filter(of_restores)),
+            (LIVE_DEALS, deals, live),
+            (LIVE_DEALS, restored, live.filter(of_restores)),
+            (INVENTORY_DEALS, found, runs.filter(inventory=True)),
+        ):
+            yield from ((name, some) for some in _of_runs(rows, owners))
+
+    def _runs(self, *, dry_run: bool) -> Iterator[tuple[str, QuerySet[PurgeRun]]]:
+        """Restores before their purges, each behind what refers to it. Counted is what would go by then."""
+        runs, there = past(self.older_than), stored()
+        if self.live_runs and dry_run:  # those that would be gone by now keep none of the others
+            there = there.exclude(pk__in=runs.values("pk"))
+        dry, live = runs.filter(~Exists(there.filter(preview=OuterRef("pk"))), dry_run=True), runs.filter(dry_run=False)
+        restores, purges = Q(restored_run__isnull=False), Q(restored_run=None)
+        if self.live_runs:
+            yield LIVE_RUNS, live.filter(restores)
+        yield DRY_RUNS, dry.filter(restores)
+        if self.live_runs:
             without_archive = Q(archive_alias="") | Q(archive_removed_at__isnull=False)
-            yield runs.filter(dry_run=False, restored_run__isnull=False)  # or they would keep their purges
-            restores = stored().filter(restored_run=OuterRef("pk"))
-            yield runs.filter(without_archive, ~Exists(restores), dry_run=False, restored_run=None)
-        else:
-            became = stored().filter(preview=OuterRef("pk"))
-            if self.live_runs and dry_run:  # those that would be gone by now do not keep their previews
-                became = became.exclude(pk__in=runs.values("pk"))
-            yield runs.filter(~Exists(became), dry_run=True)
+            yield LIVE_RUNS, live.filter(purges, without_archive, ~Exists(there.filter(restored_run=OuterRef("pk"))))
+        yield DRY_RUNS, dry.filter(purges)
 
 
 def past(age: timedelta) -> QuerySet[PurgeRun]:

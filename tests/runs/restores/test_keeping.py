@@ -13,7 +13,7 @@ from dealpurge import services
 from dealpurge.exceptions import ArchiveRefused
 from dealpurge.models import PurgeRun, RestoredDeal
 from dealpurge.runs.archive.removal import Removal
-from dealpurge.runs.pruning import LIVE_DEALS, LIVE_RUNS, PREVIEW_DEALS, Pruning
+from dealpurge.runs.pruning import DRY_RUNS, LIVE_DEALS, LIVE_RUNS, PREVIEW_DEALS, Pruning
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
 
@@ -34,9 +34,9 @@ def removed(**options: object) -> int:
     return removal.runs
 
 
-def pruned(older_than: timedelta, **options: bool) -> dict[str, int]:
+def pruned(older_than: timedelta, *, dry_run: bool = False, **options: bool) -> dict[str, int]:
     pruning = Pruning(older_than, **options)
-    for _ in pruning.steps(dry_run=False):
+    for _ in pruning.steps(dry_run=dry_run):
         pass
     assert pruning.kept == 0
     return {name: count for name, count in pruning.rows.items() if count}
@@ -77,3 +77,28 @@ def test_restores_go_before_their_purge(archived: Callable[..., PurgeRun]) -> No
 
     assert pruned(DAY, live_runs=True)[LIVE_RUNS] == 2
     assert not PurgeRun.objects.exists()
+
+
+def test_their_previews_go_with_them(archived: Callable[..., PurgeRun]) -> None:
+    purge = archived(left=DAY)
+    restored(purge, dry_run=True)
+    services.start_restore(purge.pk, RestoreScope(dry_run=False), ORIGIN, preview=restored(purge, dry_run=True))
+    removed(run_id=purge.pk)
+    PurgeRun.objects.update(created_at=timezone.now() - 8 * DAY)
+
+    counted = pruned(DAY, live_runs=True, dry_run=True)
+
+    assert (counted[LIVE_RUNS], counted[DRY_RUNS]) == (2, 2)
+    assert pruned(DAY, live_runs=True) == counted
+    assert not PurgeRun.objects.exists()
+
+
+def test_one_that_is_young_keeps_its_purge(archived: Callable[..., PurgeRun]) -> None:
+    purge = archived(left=DAY)
+    removed(run_id=purge.pk)
+    PurgeRun.objects.update(created_at=timezone.now() - 8 * DAY)
+    PurgeRun.objects.create(mode="all", status="completed", dry_run=True, restored_run=purge)
+
+    assert LIVE_RUNS not in pruned(DAY, live_runs=True, dry_run=True)
+    assert LIVE_RUNS not in pruned(DAY, live_runs=True)
+    assert PurgeRun.objects.filter(pk=purge.pk).exists()
