@@ -29,7 +29,8 @@ def run_as_dict(run: PurgeRun, restores: Iterable[UUID] = ()) -> dict[str, Any]:
         "started_at": _timestamp(run.started_at),
         "finished_at": _timestamp(run.finished_at),
         "error": run.error,
-        "report": run.report,
+        "report": None if run.is_restore else run.report,
+        "restore_report": run.report if run.is_restore else None,
     }
 
 

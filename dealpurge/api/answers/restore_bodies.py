@@ -113,14 +113,6 @@ class RestoreReport(RestoreFields):
     duration_ms = count("Milliseconds.")
 
 
-#: What ``ReportField`` is one of.
-REPORTS = (PurgeReport, RestoreReport)
-
-
-class ReportField(serializers.JSONField):
-    """A report of either kind."""
-
-
 class PurgeRunAnswer(PurgeRunFields):
     """A run, a purge or a restore: whether it waits, works or is over."""
 
@@ -141,7 +133,10 @@ class PurgeRunAnswer(PurgeRunFields):
     restores = serializers.ListField(
         child=serializers.UUIDField(), help_text="Of a purge: its restores, oldest first, without dry runs."
     )
-    report = ReportField(allow_null=True, help_text="Null until the run is over, and of one whose process was lost.")
+    report = PurgeReport(
+        allow_null=True, help_text="Null until the run is over, of one whose process was lost, and of a restore."
+    )
+    restore_report = RestoreReport(allow_null=True, help_text="Likewise, of a restore; null of a purge.")
 
     class Meta:
         ref_name = "PurgeRun"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
 
-from dealpurge.api.answers.restore_bodies import REPORTS, ReportField
 from dealpurge.api.serializers import ClosedObject
 
 TAGS = ["superadmin"]
@@ -31,21 +30,6 @@ class ClosedBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         """What drf-spectacular makes of it, closed."""
         made = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
         return {**made, "additionalProperties": False}
-
-
-class EitherReport(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """A component of two."""
-
-    target_class = ReportField
-
-    def get_name(self) -> str:
-        """Of the component."""
-        return "PurgeRunReport"
-
-    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
-        """One of the reports."""
-        kinds = [auto_schema.resolve_serializer(kind, direction).ref for kind in REPORTS]
-        return {"oneOf": kinds, "description": "The report of a purge, or of a restore, which has a `purge_id`."}
 
 
 class EndpointSchema(AutoSchema):
