@@ -53,7 +53,7 @@ class RestorePreview(Preview):
             return PreviewRefused(elsewhere)
         return self._problem()
 
-    def apply(self, user: AbstractUser) -> PurgeRun:
+    def apply(self, user: AbstractUser, reason: str = "") -> PurgeRun:
         """Queue the restore. Raises as ``Preview.apply``, and ``RestoreRefused``."""
         problem = self.refusal(user)
         if problem:
@@ -62,7 +62,7 @@ class RestorePreview(Preview):
         if run.seen_at is None:
             raise PreviewRefused(_("Look at the numbers of this preview before you apply it."))
         assert run.restored_run_id is not None  # noqa: S101 - it was refused otherwise
-        origin = Origin(source=PurgeRun.Source.ADMIN, actor=user, reason=run.reason)
+        origin = Origin(source=PurgeRun.Source.ADMIN, actor=user, reason=reason or run.reason)
         scope = replace(run.restore_scope, dry_run=False)
         return services.queue_restore(run.restored_run_id, scope, origin, preview=run)
 
@@ -77,7 +77,7 @@ class RestorePreview(Preview):
         if self.left < timedelta(0):
             return PreviewRefused(_("This preview is too old to be applied: Redis has moved on since."))
         try:
-            conf.confirm_deals  # noqa: B018 - without it nothing can be asked
+            conf.confirm_deals, conf.reason_required  # noqa: B018 - without them nothing can be asked
             restores.purge_of(run)
         except PurgeConfigurationError as exc:
             return PreviewRefused(said_by(exc))

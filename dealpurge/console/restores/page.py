@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractUser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dealpurge.conf import conf
 from dealpurge.console import formatting, translation
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.runs.facts import RunFacts
@@ -23,6 +24,7 @@ from dealpurge.previews.restoring import RestorePreview, RestoreQuestion, lacks_
 from dealpurge.runs.outcome import counts
 from dealpurge.runs.outcome.ends import End
 from dealpurge.runs.outcome.restored import end_of
+from dealpurge.text import plain
 
 Status = PurgeRun.Status
 State = Literal["open", "applied", "empty", "expired", "refused"]
@@ -31,9 +33,12 @@ State = Literal["open", "applied", "empty", "expired", "refused"]
 class RestorePage(RunFacts):
     """A restore, or the preview of one. Everything is computed when the template asks."""
 
-    def __init__(self, preview: RestorePreview, user: AbstractUser, form: ConfirmForm | None = None) -> None:
+    def __init__(
+        self, preview: RestorePreview, user: AbstractUser, form: ConfirmForm | None = None, reason: str = ""
+    ) -> None:
+        """``form``, ``reason``: what was posted, if something was."""
         super().__init__(preview.run, preview.now)
-        self.preview, self.user, self._filled = preview, user, form
+        self.preview, self.user, self._filled, self._reason = preview, user, form, reason
         self.purge: PurgeRun = preview.run.restored_run  # type: ignore[assignment]
 
     @property
@@ -170,6 +175,16 @@ class RestorePage(RunFacts):
     def refusal_words(self) -> str:
         """The same in the reader's language."""
         return translation.in_language(said_by(self.refusal)) if self.refusal else ""
+
+    @property
+    def reason(self) -> str:
+        """Why, as far as it was said."""
+        return plain(self._reason or self.run.reason)
+
+    @property
+    def reason_required(self) -> bool:
+        """Whether it must be."""
+        return conf.reason_required
 
     @property
     def lacks_room(self) -> bool:

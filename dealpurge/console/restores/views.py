@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
+from django.utils.translation import gettext as _
 
 from dealpurge import services
+from dealpurge.conf import conf
 from dealpurge.console.base import restorers_only
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.forms.purge import read_deals
@@ -23,6 +26,9 @@ from dealpurge.previews.preview import Preview
 from dealpurge.previews.restoring import RestorePreview
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
+
+#: Characters of a reason that are taken.
+REASON_LENGTH = 1000
 
 
 class RestoreConsole(Console):
@@ -67,12 +73,17 @@ class RestoreConsole(Console):
         preview = self._preview(self.load(run_id))
         if not preview.run.is_restore or request.method != "POST" or preview.refusal(current_user(request)):
             return self._refused(request, preview)
-        form = _form(preview, request)
+        form, reason = _form(preview, request), request.POST.get("reason", "").strip()[:REASON_LENGTH]
         if form and not form.is_valid():
             return self._run_page(request, preview, form)
+        if conf.reason_required and not (reason or preview.run.reason):
+            self.message_user(
+                request, _("Give a reason or a ticket: here nothing is restored without."), messages.ERROR
+            )
+            return self.go("change", run_id)
         applied = None
         try:
-            applied = preview.apply(current_user(request))
+            applied = preview.apply(current_user(request), reason)
         except DealPurgeError as exc:
             self.complain(request, exc)
         return self.go("change", applied.pk if applied else run_id)
@@ -88,7 +99,7 @@ class RestoreConsole(Console):
         if not run.is_restore:
             return super()._run_page(request, preview, form)
         preview.mark_seen(user)
-        page = RestorePage(self._preview(preview), user, form)
+        page = RestorePage(self._preview(preview), user, form, request.POST.get("reason", ""))
         return self.page(
             request,
             "restore.html",

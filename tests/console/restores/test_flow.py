@@ -90,6 +90,18 @@ def test_a_wrong_purge_is_undone(browser: Client, purge: PurgeRun, valkey_client
     assert purge.report == PurgeRun.objects.get(pk=purge.pk).report
 
 
+def test_a_reason(browser: Client, purge: PurgeRun, settings: Settings) -> None:
+    settings.DEALPURGE_REASON_REQUIRED = True
+    preview = previewed(browser, purge)
+    assert "Reason or ticket" in shown(browser, preview)
+
+    assert applied(browser, preview, "4") is None
+    assert "here nothing is restored without" in shown(browser, preview)
+    browser.post(page_of(preview, "restore/apply"), {"typed": "4", "reason": " OPS-1 "})
+
+    assert PurgeRun.objects.get(preview=preview).reason == "OPS-1"
+
+
 def test_one_deal_from_its_timeline(browser: Client, purge: PurgeRun, valkey_client: redis.Redis) -> None:
     timeline = f"{LIST}deal/?org=acme&deal=deal-2"
     assert "Preview the restore of this deal" in browser.get(timeline).content.decode()
