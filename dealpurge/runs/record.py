@@ -44,9 +44,9 @@ class RunRecord:
         self._tried = self._written = clock.seconds()
         #: Since when nothing could be written, if so.
         self._in_trouble: float | None = None
-        #: Counts of keys for the row, and how many keys deleted it tells of.
+        #: Counts of keys for the row, and how many that were deleted or restored it tells of.
         self._progress = {"keys_scanned": 0, "keys_total": 0, "keys_deleted": 0}
-        self._known_deleted = 0
+        self._known_changed = 0
 
     def keep_up(self, notes: Iterable[tuple[bytes, DealNote]] = (), **counts: int) -> bool:
         """Take in what became of deals, and counts of keys, and write it once a second, or once a batch is full.
@@ -78,9 +78,13 @@ class RunRecord:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the database is in trouble for so long that nothing more may be deleted before it is written."""
-        unwritten = self._deals.waiting or self._progress["keys_deleted"] != self._known_deleted
+        """Whether the database is in trouble for so long that nothing more may be done before it is written."""
+        unwritten = self._deals.waiting or self._changed != self._known_changed
         return bool(unwritten) and not self.cancelled and clock.seconds() - self._written > BEHIND_SECONDS
+
+    @property
+    def _changed(self) -> int:
+        return self._progress["keys_deleted"] + self._progress.get("keys_restored", 0)
 
     def write_down(self, notes: Iterable[tuple[bytes, DealNote]] = (), **counts: int) -> None:
         """Have it written before this returns, with the counts that ``keep_up`` takes. Raises ``RunLost``."""
@@ -151,7 +155,7 @@ class RunRecord:
                 return False
             written = self._deals.write()
         self._deals.confirm(written)
-        self._known_deleted = self._progress["keys_deleted"]
+        self._known_changed = self._changed
         self._written, self._in_trouble = clock.seconds(), None
         return True
 

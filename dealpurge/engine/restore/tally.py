@@ -46,7 +46,7 @@ class RestoreTally:
     """Running counts. Deals are tokens, families are indices of the archived keyspace."""
 
     meeting: Meeting = field(default_factory=Meeting)
-    #: Keys of all files that are read, and how many are read by now; bytes of them checked before.
+    #: Keys of all files that are read, and how many are read by now.
     total: int = 0
     read: int = 0
     #: Keys that are dealt with by now, and how many are asked for, as far as is known.
@@ -132,6 +132,10 @@ class RestoreTally:
         self.families.clear()
         self.written -= self.keys_restored
         self.keys_restored = 0
+
+    def note_replaced(self) -> None:
+        """Another process answers, which may lack what the one before it was told."""
+        self.replaced = self.replaced or (self.phase == "write" and self.keys_restored > 0)
 
     @property
     def unfinished(self) -> bool:

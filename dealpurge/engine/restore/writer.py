@@ -206,7 +206,7 @@ class Writer:
         self._unsend(lambda packet: packet.connection is connection)
         try:
             if not connection.recover(exc):
-                self.tally.replaced = True
+                self.tally.note_replaced()
             self.tally.meeting.note(connection)
         except Departed:
             self._begin_again()
@@ -214,7 +214,7 @@ class Writer:
     def _begin_again(self) -> None:
         """Slots have moved, or a node has another one in its place."""
         self._unsend(lambda packet: True)
-        self.tally.replaced = True
+        self.tally.note_replaced()
         self._open()
         waiting, self._waiting = self._waiting, deque()
         for packet in waiting:

@@ -16,7 +16,7 @@ from dealpurge.execution.restore import Restore
 from dealpurge.models import PurgeRun, RestoredDeal
 from dealpurge.restore_report import RestoreReport
 from dealpurge.runs import retry
-from dealpurge.runs.record import RunRecord
+from dealpurge.runs.record import BEHIND_SECONDS, RunRecord
 from dealpurge.runs.store import Origin
 from dealpurge.scope import RestoreScope
 
@@ -67,3 +67,15 @@ def test_one_that_is_cancelled_stays_alive(
     [(heartbeat, keys)] = told
     assert timezone.now() - heartbeat < timedelta(seconds=30)
     assert keys == valkey_client.dbsize()
+
+
+def test_what_was_written_back_is_not_to_be_far_ahead_of_the_record(archived: Callable[..., PurgeRun]) -> None:
+    run = archived(left=timedelta(days=1))
+    record = RunRecord(run)
+    record.keep_up(scanned=9, total=9, restored=0)
+    record._written -= 2 * BEHIND_SECONDS
+    assert not record.is_behind
+
+    record.keep_up(scanned=9, total=9, restored=5)
+
+    assert record.is_behind
