@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error as DatabaseTrouble
 from django.utils.translation import override
 
+from dealpurge.management.base import PurgeCommand, ReaderGone
 from dealpurge.management.terminal.layout import Layout
 from dealpurge.previews.confirmation import Confirmation
 from dealpurge.previews.meanwhile import purges_meeting
@@ -34,6 +35,19 @@ class Question:
             self.prompt = f"{confirmation.instruction.text}: "
             #: What is said to any other answer.
             self.refusal = confirmation.wrong
+
+
+def asked(command: PurgeCommand, lines: Iterable[str], prompt: str, nothing: str) -> str:
+    """What somebody types behind the question. Raises ``ReaderGone``, with ``nothing`` as what was done."""
+    command.tell_all(lines)
+    command.tell_raw(prompt)
+    if getattr(command.stderr, "gone", False):
+        raise ReaderGone(f"Nobody reads the question. {nothing}")
+    try:
+        return answer()
+    except KeyboardInterrupt:
+        command.tell("")  # an end of the question's line
+        raise
 
 
 def answer() -> str:

@@ -59,7 +59,27 @@ class Line:
     words: Marked
 
 
-class Confirmation:
+class Asked:
+    """What is asked before something is done. ``words``: what has to be typed; None where a click is enough."""
+
+    words: str | None
+
+    def confirmed_by(self, typed: str) -> bool:
+        """Whether what has to be typed was, whatever its case, blanks and grouping of digits."""
+        return self.words is None or same(typed, self.words)
+
+    @property
+    def why(self) -> str:
+        """What stands in front of the badges."""
+        return _("Why you're asked:")
+
+    @property
+    def instruction(self) -> Marked:
+        """What to do."""
+        return Marked(_("Type <kbd>{word}</kbd> to confirm"), self.words or "")
+
+
+class Confirmation(Asked):
     """A risk in the active language. ``click``: to be typed where a page has no more than its button."""
 
     def __init__(self, risk: Risk, *, click: str | None = None) -> None:
@@ -80,10 +100,6 @@ class Confirmation:
         checkpoints, deals = report.families.get(CHECKPOINTS, 0), report.deals
         known = {"active": deals.active, "organisations": deals.organisations}
         return cls(services.risk(report.scope, deals=deals.purged, checkpoints=checkpoints, **known), click=click)
-
-    def confirmed_by(self, typed: str) -> bool:
-        """Whether what has to be typed was, whatever its case, blanks and grouping of digits."""
-        return self.words is None or same(typed, self.words)
 
     @property
     def is_high(self) -> bool:
@@ -135,16 +151,6 @@ class Confirmation:
             return _("Purge %(deals)s") % {"deals": self._deals}
         words = ngettext("Purge %(deals)s, even if active", "Purge %(deals)s, active ones too", self.risk.deals)
         return words % {"deals": self._deals}
-
-    @property
-    def why(self) -> str:
-        """What stands in front of the badges."""
-        return _("Why you're asked:")
-
-    @property
-    def instruction(self) -> Marked:
-        """What to do."""
-        return Marked(_("Type <kbd>{word}</kbd> to confirm"), self.words or "")
 
     @property
     def wrong(self) -> str:

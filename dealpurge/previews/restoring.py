@@ -23,9 +23,8 @@ from dealpurge.i18n import said_by
 from dealpurge.models import PurgeRun
 from dealpurge.permissions import may_restore
 from dealpurge.previews.binding import unbound
-from dealpurge.previews.confirmation import Badge, Marked
+from dealpurge.previews.confirmation import Asked, Badge
 from dealpurge.previews.preview import Preview
-from dealpurge.risk import same
 from dealpurge.runs.archive import restores
 from dealpurge.runs.outcome import counts
 from dealpurge.runs.store import Origin
@@ -88,7 +87,7 @@ class RestorePreview(Preview):
         return None
 
 
-class RestoreQuestion:
+class RestoreQuestion(Asked):
     """What is asked before a restore, in the active language: by the report of a preview. Restoring only writes, so
     that a number of deals is all that may have to be typed. ``click``: where a page has no more than its button."""
 
@@ -98,10 +97,6 @@ class RestoreQuestion:
         self.deals: int = report.get("deals", {}).get("restored", 0)
         self._asks = self.deals >= conf.confirm_deals
         self.words = str(self.deals) if self._asks else click
-
-    def confirmed_by(self, typed: str) -> bool:
-        """Whether what has to be typed was, whatever its case, blanks and grouping of digits."""
-        return self.words is None or same(typed, self.words)
 
     @property
     def question(self) -> str:
@@ -121,16 +116,6 @@ class RestoreQuestion:
         """Why something has to be typed."""
         if self._asks:
             yield Badge(words=counts.deals(self.deals), bad=False)
-
-    @property
-    def why(self) -> str:
-        """What stands in front of the badges."""
-        return _("Why you're asked:")
-
-    @property
-    def instruction(self) -> Marked:
-        """What to do."""
-        return Marked(_("Type <kbd>{word}</kbd> to confirm"), self.words or "")
 
     @property
     def wrong(self) -> str:

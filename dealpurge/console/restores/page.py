@@ -15,7 +15,6 @@ from dealpurge.conf import conf
 from dealpurge.console import formatting, translation
 from dealpurge.console.forms.confirm import ConfirmForm
 from dealpurge.console.runs.facts import RunFacts
-from dealpurge.console.runs.outcomes import icon_of
 from dealpurge.console.runs.progress import Figure
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
@@ -47,26 +46,11 @@ class RestorePage(RunFacts):
         return _("Restore preview") if self.run.dry_run else _("Restore: %(scope)s") % {"scope": self.scope}
 
     @property
-    def scope(self) -> str:
-        """Which deals, in words."""
-        return formatting.scope(self.run)
-
-    @property
     def badge(self) -> str:
         """The run's state in a word or two."""
         if self.run.dry_run and self.run.status == Status.COMPLETED:
             return _("nothing written yet")
         return super().badge
-
-    @property
-    def badge_class(self) -> str:
-        """The badge's colour."""
-        return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
-
-    @property
-    def badge_icon(self) -> str:
-        """What stands before its word."""
-        return icon_of(self.run)
 
     @property
     def purged_at(self) -> str:

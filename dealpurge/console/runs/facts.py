@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from dealpurge.console import formatting
+from dealpurge.console.runs.outcomes import icon_of
 from dealpurge.console.runs.progress import RunProgress
 from dealpurge.keys.families import in_order
 from dealpurge.models import PurgeRun
@@ -24,6 +25,21 @@ class RunFacts(RunProgress):
     def __init__(self, run: PurgeRun, now: datetime) -> None:
         super().__init__(run, now)
         self.report: dict[str, Any] = run.report or {}
+
+    @property
+    def scope(self) -> str:
+        """Which deals, in words."""
+        return formatting.scope(self.run)
+
+    @property
+    def badge_class(self) -> str:
+        """The badge's colour."""
+        return "preview" if self.run.dry_run and self.run.status == PurgeRun.Status.COMPLETED else self.run.status
+
+    @property
+    def badge_icon(self) -> str:
+        """What stands before its word."""
+        return icon_of(self.run)
 
     @property
     def gone(self) -> int:

@@ -12,7 +12,6 @@ from django.utils.translation import ngettext
 
 from dealpurge.console import formatting, shell_commands, translation
 from dealpurge.console.runs.facts import RunFacts
-from dealpurge.console.runs.outcomes import icon_of
 from dealpurge.console.runs.progress import Figure
 from dealpurge.exceptions import DealPurgeError
 from dealpurge.i18n import said_by
@@ -54,25 +53,10 @@ class RunPage(RunFacts):
         self.user = user
 
     @property
-    def scope(self) -> str:
-        """Which deals, in words."""
-        return formatting.scope(self.run)
-
-    @property
     def title(self) -> str:
         """The heading and the last breadcrumb."""
         words = _("Preview: %(scope)s") if self.run.dry_run else _("Purge: %(scope)s")
         return words % {"scope": self.scope}
-
-    @property
-    def badge_class(self) -> str:
-        """The badge's colour."""
-        return "preview" if self.run.dry_run and self.run.status == Status.COMPLETED else self.run.status
-
-    @property
-    def badge_icon(self) -> str:
-        """What stands before its word."""
-        return icon_of(self.run)
 
     @property
     def figures_of_end(self) -> Iterator[Figure]:

@@ -25,7 +25,7 @@ from dealpurge.management.explaining import explain_keys
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import NO_TERMINAL, USAGE, add_options, must_ask, scope_of, usage_error
 from dealpurge.management.place import place
-from dealpurge.management.question import Question, answer
+from dealpurge.management.question import Question, asked
 from dealpurge.management.terminal.layout import Layout
 from dealpurge.management.terminal.progress import ProgressLine, ProgressLog
 from dealpurge.management.terminal.streams import layout_of
@@ -119,15 +119,7 @@ class Command(PurgeCommand):
         if refused:
             raise CommandError(f"{refused} Nothing was purged.")
         question = Question(report, self.style, self.layout)
-        self.tell_all(question.lines)
-        self.tell_raw(question.prompt)
-        if getattr(self.stderr, "gone", False):
-            raise ReaderGone("Nobody reads the question. Nothing was purged.")
-        try:
-            typed = answer()
-        except KeyboardInterrupt:
-            self.tell("")  # an end of the question's line
-            raise
+        typed = asked(self, question.lines, question.prompt, "Nothing was purged.")
         if not question.answered_by(typed):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long

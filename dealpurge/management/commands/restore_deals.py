@@ -20,17 +20,18 @@ from dealpurge.conf import conf
 from dealpurge.exceptions import DealPurgeError, ScopeError, ended_run
 from dealpurge.management import help_text, restore_output
 from dealpurge.management.actor import os_user
-from dealpurge.management.base import PurgeCommand, ReaderGone
+from dealpurge.management.base import PurgeCommand
 from dealpurge.management.interrupts import Interruption
 from dealpurge.management.options import usage_error
 from dealpurge.management.output import printable_on
 from dealpurge.management.place import place
-from dealpurge.management.question import answer
+from dealpurge.management.question import asked
 from dealpurge.management.terminal.layout import Layout
 from dealpurge.management.terminal.progress import ProgressLine, ProgressLog
 from dealpurge.management.terminal.streams import layout_of
 from dealpurge.models import PurgeRun
-from dealpurge.previews.restoring import RestorePreview, lacks_room
+from dealpurge.previews.preview import Preview
+from dealpurge.previews.restoring import lacks_room
 from dealpurge.restore_report import RestoreReport
 from dealpurge.runs.database import alias, revive_connection, unwritable
 from dealpurge.runs.store import Origin
@@ -121,25 +122,17 @@ class Command(PurgeCommand):
         preview = self.confirmed(report)
         self.conclude(self.run(scope, preview.run))
 
-    def confirmed(self, report: RestoreReport) -> RestorePreview:
+    def confirmed(self, report: RestoreReport) -> Preview:
         """The preview, once somebody has said yes. Raises ``CommandError``."""
         question = restore_output.Question(report, self.layout)
-        self.tell_all(question.lines)
-        self.tell_raw(question.prompt)
-        if getattr(self.stderr, "gone", False):
-            raise ReaderGone("Nobody reads the question. Nothing was written.")
-        try:
-            typed = answer()
-        except KeyboardInterrupt:
-            self.tell("")  # an end of the question's line
-            raise
+        typed = asked(self, question.lines, question.prompt, "Nothing was written.")
         if not question.answered_by(typed):
             raise CommandError(question.refusal)
         revive_connection()  # the database may have hung up on somebody who thought for long
-        preview = RestorePreview.load(UUID(str(report.run_id)))
+        preview = Preview.load(UUID(str(report.run_id)))
         if preview.left < timedelta(0):
             raise CommandError("These numbers are too old by now, and nothing was written. Run the command again.")
-        return RestorePreview(preview.run, preview.now)
+        return preview
 
     def run(self, scope: RestoreScope, preview: PurgeRun | None = None) -> RestoreReport:
         """One run, with a line of progress at a terminal; the first Ctrl-C or SIGTERM stops it."""
