@@ -275,7 +275,7 @@ def test_numbers_that_are_too_old_are_not_applied(
         return "purge 2"
 
     terminal.types("")
-    monkeypatch.setattr(purge_deals, "answer", answer_late)
+    monkeypatch.setattr("dealpurge.management.question.answer", answer_late)
     before = deals.dbsize()
 
     outcome = purge("--mode", "all", "--no-dry-run")
